@@ -1,0 +1,79 @@
+// Package auth says who calls and what they may do: Signature Version 4,
+// principals, and the authorization of each operation. It may import arn, fault
+// and store. It starts no goroutine.
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway/slipway/arn"
+)
+
+// Kind is the kind of a principal.
+type Kind string
+
+// The kinds of principals that make calls.
+const (
+	Root        Kind = "Root"
+	User        Kind = "User"
+	AssumedRole Kind = "AssumedRole"
+	Instance    Kind = "Instance" // an instance by its identity credentials, not by its role
+	Service     Kind = "Service"  // a part of Slipway that acts on a user's behalf
+)
+
+// Principal is who calls.
+type Principal struct {
+	Kind        Kind
+	Account     string // 12 digits
+	ARN         string // arn:aws:iam::123456789012:root, arn:aws:sts::…:assumed-role/role/session
+	UserID      string // "AIDA…", "AROA…:session", or the account for root
+	AccessKeyID string
+	Name        string // user name; role name of an assumed role; instance id
+}
+
+// Call is the context that every call into a service carries, whether it came
+// over the wire or from another part of Slipway.
+type Call struct {
+	Principal Principal
+	Scope     arn.Scope // the account and region that the call acts in
+	RequestID string
+	Service   string // "cloudformation"
+	Operation string // "CreateStack"
+	Time      time.Time
+	SourceIP  string
+	UserAgent string
+
+	// Endpoint is the base URL by which the caller reached Slipway
+	// ("http://127.0.0.1:4566"); URLs in answers begin with it.
+	Endpoint string
+
+	// Token, where it is set, names the durable step that makes this call. A
+	// service that creates a record keeps it, and answers a second create with
+	// the same token with what the first one made instead of "already exists".
+	Token string
+}
+
+type callKey struct{}
+
+// With returns a context that carries the call.
+func With(ctx context.Context, c Call) context.Context {
+	return context.WithValue(ctx, callKey{}, &c)
+}
+
+// From returns the call that ctx carries. It panics where there is none: a
+// service was called without a principal, which is a bug in the wiring.
+func From(ctx context.Context) Call {
+	c, ok := ctx.Value(callKey{}).(*Call)
+	if !ok {
+		panic("auth: context carries no call; call services through auth.With")
+	}
+	return *c
+}
+
+// WithToken returns a context whose call carries the durable step's token.
+func WithToken(ctx context.Context, token string) context.Context {
+	c := From(ctx)
+	c.Token = token
+	return With(ctx, c)
+}

@@ -1,0 +1,102 @@
+// Package cfn is the CloudFormation engine's vocabulary: what a resource type is
+// and what the engine tells it. The engine knows no AWS service; types register
+// themselves in a Registry at start-up. It may import arn and fault only.
+package cfn
+
+import (
+	"context"
+	"sort"
+)
+
+// Properties are a resource's properties after its intrinsic functions were
+// evaluated: nil, bool, int64, float64, string, []any and map[string]any.
+type Properties = map[string]any
+
+// Request is what the engine tells a resource type. The context carries the
+// caller (package auth): the stack's service role, or who called.
+type Request struct {
+	StackID    string
+	StackName  string
+	LogicalID  string
+	PhysicalID string // empty in Create
+	// Token is the same each time that this very action is repeated after a
+	// crash, and differs between actions. The context carries it, too.
+	Token string
+	// Name is a name for types whose name the template leaves open: made of
+	// stack name, logical id and a suffix that the token decides.
+	Name       string
+	Properties Properties
+	Prior      Properties // the properties before an Update
+	// Tags are the stack's own tags and the aws:cloudformation:* ones, to be
+	// put on the resource beside those that the template gives it.
+	Tags map[string]string
+	// Progress, never nil, tells the stack's events what is waited for.
+	Progress func(message string)
+}
+
+// Result is what a Create or Update reached. The engine reports it only after
+// the function returned, so it must be true by then: an instance runs, a queue
+// takes messages.
+type Result struct {
+	PhysicalID string
+	Attributes Properties // what Fn::GetAtt finds: the schema's read-only properties
+}
+
+// Type is a resource type: four or five functions over its official schema.
+// Each is idempotent: called again with the same Token, it finishes or finds
+// what the first call did.
+type Type struct {
+	Name string // AWS::SQS::Queue
+
+	Create func(ctx context.Context, r Request) (Result, error)
+	// Read returns the properties as the service has them, read-only ones
+	// included, or a *fault.Error with code NotFound ("cfn.NotFound").
+	Read func(ctx context.Context, r Request) (Properties, error)
+	// Update changes the resource in place. nil: every change replaces.
+	Update func(ctx context.Context, r Request) (Result, error)
+	// Delete removes the resource and returns once it is gone. Deleting what is
+	// gone is nil.
+	Delete func(ctx context.Context, r Request) error
+	// List returns the physical ids of the caller's account and region.
+	List func(ctx context.Context) ([]string, error)
+	// Replaces says of a change that the schema leaves open ("conditional
+	// create-only") whether it needs a new resource. nil: none does.
+	Replaces func(property string, before, after Properties) bool
+	// Signals is true where CreationPolicy and UpdatePolicy signals are honoured.
+	Signals bool
+}
+
+// NotFound is the fault code of Read and Update for a resource that is gone.
+const NotFound = "NotFound"
+
+// Registry holds the resource types that this build has.
+type Registry struct{ types map[string]Type }
+
+// Add registers types; a second type of one name is a bug and panics.
+func (r *Registry) Add(types ...Type) {
+	if r.types == nil {
+		r.types = map[string]Type{}
+	}
+	for _, t := range types {
+		if _, ok := r.types[t.Name]; ok {
+			panic("cfn: resource type " + t.Name + " registered twice")
+		}
+		r.types[t.Name] = t
+	}
+}
+
+// Lookup finds a type by its name.
+func (r *Registry) Lookup(name string) (Type, bool) {
+	t, ok := r.types[name]
+	return t, ok
+}
+
+// Names lists the registered types in order.
+func (r *Registry) Names() []string {
+	names := make([]string, 0, len(r.types))
+	for n := range r.types {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,35 @@
+package fault
+
+import (
+	"net/http"
+	"strings"
+)
+
+// statuses maps codes to HTTP statuses where the service model does not say.
+// A code that stands in neither is a client's error: 400.
+var statuses = map[string]int{
+	NotImplemented:        http.StatusNotImplemented,
+	InternalFailure:       http.StatusInternalServerError,
+	ServiceUnavailable:    http.StatusServiceUnavailable,
+	RequestTooLarge:       http.StatusRequestEntityTooLarge,
+	AccessDenied:          http.StatusForbidden,
+	UnauthorizedOperation: http.StatusForbidden,
+	MissingAuthToken:      http.StatusForbidden,
+	InvalidClientTokenID:  http.StatusForbidden,
+	SignatureDoesNotMatch: http.StatusForbidden,
+	InvalidAccessKeyID:    http.StatusForbidden,
+	RequestTimeTooSkewed:  http.StatusForbidden,
+	AuthFailure:           http.StatusForbidden,
+	ExpiredToken:          http.StatusForbidden,
+}
+
+// Status is the HTTP status of a code that the service's model leaves open.
+func Status(code string) int {
+	if s, ok := statuses[code]; ok {
+		return s
+	}
+	if strings.HasPrefix(code, "NoSuch") {
+		return http.StatusNotFound
+	}
+	return http.StatusBadRequest
+}

@@ -1,0 +1,46 @@
+# Slipway's entry points. `make help` lists them.
+SHELL := bash
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X github.com/slipway/slipway/cli.Version=$(VERSION)
+# The kills of `make crash`; `make test` runs a few.
+KILLS ?= 200
+
+.PHONY: help build demo test bench crash generate checkgenerate lint tools clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 16
+
+build: ## Build bin/slipway
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/slipway ./cmd/slipway
+
+demo: build ## Build, start, deploy examples/web and leave it up until Ctrl-C
+	./bin/slipway demo
+
+test: tools build ## Install what the tests need and run them all, with the race detector
+	$(GO) test -race -timeout 14m ./...
+
+bench: build ## Measure against a peer or a limit in the same run
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./tests/load/... ./store/... ./cfn/...
+
+crash: build ## Kill the server KILLS times at random instants and check that nothing is lost
+	SLIPWAY_CRASH_KILLS=$(KILLS) $(GO) test -count 1 -timeout 60m -v ./tests/crash/...
+
+generate: ## Write api/ anew from model/
+	$(GO) generate ./...
+
+checkgenerate: generate ## Fail if generating changes a file
+	@git diff --exit-code --stat -- api docs model || { echo 'generated files are not current: commit what "make generate" writes'; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard -- api docs model)" || { echo 'generating made files that are not committed:'; git ls-files --others --exclude-standard -- api docs model; exit 1; }
+
+lint: ## Format, vet and static checks
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=lint/go.mod staticcheck ./...
+
+tools: ## Install what the tests need (Debian packages; asks for root where it must)
+	@./tests/install
+
+clean: ## Remove what was built
+	rm -rf bin

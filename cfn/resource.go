@@ -6,6 +6,7 @@ package cfn
 import (
 	"context"
 	"sort"
+	"time"
 )
 
 // Properties are a resource's properties after its intrinsic functions were
@@ -32,14 +33,34 @@ type Request struct {
 	Tags map[string]string
 	// Progress, never nil, tells the stack's events what is waited for.
 	Progress func(message string)
+	// Initiated, never nil, may be called by Create once the physical id is
+	// known and there is still something to wait for: the stack then names the
+	// resource while it is being made. A type that does not call it loses
+	// nothing but that.
+	Initiated func(physicalID string)
 }
 
 // Result is what a Create or Update reached. The engine reports it only after
 // the function returned, so it must be true by then: an instance runs, a queue
 // takes messages.
+//
+// A Create that fails has either left nothing behind or returns, together with
+// the error, the PhysicalID of what it left: the engine deletes that.
 type Result struct {
 	PhysicalID string
 	Attributes Properties // what Fn::GetAtt finds: the schema's read-only properties
+	// Wait, where it is set, holds the resource's completion back until signals
+	// have come. The engine waits, durably; the function must not.
+	Wait *Wait
+}
+
+// Wait is what a resource needs before it is complete: Count signals of success
+// at the source within Timeout. The engine puts what the signals said, by their
+// unique ids and as JSON, into the attribute "Data".
+type Wait struct {
+	Source  string // name of what is signalled; empty: the resource itself
+	Count   int
+	Timeout time.Duration
 }
 
 // Type is a resource type: four or five functions over its official schema.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 )
 
@@ -119,4 +120,20 @@ type Driver interface {
 	Clean(ctx context.Context) ([]string, error)
 	// Close releases the driver; instances go on.
 	Close() error
+}
+
+// MetadataListener is a driver that makes the metadata service's listener
+// itself: on its bridge, or one for each instance merged into one. The remote
+// address of an accepted connection is the instance's own.
+type MetadataListener interface {
+	ListenMetadata(ctx context.Context) (net.Listener, error)
+}
+
+// Finding is one thing that a driver's Probe looked at on this host.
+type Finding struct {
+	Check    string // "idmapped mounts"
+	OK       bool
+	Required bool   // the driver does not work without it
+	Detail   string // what was found
+	Remedy   string // what to do about it, where it is not OK
 }

@@ -1,0 +1,60 @@
+package blob
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	keyLength = 32
+	// blockSize is the plain length of all blocks but the last, sealedSize
+	// theirs in the file.
+	blockSize  = 64 << 10
+	overhead   = 16
+	sealedSize = blockSize + overhead
+)
+
+// sealer is the cipher of one file. Its key is the file's own, so a block's
+// number serves as its nonce, and a block of another file or place never opens.
+func (s *Store) sealer(id string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, s.master, nil, "slipway s3 content "+id, keyLength)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func nonce(block int64) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 4, 12), uint64(block))
+}
+
+// Seal encrypts content that is small enough to be kept in a record. The id,
+// from NewID, must seal nothing else.
+func (s *Store) Seal(id string, plain []byte) ([]byte, error) {
+	aead, err := s.sealer(id)
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(nil, nonce(0), plain, nil), nil
+}
+
+// Unseal is the reverse of Seal.
+func (s *Store) Unseal(id string, sealed []byte) ([]byte, error) {
+	aead, err := s.sealer(id)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, nonce(0), sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: inline content %s", ErrDamaged, id)
+	}
+	return plain, nil
+}

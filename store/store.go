@@ -6,7 +6,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -20,7 +22,48 @@ var (
 	ErrLocked   = errors.New("store: another process uses this data folder")
 	ErrNoSpace  = errors.New("store: no space left on the device")
 	ErrReadOnly = errors.New("store: the file system is read-only")
+	ErrBadToken = errors.New("store: the paging token is not one of this listing")
+	ErrTooLarge = errors.New("store: the document or its key is too large")
+	ErrInvalid  = errors.New("store: the key is empty or the value is not JSON")
+	ErrView     = errors.New("store: a view cannot write")
+	ErrTxDone   = errors.New("store: the transaction is over")
 )
+
+// Bounds of a document. A larger one is ErrTooLarge: bodies belong in files.
+const (
+	MaxKey   = 4 << 10 // bytes
+	MaxValue = 4 << 20 // bytes
+)
+
+// BulkPrefix begins the keys of bulk data, such as queue messages and log
+// events: many, short-lived. A store keeps them apart from the other documents;
+// to its users they are documents like any other, in the same transactions.
+const BulkPrefix = "bulk/"
+
+// CheckDoc says whether a store takes the document: its size and form.
+func CheckDoc(key string, value []byte) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if len(value) > MaxValue {
+		return fmt.Errorf("%w: %q has %d bytes, at most %d are kept", ErrTooLarge, key, len(value), MaxValue)
+	}
+	if !json.Valid(value) {
+		return fmt.Errorf("%w: value of %q", ErrInvalid, key)
+	}
+	return nil
+}
+
+// CheckKey says whether a store takes the key.
+func CheckKey(key string) error {
+	if key == "" {
+		return fmt.Errorf("%w: empty key", ErrInvalid)
+	}
+	if len(key) > MaxKey {
+		return fmt.Errorf("%w: a key of %d bytes, at most %d are kept", ErrTooLarge, len(key), MaxKey)
+	}
+	return nil
+}
 
 // Doc is a stored document.
 type Doc struct {
@@ -35,7 +78,9 @@ type Tx interface {
 	// Get returns ErrNotFound where there is no such key.
 	Get(key string) (Doc, error)
 	// Scan yields, in key order, the documents with from <= key < to; an empty
-	// to means no upper end. Reverse order is ScanReverse.
+	// to means no upper end. Reverse order is ScanReverse. The loop may write:
+	// what it deletes is not yielded later, what it changes is yielded changed,
+	// and a new key that lies ahead may or may not be met.
 	Scan(from, to string) iter.Seq2[Doc, error]
 	ScanReverse(from, to string) iter.Seq2[Doc, error]
 	// Put writes a document whether or not it exists. Put and Delete in a View
@@ -55,7 +100,8 @@ type Store interface {
 	// Update runs fn and commits what it wrote, durably, before it returns nil.
 	// Concurrent updates are serializable and share commits. fn may run more
 	// than once and must have no other effect. An error of fn or a panic
-	// undoes all that fn wrote.
+	// undoes all that fn wrote. fn must not call Update of the same store: it
+	// would wait for itself.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Watch tells of changes to keys with the prefix, committed after Watch
 	// returned. It is level-triggered: the channel holds at most one pending

@@ -21,6 +21,7 @@ var statuses = map[string]int{
 	RequestTimeTooSkewed:  http.StatusForbidden,
 	AuthFailure:           http.StatusForbidden,
 	ExpiredToken:          http.StatusForbidden,
+	DryRunOperation:       http.StatusPreconditionFailed,
 }
 
 // Status is the HTTP status of a code that the service's model leaves open.

@@ -1,0 +1,82 @@
+// Package platform wires Slipway together, in one place: store, workflows,
+// drivers, services, listeners. It may import every other package; only cli and
+// tests import it. A Platform owns all goroutines of a running Slipway; Stop
+// blocks until they have ended.
+package platform
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config is what a Slipway is told at its start. Only Dir must be given.
+type Config struct {
+	Dir       string  // folder that keeps all state
+	Listen    string  // address of the API, "127.0.0.1:4566"; port 0 takes a free one
+	Compute   string  // "auto", "sandbox" or "process"
+	Auth      bool    // check signatures and policies on loopback too
+	WaitScale float64 // factor for deliberate waits; more than 0 and at most 1
+	Version   string
+	Binary    string // path of the slipway binary that instances run as their agent; this process's own if empty
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+func (c *Config) complete() error {
+	if c.Dir == "" {
+		return fmt.Errorf("no data folder is given: use --data DIR")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return err
+	}
+	c.Dir = dir
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:4566"
+	}
+	if c.WaitScale == 0 {
+		c.WaitScale = 1
+	}
+	if math.IsNaN(c.WaitScale) || c.WaitScale <= 0 || c.WaitScale > 1 {
+		return fmt.Errorf("--wait-scale %v: want more than 0 and at most 1", c.WaitScale)
+	}
+	switch c.Compute {
+	case "":
+		c.Compute = "auto"
+	case "auto", "sandbox", "process":
+	default:
+		return fmt.Errorf("--compute %q: want auto, sandbox or process", c.Compute)
+	}
+	if c.Binary == "" {
+		if c.Binary, err = os.Executable(); err != nil {
+			return fmt.Errorf("find the slipway binary: %w", err)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+// loopback reports whether a listening address is reachable from this host
+// alone. A name or an unspecified address is not taken to be.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

@@ -125,6 +125,7 @@ const (
 	Exception
 	SenderFault
 	ServerFault
+	KeepEmpty // the empty string is written, too
 )
 
 // Shape is a type of the service's model.
@@ -133,13 +134,11 @@ type Shape struct {
 	Kind    Kind
 	Time    TimeFormat
 	Flags   Flags
-	Status  int16  // of an exception; 0 where the model does not say
-	Code    string // of an exception
-	XMLName string // element name of the structure, where the model names one
-	Payload string // the member that is the whole body
-	Members []Member
-	Elem    Member // of a list, value of a map
-	Key     Member // of a map
+	Status  int16    // of an exception; 0 where the model does not say
+	Code    string   // of an exception, as clients see it
+	XMLName string   // element name of the structure, where the model names one
+	Payload string   // the member that is the whole body
+	Members []Member // a list's element; a map's key and value
 	Min     float64
 	Max     float64
 	Pattern string

@@ -39,6 +39,9 @@ func generateService(root, name string) error {
 	if err != nil {
 		return err
 	}
+	if s.query, err = queryNames(filepath.Join(root, "model", "query", name+".txt")); err != nil {
+		return err
+	}
 	dir := filepath.Join(root, "api", s.pkg)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -77,4 +80,23 @@ func writeSource(path string, body []byte) error {
 		return nil
 	}
 	return os.WriteFile(path, out, 0o644)
+}
+
+// queryNames reads the special names of a service's Query protocol, if any.
+func queryNames(path string) (map[string]string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, nil
+	}
+	words, err := readList(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(words)%2 != 0 {
+		return nil, fmt.Errorf("%s: want two names a line", path)
+	}
+	names := map[string]string{}
+	for i := 0; i < len(words); i += 2 {
+		names[words[i]] = words[i+1]
+	}
+	return names, nil
 }

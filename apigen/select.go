@@ -19,7 +19,8 @@ type selection struct {
 	types []goType         // Go structs, in order
 	taken map[string]bool  // Go identifiers
 	gos   map[string]string
-	skip  map[string]bool // input and output shapes that have no type of their own name
+	query map[string]string // special names in Query protocols, by shape and member
+	skip  map[string]bool   // input and output shapes that have no type of their own name
 }
 
 // goType is a Go struct and the shape that it is made of ("" is empty).

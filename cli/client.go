@@ -36,8 +36,8 @@ func (c *client) call(ctx context.Context, action string, params map[string]stri
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	auth.Sign(req, auth.Credentials{AccessKeyID: arn.DefaultAccount, SecretAccessKey: "local"},
-		"cloudformation", arn.DefaultRegion, time.Now(), auth.HashPayload(body))
+	auth.Sign(req, body, auth.Credentials{AccessKeyID: arn.DefaultAccount, SecretAccessKey: "local"},
+		"cloudformation", arn.DefaultRegion, time.Now())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return err

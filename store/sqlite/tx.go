@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sort"
+
+	"github.com/slipway/slipway/store"
+)
+
+// readTx is the transaction of a view.
+type readTx struct {
+	s    *Store
+	ctx  context.Context
+	c    *conn
+	over bool
+}
+
+func (t *readTx) Get(key string) (store.Doc, error) {
+	if t.over {
+		return store.Doc{}, store.ErrTxDone
+	}
+	doc, found, err := t.c.get(key)
+	if err != nil {
+		return store.Doc{}, t.s.fail(err)
+	}
+	if !found {
+		return store.Doc{}, store.ErrNotFound
+	}
+	return doc, nil
+}
+
+func (t *readTx) Put(string, []byte) error { return store.ErrView }
+func (t *readTx) Delete(string) error      { return store.ErrView }
+
+// Revision is 0 where it cannot be read; the next Get says why.
+func (t *readTx) Revision() int64 {
+	if t.over {
+		return 0
+	}
+	n, err := t.c.int("SELECT value FROM meta WHERE name='revision'")
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (t *readTx) Scan(from, to string) iter.Seq2[store.Doc, error] {
+	return t.scan(from, to, false)
+}
+
+func (t *readTx) ScanReverse(from, to string) iter.Seq2[store.Doc, error] {
+	return t.scan(from, to, true)
+}
+
+func (t *readTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error] {
+	return func(yield func(store.Doc, error) bool) {
+		for doc, err := range scan(t.ctx, t.s, t.c, &t.over, from, to, reverse, nil) {
+			if !yield(doc, err) {
+				return
+			}
+		}
+	}
+}
+
+// change is what an update has written to a key and not yet handed to SQLite.
+type change struct {
+	value   []byte
+	deleted bool
+}
+
+// writeTx is the transaction of an update. What fn writes is held in memory and
+// handed to SQLite once fn has succeeded: an error or a panic of fn then costs
+// nothing and leaves the batch as it was, without a savepoint per update.
+type writeTx struct {
+	s        *Store
+	ctx      context.Context
+	revision int64
+	changes  map[string]change
+	order    []string // keys in the order of their first write
+	sorted   []string // keys in key order; nil when order has grown since
+	over     bool
+}
+
+func (t *writeTx) Revision() int64 { return t.revision }
+
+func (t *writeTx) Get(key string) (store.Doc, error) {
+	if t.over {
+		return store.Doc{}, store.ErrTxDone
+	}
+	if ch, ok := t.changes[key]; ok {
+		if ch.deleted {
+			return store.Doc{}, store.ErrNotFound
+		}
+		return t.doc(key, ch), nil
+	}
+	doc, found, err := t.s.writer.get(key)
+	if err != nil {
+		return store.Doc{}, t.s.fail(err)
+	}
+	if !found {
+		return store.Doc{}, store.ErrNotFound
+	}
+	return doc, nil
+}
+
+func (t *writeTx) doc(key string, ch change) store.Doc {
+	return store.Doc{Key: key, Value: append([]byte(nil), ch.value...), Revision: t.revision}
+}
+
+func (t *writeTx) Put(key string, value []byte) error {
+	if t.over {
+		return store.ErrTxDone
+	}
+	if err := store.CheckDoc(key, value); err != nil {
+		return err
+	}
+	t.set(key, change{value: append([]byte(nil), value...)})
+	return nil
+}
+
+func (t *writeTx) Delete(key string) error {
+	if t.over {
+		return store.ErrTxDone
+	}
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
+	t.set(key, change{deleted: true})
+	return nil
+}
+
+func (t *writeTx) set(key string, ch change) {
+	if _, ok := t.changes[key]; !ok {
+		t.order = append(t.order, key)
+		t.sorted = nil
+	}
+	if t.changes == nil {
+		t.changes = map[string]change{}
+	}
+	t.changes[key] = ch
+}
+
+// between gives the keys written in from <= key < to, in key order.
+func (t *writeTx) between(from, to string) []string {
+	if t.sorted == nil && len(t.order) > 0 {
+		t.sorted = append([]string(nil), t.order...)
+		sort.Strings(t.sorted)
+	}
+	lo := sort.SearchStrings(t.sorted, from)
+	hi := len(t.sorted)
+	if to != "" {
+		hi = sort.SearchStrings(t.sorted, to)
+	}
+	if lo >= hi {
+		return nil
+	}
+	return t.sorted[lo:hi]
+}
+
+func (t *writeTx) Scan(from, to string) iter.Seq2[store.Doc, error] {
+	return scan(t.ctx, t.s, t.s.writer, &t.over, from, to, false, t)
+}
+
+func (t *writeTx) ScanReverse(from, to string) iter.Seq2[store.Doc, error] {
+	return scan(t.ctx, t.s, t.s.writer, &t.over, from, to, true, t)
+}
+
+// apply hands the changes to SQLite.
+func (t *writeTx) apply() error {
+	for _, key := range t.order {
+		ch, tab := t.changes[key], tableOf(key)
+		var err error
+		if ch.deleted {
+			err = t.s.writer.exec(tab.del, blob(key))
+		} else {
+			err = t.s.writer.exec(tab.put, blob(key), ch.value, t.revision)
+		}
+		if err != nil {
+			return fmt.Errorf("write %q: %w", key, err)
+		}
+	}
+	return nil
+}

@@ -24,6 +24,21 @@ const (
 	RPCV2CBOR
 )
 
+// Validation is the form in which a service refuses inputs that break its model.
+type Validation uint8
+
+// The forms.
+const (
+	// ModelValidation checks every constraint: "1 validation error detected: ...".
+	ModelValidation Validation = iota
+	// EC2Validation checks what is missing and numeric ranges, with EC2's codes.
+	EC2Validation
+	// SQSValidation checks what is missing; the service checks values itself.
+	SQSValidation
+	// S3Validation checks what is missing in bodies; the service checks values itself.
+	S3Validation
+)
+
 // Service describes one service.
 type Service struct {
 	Name           string // folder and package: "sqs"
@@ -33,6 +48,7 @@ type Service struct {
 	TargetPrefix   string // "AmazonSSM" of X-Amz-Target "AmazonSSM.PutParameter"
 	APIVersion     string // "2010-05-15"
 	XMLNamespace   string
+	Validation     Validation
 	QueryError     bool // awsQueryCompatible: JSON errors carry the Query code, too
 	Protocols      []Protocol
 	Operations     []Operation // by name

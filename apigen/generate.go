@@ -20,7 +20,7 @@ func generate(root string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return writeKnown(root)
 }
 
 func generateService(root, name string) error {

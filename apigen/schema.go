@@ -16,6 +16,22 @@ func (s *selection) writeSchema(w *bytes.Buffer) {
 	fmt.Fprintf(w, "package %s\n\nimport (\n\"context\"\n\n\"%s/api\"\n)\n\n", s.pkg, module)
 	fmt.Fprintf(w, "// Describe returns the tables of %s.\nfunc Describe() *api.Service { return &description }\n\n", md.ServiceID)
 	w.WriteString("var description = api.Service{\n")
+	s.writeHead(w)
+	w.WriteString("Operations: operations,\nShapes: shapes,\n}\n\n")
+	w.WriteString("var operations = []api.Operation{\n")
+	for i := range s.ops {
+		s.writeOperation(w, &s.ops[i])
+	}
+	w.WriteString("}\n\nvar shapes = []api.Shape{\n")
+	for _, name := range s.order {
+		s.writeShape(w, name)
+	}
+	w.WriteString("}\n")
+}
+
+// writeHead writes the fields of api.Service that a service is known by.
+func (s *selection) writeHead(w *bytes.Buffer) {
+	md := &s.model.Metadata
 	text := func(field, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s: %q,\n", field, value)
@@ -31,17 +47,14 @@ func (s *selection) writeSchema(w *bytes.Buffer) {
 	if md.AWSQueryCompatible != nil {
 		w.WriteString("QueryError: true,\n")
 	}
-	fmt.Fprintf(w, "Protocols: []api.Protocol{%s},\nOperations: operations,\nShapes: shapes,\n}\n\n", strings.Join(s.protocols(), ", "))
-	w.WriteString("var operations = []api.Operation{\n")
-	for i := range s.ops {
-		s.writeOperation(w, &s.ops[i])
+	if v := validations[s.name]; v != "" {
+		fmt.Fprintf(w, "Validation: api.%s,\n", v)
 	}
-	w.WriteString("}\n\nvar shapes = []api.Shape{\n")
-	for _, name := range s.order {
-		s.writeShape(w, name)
-	}
-	w.WriteString("}\n")
+	fmt.Fprintf(w, "Protocols: []api.Protocol{%s},\n", strings.Join(s.protocols(), ", "))
 }
+
+// validations are the services that refuse broken inputs in a form of their own.
+var validations = map[string]string{"ec2": "EC2Validation", "sqs": "SQSValidation", "s3": "S3Validation"}
 
 func signingName(md *Metadata) string {
 	if md.SigningName != "" {

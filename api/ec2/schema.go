@@ -18,6 +18,7 @@ var description = api.Service{
 	SigningName:    "ec2",
 	APIVersion:     "2016-11-15",
 	XMLNamespace:   "http://ec2.amazonaws.com/doc/2016-11-15/",
+	Validation:     api.EC2Validation,
 	Protocols:      []api.Protocol{api.EC2Query},
 	Operations:     operations,
 	Shapes:         shapes,

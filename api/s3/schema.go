@@ -18,6 +18,7 @@ var description = api.Service{
 	SigningName:    "s3",
 	APIVersion:     "2006-03-01",
 	XMLNamespace:   "http://s3.amazonaws.com/doc/2006-03-01/",
+	Validation:     api.S3Validation,
 	Protocols:      []api.Protocol{api.RESTXML},
 	Operations:     operations,
 	Shapes:         shapes,

@@ -20,6 +20,7 @@ var description = api.Service{
 	APIVersion:     "2012-11-05",
 	XMLNamespace:   "http://queue.amazonaws.com/doc/2012-11-05/",
 	QueryError:     true,
+	Validation:     api.SQSValidation,
 	Protocols:      []api.Protocol{api.AWSJSON10, api.AWSQuery},
 	Operations:     operations,
 	Shapes:         shapes,

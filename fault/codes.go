@@ -34,3 +34,61 @@ const (
 	RequestTimeTooSkewed     = "RequestTimeTooSkewed"
 	IdempotentParameterMatch = "IdempotentParameterMismatch"
 )
+
+// Codes of signatures and payloads, given out before a service is reached.
+const (
+	MissingAuthTokenException   = "MissingAuthenticationTokenException" // JSON services
+	InvalidSignatureException   = "InvalidSignatureException"           // JSON services
+	IncompleteSignatureEx       = "IncompleteSignatureException"        // JSON services
+	ExpiredTokenException       = "ExpiredTokenException"               // JSON services
+	InvalidToken                = "InvalidToken"                        // S3
+	AuthorizationHeaderMalform  = "AuthorizationHeaderMalformed"        // S3
+	AuthorizationQueryMalformed = "AuthorizationQueryParametersError"   // S3
+	ContentSHA256Mismatch       = "XAmzContentSHA256Mismatch"           // S3
+	MalformedTrailer            = "MalformedTrailerError"               // S3
+	BadDigest                   = "BadDigest"
+	IncompleteBody              = "IncompleteBody"
+	InvalidArgument             = "InvalidArgument"
+	InvalidRequest              = "InvalidRequest"
+)
+
+// Codes of S3 ("Error responses", Amazon S3 API Reference).
+const (
+	NoSuchBucket               = "NoSuchBucket"
+	NoSuchKey                  = "NoSuchKey"
+	NoSuchVersion              = "NoSuchVersion"
+	NoSuchUpload               = "NoSuchUpload"
+	NoSuchTagSet               = "NoSuchTagSet"
+	NoSuchBucketPolicy         = "NoSuchBucketPolicy"
+	NoSuchPublicAccessBlock    = "NoSuchPublicAccessBlockConfiguration"
+	OwnershipControlsNotFound  = "OwnershipControlsNotFoundError"
+	BucketAlreadyExists        = "BucketAlreadyExists"
+	BucketAlreadyOwnedByYou    = "BucketAlreadyOwnedByYou"
+	BucketNotEmpty             = "BucketNotEmpty"
+	InvalidBucketName          = "InvalidBucketName"
+	InvalidBucketOwner         = "InvalidBucketOwnerAWSAccountID"
+	InvalidBucketACLOwnership  = "InvalidBucketAclWithObjectOwnership"
+	ACLNotSupported            = "AccessControlListNotSupported"
+	InvalidLocationConstraint  = "InvalidLocationConstraint"
+	IllegalLocationConstraint  = "IllegalLocationConstraintException"
+	IllegalVersioning          = "IllegalVersioningConfigurationException"
+	InvalidURI                 = "InvalidURI"
+	KeyTooLong                 = "KeyTooLongError"
+	MetadataTooLarge           = "MetadataTooLarge"
+	EntityTooLarge             = "EntityTooLarge"
+	EntityTooSmall             = "EntityTooSmall"
+	InvalidDigest              = "InvalidDigest"
+	InvalidRange               = "InvalidRange"
+	InvalidPart                = "InvalidPart"
+	InvalidPartNumber          = "InvalidPartNumber"
+	InvalidPartOrder           = "InvalidPartOrder"
+	InvalidStorageClass        = "InvalidStorageClass"
+	InvalidEncryptionAlgorithm = "InvalidEncryptionAlgorithmError"
+	InvalidTag                 = "InvalidTag"
+	BadRequest                 = "BadRequest"
+	MalformedXML               = "MalformedXML"
+	MalformedPolicy            = "MalformedPolicy"
+	MethodNotAllowed           = "MethodNotAllowed"
+	NotModified                = "NotModified"
+	PreconditionFailed         = "PreconditionFailed"
+)

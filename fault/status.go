@@ -21,7 +21,17 @@ var statuses = map[string]int{
 	RequestTimeTooSkewed:  http.StatusForbidden,
 	AuthFailure:           http.StatusForbidden,
 	ExpiredToken:          http.StatusForbidden,
+	IncompleteSignature:   http.StatusBadRequest,
 	DryRunOperation:       http.StatusPreconditionFailed,
+
+	BucketNotEmpty:     http.StatusConflict,
+	MethodNotAllowed:   http.StatusMethodNotAllowed,
+	NotModified:        http.StatusNotModified,
+	PreconditionFailed: http.StatusPreconditionFailed,
+	InvalidRange:       http.StatusRequestedRangeNotSatisfiable,
+	InvalidPartNumber:  http.StatusRequestedRangeNotSatisfiable,
+
+	OwnershipControlsNotFound: http.StatusNotFound,
 }
 
 // Status is the HTTP status of a code that the service's model leaves open.

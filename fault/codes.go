@@ -92,3 +92,8 @@ const (
 	NotModified                = "NotModified"
 	PreconditionFailed         = "PreconditionFailed"
 )
+
+// Codes of requests that package wire cannot read.
+const (
+	UnknownService = "UnknownService" // ours: the request tells no service
+)

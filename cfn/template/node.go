@@ -181,3 +181,17 @@ func (n *Node) adopt() {
 		e.Value.adopt()
 	}
 }
+
+// fold turns a map of one member that names a function into a call.
+func (n *Node) fold() {
+	if len(n.Entries) != 1 {
+		return
+	}
+	if e := n.Entries[0]; isFunction(e.Key) {
+		n.Kind, n.Fn, n.Items, n.Entries = Call, e.Key, []*Node{e.Value}, nil
+	}
+}
+
+func isFunction(key string) bool {
+	return key == "Ref" || strings.HasPrefix(key, "Fn::") && !strings.HasPrefix(key, "Fn::ForEach")
+}

@@ -13,6 +13,8 @@ type Template struct {
 	Transform     []string // names of macros and of AWS's own transforms
 	Resources     []Resource
 	Outputs       []Output
+
+	byID map[string]int // index into Resources
 }
 
 // Parameter is a parameter's declaration.
@@ -83,10 +85,8 @@ type Output struct {
 
 // Resource finds a resource by its logical id, nil if there is none.
 func (t *Template) Resource(id string) *Resource {
-	for i := range t.Resources {
-		if t.Resources[i].LogicalID == id {
-			return &t.Resources[i]
-		}
+	if i, ok := t.byID[id]; ok {
+		return &t.Resources[i]
 	}
 	return nil
 }

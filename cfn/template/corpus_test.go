@@ -1,0 +1,75 @@
+package template_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway/slipway/cfn/template"
+)
+
+// corpus lists real templates, which stand beside the repository where the
+// project is developed and are no part of it.
+func corpus(tb testing.TB) []string {
+	tb.Helper()
+	var files []string
+	for _, folder := range []string{"templates", "recorded-templates"} {
+		root := filepath.Join("..", "..", "..", "shared", "corpus", folder)
+		_ = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && strings.Contains(".yaml .yml .json", filepath.Ext(path)) && filepath.Ext(path) != "" {
+				files = append(files, path)
+			}
+			return nil
+		})
+	}
+	if len(files) == 0 {
+		tb.Skip("the corpus of templates (../shared/corpus) is not here")
+	}
+	return files
+}
+
+// Every template of the corpus parses and validates, or is refused with a place.
+func TestCorpus(t *testing.T) {
+	for _, file := range corpus(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tmpl, problems := template.Parse(body)
+			if tmpl != nil {
+				problems = append(problems, tmpl.Validate(nil)...)
+			}
+			for _, p := range problems {
+				if p.Line < 1 || p.Column < 1 {
+					t.Errorf("a problem without a place: %v", p)
+				}
+				t.Log(p)
+			}
+			if tmpl == nil && len(problems) == 0 {
+				t.Error("neither a template nor a problem")
+			}
+		})
+	}
+}
+
+func BenchmarkCorpus(b *testing.B) {
+	for _, file := range corpus(b) {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(filepath.Base(file), func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if tmpl, _ := template.Parse(body); tmpl != nil {
+					tmpl.Validate(nil)
+				}
+			}
+			if per := b.Elapsed().Seconds() / float64(b.N); per > 0.020 {
+				b.Errorf("%s takes %.1f ms, more than 20", file, per*1000)
+			}
+		})
+	}
+}

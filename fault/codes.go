@@ -111,3 +111,14 @@ const (
 	NotAuthorized            = "NotAuthorizedException"
 	NotFoundException        = "NotFoundException"
 )
+
+// Codes of IAM and STS.
+const (
+	NoSuchEntity            = "NoSuchEntity"
+	EntityAlreadyExists     = "EntityAlreadyExists"
+	DeleteConflict          = "DeleteConflict"
+	LimitExceeded           = "LimitExceeded"
+	MalformedPolicyDocument = "MalformedPolicyDocument"
+	InvalidInput            = "InvalidInput"
+	UnmodifiableEntity      = "UnmodifiableEntity"
+)

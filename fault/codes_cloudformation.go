@@ -1,0 +1,12 @@
+package fault
+
+// Codes of CloudFormation ("Errors" of its operations, AWS CloudFormation API
+// Reference).
+const (
+	CFNAlreadyExists            = "AlreadyExistsException"
+	CFNInsufficientCapabilities = "InsufficientCapabilitiesException"
+	CFNChangeSetNotFound        = "ChangeSetNotFound"
+	CFNInvalidChangeSetStatus   = "InvalidChangeSetStatus"
+	CFNTokenAlreadyExists       = "TokenAlreadyExistsException"
+	CFNLimitExceeded            = "LimitExceededException"
+)

@@ -1,0 +1,123 @@
+package s3
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/service/s3/checksum"
+)
+
+const (
+	directiveCopy    = "COPY"
+	directiveReplace = "REPLACE"
+)
+
+// CopyObject copies an object of up to 5 GiB. The copy has bytes of its own.
+func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api.CopyObjectOutput, error) {
+	if err := checkCopy(in); err != nil {
+		return nil, err
+	}
+	src, err := parseCopySource(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	src.expected = in.ExpectedSourceBucketOwner
+	o, err := newObject(in.Key, meta{
+		CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition, ContentEncoding: in.ContentEncoding,
+		ContentLanguage: in.ContentLanguage, ContentType: in.ContentType, Expires: in.Expires,
+		Redirect: in.WebsiteRedirectLocation, StorageClass: in.StorageClass, User: in.Metadata,
+	}, in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}}
+	if err := s.admit(ctx, w, 0); err != nil {
+		return nil, err
+	}
+	if inPlace(src, in) {
+		return nil, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	cond := readCondition{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince, "x-amz-copy-source-"}
+	sel, body, err := s.choosePart(ctx, reading{target: src, cond: cond})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	if sel.Size > maxPut {
+		return nil, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxPut))
+	}
+	inherit(o, sel.object, in)
+	r, err := s.receiveCopy(body, in.ChecksumAlgorithm, sel.object, o)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.write(ctx, w, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.CopyObjectOutput{
+		ServerSideEncryption: sseS3, VersionId: shownVersion(b, o), CopySourceVersionId: shownVersion(sel.bucket, sel.object),
+		CopyObjectResult: &api.CopyObjectResult{ETag: quote(o.ETag), LastModified: &o.Modified, ChecksumType: o.Sum.Type},
+	}
+	c := out.CopyObjectResult
+	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.set(o.Sum.Algorithm, o.Sum.Value)
+	return out, nil
+}
+
+func checkCopy(in *api.CopyObjectInput) error {
+	if err := checkACL(in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
+		return err
+	}
+	for name, directive := range map[string]string{"x-amz-metadata-directive": in.MetadataDirective, "x-amz-tagging-directive": in.TaggingDirective} {
+		if directive != "" && directive != directiveCopy && directive != directiveReplace {
+			return invalidArgument(name, directive, "Unknown %s.", strings.ReplaceAll(strings.TrimPrefix(name, "x-amz-"), "-", " "))
+		}
+	}
+	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.CopySourceSSECustomerAlgorithm + in.CopySourceSSECustomerKey,
+		in.SSEKMSKeyId, in.ObjectLockMode, in.ObjectLockLegalHoldStatus, in.ObjectLockRetainUntilDate}
+	return u.check()
+}
+
+// inPlace reports whether a copy would change nothing.
+func inPlace(src target, in *api.CopyObjectInput) bool {
+	return src.bucket == in.Bucket && src.key == in.Key && src.version == "" &&
+		in.MetadataDirective != directiveReplace && in.TaggingDirective != directiveReplace &&
+		in.StorageClass == "" && in.WebsiteRedirectLocation == "" && in.ServerSideEncryption == ""
+}
+
+// inherit takes over what the directives leave to the source.
+func inherit(o, source *object, in *api.CopyObjectInput) {
+	if in.MetadataDirective != directiveReplace {
+		given := o.Meta
+		o.Meta = source.Meta
+		o.Meta.StorageClass, o.Meta.Redirect = given.StorageClass, given.Redirect
+	}
+	if in.TaggingDirective != directiveReplace {
+		o.Tags = source.Tags
+	}
+}
+
+func (s *Service) receiveCopy(body io.Reader, wanted string, source, o *object) (*received, error) {
+	algorithm := checksum.CRC64NVME
+	if source.Sum != nil {
+		algorithm = source.Sum.Algorithm
+	}
+	if wanted != "" {
+		var ok bool
+		if algorithm, ok = checksum.Parse(wanted); !ok {
+			return nil, badAlgorithm()
+		}
+	}
+	r, err := s.receive(body, maxPut, false, algorithm)
+	if err != nil {
+		return nil, err
+	}
+	o.describe(r, algorithm)
+	return r, nil
+}
+
+func badAlgorithm() error {
+	return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+}

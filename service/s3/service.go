@@ -1,0 +1,145 @@
+// Package s3 is Amazon S3's buckets and objects. Records are in the store; the
+// bytes of objects are in files (package blob) that are durable before the
+// record that names them is committed, so what was acknowledged is whole. It may
+// import api/s3, auth, arn, fault, store and reconcile. Its one goroutine, which
+// removes files that no record names, is a reconcile loop that Stop ends.
+//
+// Bucket names are global. A bucket answers in whatever region it is asked: one
+// server serves them all.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/reconcile"
+	"github.com/slipway/slipway/service/s3/blob"
+	"github.com/slipway/slipway/store"
+)
+
+// Config is what the service needs.
+type Config struct {
+	Store  store.Store
+	Dir    string // folder for the bytes of objects
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Service implements api/s3.
+type Service struct {
+	api.Unimplemented
+	store  store.Store
+	blobs  *blob.Store
+	now    func() time.Time
+	log    *slog.Logger
+	sweeps *reconcile.Loop
+}
+
+var _ api.Service = (*Service)(nil)
+
+// New opens the folder of objects. Start begins the upkeep.
+func New(cfg Config) (*Service, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	blobs, err := blob.Open(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the object store: %w", err)
+	}
+	s := &Service{store: cfg.Store, blobs: blobs, now: cfg.Clock, log: cfg.Logger}
+	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger})
+	return s, nil
+}
+
+// Start begins the upkeep: it removes what a crash left, at once and in the
+// background.
+func (s *Service) Start(ctx context.Context) {
+	s.sweeps.Start(ctx)
+	s.sweeps.Wake()
+}
+
+// Stop ends the upkeep. It is safe to call twice.
+func (s *Service) Stop() { s.sweeps.Stop() }
+
+// sweep removes the files that no record names.
+func (s *Service) sweep(ctx context.Context) error {
+	removed, err := s.blobs.Sweep(ctx, func(ids []string) (map[string]bool, error) {
+		named := make(map[string]bool, len(ids))
+		err := s.store.View(ctx, func(tx store.Tx) error {
+			for _, id := range ids {
+				switch _, err := files.Get(tx, id); {
+				case err == nil:
+					named[id] = true
+				case !errors.Is(err, store.ErrNotFound):
+					return err
+				}
+			}
+			return nil
+		})
+		return named, err
+	})
+	if removed > 0 {
+		s.log.Info("removed object files that no record names", "files", removed)
+	}
+	return err
+}
+
+// second is the current time in the precision that S3 keeps.
+func (s *Service) second() time.Time { return s.now().UTC().Truncate(time.Second) }
+
+// change is an update under way, and the files that it replaces.
+type change struct {
+	store.Tx
+	drop []string // files that no record names once it is committed
+}
+
+// update commits a change. made are the content that it brings in: on success
+// records name it; if fn refuses, its files are removed.
+func (s *Service) update(ctx context.Context, made []*received, fn func(c *change) error) error {
+	var done *change
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		done = &change{Tx: tx}
+		for _, r := range made {
+			if err := r.record(tx); err != nil {
+				return err
+			}
+		}
+		return fn(done)
+	})
+	var fresh []string
+	for _, r := range made {
+		fresh = append(fresh, r.files()...)
+	}
+	if err == nil {
+		s.blobs.Settle(fresh...)
+		s.blobs.Remove(done.drop...)
+		return nil
+	}
+	if _, refused := fault.As(err); refused {
+		s.blobs.Remove(fresh...)
+		return err
+	}
+	// Whether it was committed is not known, so the sweep, which reads the
+	// records, decides what goes.
+	s.blobs.Settle(fresh...)
+	s.sweeps.Wake()
+	return err
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

@@ -15,9 +15,19 @@ import (
 type bench struct {
 	t     testing.TB
 	store store.Store
+	limit time.Duration // of end
 }
 
-func newBench(t testing.TB) *bench { return &bench{t: t, store: storetest.New(t)} }
+func newBench(t testing.TB) *bench {
+	return &bench{t: t, store: storetest.New(t), limit: 30 * time.Second}
+}
+
+// newFakeBench is newBench for a test on fake time, which may pass by the hour.
+func newFakeBench(t testing.TB) *bench {
+	b := newBench(t)
+	b.limit = 24 * time.Hour
+	return b
+}
 
 func (b *bench) config(name string) workflow.Config {
 	return workflow.Config{
@@ -63,7 +73,7 @@ func (b *bench) begin(e *workflow.Engine, name, id string, params any) {
 // end waits for a run and checks what must always hold.
 func (b *bench) end(e *workflow.Engine, id string) workflow.Status {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), b.limit)
 	defer stop()
 	st, err := e.Wait(ctx, id)
 	if err != nil {

@@ -1,64 +1,178 @@
 // Package schema holds the official schemas of CloudFormation's resource types:
-// it checks and coerces properties, and says which are create-only, read-only,
-// write-only, and what identifies a resource. It is pure. It may import
-// cfn/template and fault only; the schemas' text is handed to New.
+// it checks and coerces properties, and says which are create-only, read-only
+// or write-only, and what identifies a resource. It is pure and starts no
+// goroutine. It may import cfn, cfn/template and fault only: the schemas' text
+// is handed to New.
 package schema
 
 import (
-	"strconv"
+	"encoding/json"
+	"fmt"
 	"strings"
-
-	"github.com/slipway/slipway/cfn"
+	"sync"
 )
 
-// Catalog knows every resource type by name and loads schemas when asked.
-// It is safe for concurrent use.
+// Catalog knows every resource type by name and loads a schema when it is first
+// asked for. It is safe for concurrent use.
 type Catalog struct {
-	names map[string]bool
-	built func(typeName string) bool
-	open  func(typeName string) ([]byte, error)
+	names  map[string]bool
+	built  func(typeName string) bool
+	open   func(typeName string) ([]byte, bool)
+	mu     sync.Mutex
+	loaded map[string]*Schema
 }
 
 // New makes a catalog: the names of all of AWS's types, how to read the schema
-// of one (an error: there is none here), and which have a provider.
-func New(names []string, open func(typeName string) ([]byte, error), built func(typeName string) bool) *Catalog {
-	c := &Catalog{names: make(map[string]bool, len(names)), open: open, built: built}
+// of one (false: there is none here), and which have a provider.
+func New(names []string, open func(typeName string) ([]byte, bool), built func(typeName string) bool) *Catalog {
+	c := &Catalog{names: make(map[string]bool, len(names)), open: open, built: built, loaded: map[string]*Schema{}}
 	for _, n := range names {
 		c.names[n] = true
 	}
 	return c
 }
 
-// Schema is one resource type's schema.
+// Schema is one resource type's schema. Paths are written as Tags, Nested/Name
+// or List/*/Name, from the properties.
 type Schema struct {
-	TypeName                string
-	CreateOnly              []string // paths, as Tags or Nested/Name or List/*/Name
-	ConditionalCreateOnly   []string
-	ReadOnly                []string
-	WriteOnly               []string
-	PrimaryIdentifier       []string
-	Required                []string
-	TagProperty             string // "" : not taggable
-	ReplacesByDeletingFirst bool   // replacementStrategy delete_then_create
-	CloudFormationTags      bool   // aws:cloudformation:* tags are put on it
-	root                    *node
+	TypeName              string
+	CreateOnly            []string
+	ConditionalCreateOnly []string
+	ReadOnly              []string
+	WriteOnly             []string
+	PrimaryIdentifier     []string
+	Required              []string
+	TagProperty           string // "" : not taggable
+	DeleteFirst           bool   // a replacement deletes the old resource before it makes the new
+	SystemTags            bool   // aws:cloudformation:* tags are put on the resource
+
+	root        *definition
+	definitions map[string]*definition
 }
 
-type node struct{}
-
-// Issue is a property that does not fit the schema.
-type Issue struct {
-	Path    []string // from the properties: Tags, 0, Key
-	Message string
+// document is the file's form.
+type document struct {
+	definition
+	TypeName              string                 `json:"typeName"`
+	Definitions           map[string]*definition `json:"definitions"`
+	CreateOnly            []string               `json:"createOnlyProperties"`
+	ConditionalCreateOnly []string               `json:"conditionalCreateOnlyProperties"`
+	ReadOnly              []string               `json:"readOnlyProperties"`
+	WriteOnly             []string               `json:"writeOnlyProperties"`
+	PrimaryIdentifier     []string               `json:"primaryIdentifier"`
+	ReplacementStrategy   string                 `json:"replacementStrategy"`
+	Taggable              *bool                  `json:"taggable"`
+	Tagging               struct {
+		Taggable    bool   `json:"taggable"`
+		TagProperty string `json:"tagProperty"`
+		SystemTags  *bool  `json:"cloudFormationSystemTags"`
+	} `json:"tagging"`
 }
 
-func (i Issue) String() string { return "/" + strings.Join(i.Path, "/") + ": " + i.Message }
+// Parse reads a schema.
+func Parse(text []byte) (*Schema, error) {
+	var d document
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	s := &Schema{
+		TypeName: d.TypeName, CreateOnly: paths(d.CreateOnly), ConditionalCreateOnly: paths(d.ConditionalCreateOnly),
+		ReadOnly: paths(d.ReadOnly), WriteOnly: paths(d.WriteOnly), PrimaryIdentifier: paths(d.PrimaryIdentifier),
+		Required: d.Required, DeleteFirst: d.ReplacementStrategy == "delete_then_create",
+		SystemTags: d.Tagging.SystemTags == nil || *d.Tagging.SystemTags,
+		root:       &d.definition, definitions: d.Definitions,
+	}
+	s.root.Type = types{"object"}
+	taggable := d.Tagging.Taggable || d.Taggable != nil && *d.Taggable
+	if name := strings.TrimPrefix(d.Tagging.TagProperty, "/properties/"); taggable && name != "" {
+		s.TagProperty = name
+	} else if taggable && d.Properties["Tags"] != nil {
+		s.TagProperty = "Tags"
+	}
+	return s, nil
+}
 
-var _ = strconv.Itoa
+func paths(pointers []string) []string {
+	out := make([]string, len(pointers))
+	for i, p := range pointers {
+		out[i] = strings.TrimPrefix(p, "/properties/")
+	}
+	return out
+}
 
-// Lookup loads a type's schema. A type without one (custom resources) is nil, nil.
-func (c *Catalog) Lookup(typeName string) (*Schema, error) { return nil, nil }
+// Lookup loads a type's schema: nil, nil for a type of which there is none here,
+// such as a custom resource.
+func (c *Catalog) Lookup(typeName string) (*Schema, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.loaded[typeName]; ok {
+		return s, nil
+	}
+	var s *Schema
+	if text, ok := c.open(typeName); ok {
+		var err error
+		if s, err = Parse(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", typeName, err)
+		}
+		c.loaded[typeName] = s
+	}
+	return s, nil
+}
 
-// Conform checks properties and converts scalars to the types that the schema
-// has ("80" to 80, true to "true"). Unknown values fit everywhere.
-func (s *Schema) Conform(p cfn.Properties) (cfn.Properties, []Issue) { return p, nil }
+// custom reports whether a type is made by a user's own function.
+func custom(typeName string) bool {
+	return strings.HasPrefix(typeName, "Custom::") || typeName == "AWS::CloudFormation::CustomResource"
+}
+
+// Known reports whether AWS has the type. It is part of template.Types.
+func (c *Catalog) Known(typeName string) bool { return c.names[typeName] || custom(typeName) }
+
+// Built reports whether this Slipway has a provider for the type.
+func (c *Catalog) Built(typeName string) bool {
+	if strings.HasPrefix(typeName, "Custom::") {
+		typeName = "AWS::CloudFormation::CustomResource"
+	}
+	return c.built(typeName)
+}
+
+// HasAttribute reports whether Fn::GetAtt finds the attribute: any property of
+// the schema, and anything of a type without a schema here.
+func (c *Catalog) HasAttribute(typeName, attribute string) bool {
+	s, err := c.Lookup(typeName)
+	if err != nil || s == nil || custom(typeName) {
+		return true
+	}
+	path := strings.ReplaceAll(attribute, ".", "/")
+	for _, r := range s.ReadOnly {
+		if r == path || strings.HasPrefix(r, path+"/") || strings.HasPrefix(path, r+"/") {
+			return true
+		}
+	}
+	if s.root.Properties[attribute] != nil {
+		return true
+	}
+	return s.at(strings.Split(path, "/")) != nil
+}
+
+// at finds the definition of a nested property, nil if there is none.
+func (s *Schema) at(path []string) *definition {
+	d := s.root
+	for _, p := range path {
+		if d = s.resolve(d); d == nil {
+			return nil
+		}
+		d = d.Properties[p]
+	}
+	return s.resolve(d)
+}
+
+// Has reports whether a path of CreateOnly and its like covers a property at
+// the top level.
+func Has(paths []string, property string) bool {
+	for _, p := range paths {
+		if p == property || strings.HasPrefix(p, property+"/") {
+			return true
+		}
+	}
+	return false
+}

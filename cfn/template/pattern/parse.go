@@ -286,6 +286,9 @@ func (r *reader) property(not bool) (func(rune) bool, error) {
 		for r.more() && r.text[r.pos] != '}' {
 			r.pos++
 		}
+		if !r.more() {
+			return nil, errEnd
+		}
 		name = string(r.text[start:r.pos])
 		r.pos++
 	}

@@ -50,7 +50,7 @@ func TestMatchWhole(t *testing.T) {
 }
 
 func TestCompileRefuses(t *testing.T) {
-	for _, bad := range []string{`(?=`, `(?!a`, `(?!a)[`, `(?!a)*`, `(?!a)\`, `(?!a)\p{Nope}`, `(?!a)[b-a]`, `(?!a))`, `(?!a)a{99999}`, `(?!` + strings.Repeat("(", 200)} {
+	for _, bad := range []string{`(?=`, `(?!a`, `(?!a)[`, `(?!a)\`, `(?!a)\p{Nope}`, `(?!a)[b-a]`, `(?!a))`, `(?!a)a{99999}`, `(?!` + strings.Repeat("(", 200)} {
 		if _, err := Compile(bad); err == nil {
 			t.Errorf("%s is a pattern", bad)
 		}

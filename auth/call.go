@@ -18,8 +18,9 @@ const (
 	Root        Kind = "Root"
 	User        Kind = "User"
 	AssumedRole Kind = "AssumedRole"
-	Instance    Kind = "Instance" // an instance by its identity credentials, not by its role
-	Service     Kind = "Service"  // a part of Slipway that acts on a user's behalf
+	Instance    Kind = "Instance"  // an instance by its identity credentials, not by its role
+	Anonymous   Kind = "Anonymous" // without a signature, where an operation needs none
+	Service     Kind = "Service"   // a part of Slipway that acts on a user's behalf
 )
 
 // Principal is who calls.

@@ -114,6 +114,24 @@ func (a *IAM) Permits(ctx context.Context, r Request) error {
 	return nil
 }
 
+// Forbids refuses what the principal's policies deny by a statement, where
+// something else than these policies allows it.
+func (a *IAM) Forbids(ctx context.Context, r Request) error {
+	if r.Principal.Kind == Root || r.Principal.Kind == Service {
+		return nil
+	}
+	identity, _, err := a.Policies.PoliciesOf(ctx, r.Principal)
+	if err != nil {
+		return err
+	}
+	for _, resource := range r.Resources {
+		if d := policy.Evaluate(identity, policy.Request{Action: r.Action, Resource: resource, Context: r.Context}); d == policy.Denied {
+			return Denied(r, resource, d)
+		}
+	}
+	return nil
+}
+
 // Denied is the refusal of a request on one of its resources.
 func Denied(r Request, resource string, d policy.Decision) *fault.Error {
 	return deniedBy(r, resource, d, "an identity-based policy", "no identity-based policy allows")

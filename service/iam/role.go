@@ -1,0 +1,210 @@
+package iam
+
+import (
+	"context"
+	"time"
+
+	api "github.com/slipway/slipway/api/iam"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/policy"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// role is a stored role.
+type role struct {
+	Name        string
+	Path        string
+	ID          string
+	Created     time.Time
+	Trust       string
+	Description string `json:",omitempty"`
+	MaxSession  int32
+	Boundary    string    `json:",omitempty"`
+	Tags        []api.Tag `json:",omitempty"`
+	Token       string    `json:",omitempty"`
+	grants
+}
+
+var roles = noun[role]{
+	store.NewCollection("iam/role", store.Index[role]{Name: "policy", Keys: func(key string, r *role) []string { return r.policyKeys(key, r.Boundary) }}),
+	"Role", "The role with name %s cannot be found.", "roleName", 64,
+	func(r *role) string { return r.Name },
+}
+
+const (
+	defaultSession = 3600
+	maxTrustSize   = 2048
+)
+
+func (r *role) arn(account string) string { return globalARN(account, "role"+r.Path+r.Name) }
+
+func (r *role) api(account string) api.Role {
+	return api.Role{
+		Path: r.Path, RoleName: r.Name, RoleId: r.ID, Arn: r.arn(account), CreateDate: &r.Created,
+		AssumeRolePolicyDocument: escaped(r.Trust), Description: r.Description,
+		MaxSessionDuration: &r.MaxSession, PermissionsBoundary: boundaryOf(r.Boundary), Tags: r.Tags,
+	}
+}
+
+func boundaryOf(policyARN string) *api.AttachedPermissionsBoundary {
+	if policyARN == "" {
+		return nil
+	}
+	return &api.AttachedPermissionsBoundary{PermissionsBoundaryArn: policyARN, PermissionsBoundaryType: "Policy"}
+}
+
+func checkTrust(name, text string) error {
+	if err := checkDocument(text, policy.Trust); err != nil {
+		return err
+	}
+	if policySize(text) > maxTrustSize {
+		return fault.New(fault.LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxTrustSize)
+	}
+	return nil
+}
+
+// CreateRole makes a role.
+func (s *Service) CreateRole(ctx context.Context, in *api.CreateRoleInput) (*api.CreateRoleOutput, error) {
+	path, err := checkPath(in.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTrust(in.RoleName, in.AssumeRolePolicyDocument); err != nil {
+		return nil, err
+	}
+	tags, err := merge(ctx, nil, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	call := auth.From(ctx)
+	r := &role{
+		Name: in.RoleName, Path: path, ID: auth.UniqueID("AROA", 17), Created: s.now().UTC().Truncate(time.Second),
+		Trust: in.AssumeRolePolicyDocument, Description: in.Description, MaxSession: defaultSession,
+		Boundary: in.PermissionsBoundary, Tags: tags, Token: call.Token,
+	}
+	if in.MaxSessionDuration != nil {
+		r.MaxSession = *in.MaxSessionDuration
+	}
+	if err := checkSession(r.MaxSession); err != nil {
+		return nil, err
+	}
+	if err := s.checkBoundary(ctx, r.Boundary); err != nil {
+		return nil, err
+	}
+	r, err = create(ctx, s, roles, in.RoleName, r, func(r *role) string { return r.Token })
+	if err != nil {
+		return nil, err
+	}
+	out := r.api(call.Scope.Account)
+	if in.MaxSessionDuration == nil {
+		out.MaxSessionDuration = nil // only GetRole and ListRoles tell the default
+	}
+	return &api.CreateRoleOutput{Role: &out}, nil
+}
+
+func checkSession(seconds int32) error {
+	if seconds < 3600 || seconds > 43200 {
+		return fault.New(fault.ValidationError, "1 validation error detected: Value '%d' at 'maxSessionDuration' failed to satisfy constraint: "+
+			"Member must have value between 3600 and 43200", seconds)
+	}
+	return nil
+}
+
+// GetRole describes a role.
+func (s *Service) GetRole(ctx context.Context, in *api.GetRoleInput) (*api.GetRoleOutput, error) {
+	r, err := read(ctx, s, roles, in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	out := r.api(auth.From(ctx).Scope.Account)
+	out.RoleLastUsed = &api.RoleLastUsed{}
+	return &api.GetRoleOutput{Role: &out}, nil
+}
+
+// ListRoles lists the account's roles.
+func (s *Service) ListRoles(ctx context.Context, in *api.ListRolesInput) (*api.ListRolesOutput, error) {
+	items, next, err := list(ctx, s, roles, in.Marker, in.MaxItems, func(r *role) bool { return underPath(in.PathPrefix, r.Path) })
+	if err != nil {
+		return nil, err
+	}
+	out := &api.ListRolesOutput{Marker: next, IsTruncated: new(next != ""), Roles: []api.Role{}}
+	for _, r := range items {
+		o := r.api(auth.From(ctx).Scope.Account)
+		o.Tags, o.PermissionsBoundary = nil, nil
+		out.Roles = append(out.Roles, o)
+	}
+	return out, nil
+}
+
+// UpdateRole sets the description and the longest session.
+func (s *Service) UpdateRole(ctx context.Context, in *api.UpdateRoleInput) (*api.UpdateRoleOutput, error) {
+	return &api.UpdateRoleOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+		r.Description = in.Description
+		if in.MaxSessionDuration != nil {
+			r.MaxSession = *in.MaxSessionDuration
+		}
+		return checkSession(r.MaxSession)
+	})
+}
+
+// UpdateRoleDescription sets the description.
+func (s *Service) UpdateRoleDescription(ctx context.Context, in *api.UpdateRoleDescriptionInput) (*api.UpdateRoleDescriptionOutput, error) {
+	var out api.Role
+	err := edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+		r.Description = in.Description
+		out = r.api(auth.From(ctx).Scope.Account)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &api.UpdateRoleDescriptionOutput{Role: &out}, nil
+}
+
+// UpdateAssumeRolePolicy sets who may assume the role.
+func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *api.UpdateAssumeRolePolicyInput) (*api.UpdateAssumeRolePolicyOutput, error) {
+	if err := checkTrust(in.RoleName, in.PolicyDocument); err != nil {
+		return nil, err
+	}
+	return &api.UpdateAssumeRolePolicyOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+		r.Trust = in.PolicyDocument
+		return nil
+	})
+}
+
+// PutRolePermissionsBoundary sets the boundary.
+func (s *Service) PutRolePermissionsBoundary(ctx context.Context, in *api.PutRolePermissionsBoundaryInput) (*api.PutRolePermissionsBoundaryOutput, error) {
+	if err := s.checkBoundary(ctx, in.PermissionsBoundary); err != nil {
+		return nil, err
+	}
+	return &api.PutRolePermissionsBoundaryOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+		r.Boundary = in.PermissionsBoundary
+		return nil
+	})
+}
+
+// DeleteRolePermissionsBoundary takes the boundary away.
+func (s *Service) DeleteRolePermissionsBoundary(ctx context.Context, in *api.DeleteRolePermissionsBoundaryInput) (*api.DeleteRolePermissionsBoundaryOutput, error) {
+	return &api.DeleteRolePermissionsBoundaryOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+		if r.Boundary == "" {
+			return fault.New(fault.NoSuchEntity, "Role %s does not have a permissions boundary.", r.Name)
+		}
+		r.Boundary = ""
+		return nil
+	})
+}
+
+// DeleteRole removes a role that nothing is left of.
+func (s *Service) DeleteRole(ctx context.Context, in *api.DeleteRoleInput) (*api.DeleteRoleOutput, error) {
+	account := auth.From(ctx).Scope.Account
+	return &api.DeleteRoleOutput{}, remove(ctx, s, roles, in.RoleName, func(tx store.Tx, r *role) error {
+		for _, err := range profiles.ByIndex(tx, "role", nounKey(account, r.Name)) {
+			if err != nil {
+				return err
+			}
+			return fault.New(fault.DeleteConflict, "Cannot delete entity, must remove roles from instance profile first.")
+		}
+		return r.mayGo()
+	})
+}

@@ -1,0 +1,256 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// acted is what an action came to. Failures are results, too: what a failed
+// creation left must be known after a crash.
+type acted struct {
+	PhysicalID string
+	Attributes cfn.Properties
+	Wait       *cfn.Wait
+	Failure    string
+}
+
+// action is a function of a resource type.
+type action func(context.Context, cfn.Request) (cfn.Result, error)
+
+// act calls a function of a resource type as a durable step. An error without a
+// code is tried again, as the workflow engine does with every step; one with a
+// code is the action's failure.
+func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource, prior cfn.Properties, fn action) (acted, error) {
+	left := ""
+	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (acted, error) {
+		select {
+		case o.slots <- struct{}{}:
+			defer func() { <-o.slots }()
+		case <-ctx.Done():
+			return acted{}, ctx.Err()
+		}
+		req := request(s, r, token)
+		req.Prior = prior
+		ctx = o.callContext(ctx, s, token)
+		ctx, cancel := o.deadline(ctx, s)
+		defer cancel()
+		o.equip(ctx, s, &req)
+		res, err := o.call(ctx, r.Type, req, fn)
+		out := acted{PhysicalID: res.PhysicalID, Attributes: res.Attributes, Wait: res.Wait}
+		if err == nil {
+			return out, nil
+		}
+		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return acted{}, ctx.Err() // shutting down: the next run goes on
+		}
+		if _, classified := fault.As(err); !classified && ctx.Err() == nil {
+			left = res.PhysicalID
+			return acted{}, err
+		}
+		out.Failure = failureReason(err, token)
+		return out, nil
+	})
+	// Only what the journal keeps is the end of the action.
+	if final := new(workflow.Error); errors.As(err, &final) {
+		o.r.cfg.Logger.Error("resource action failed", "stack", s.ID, "resource", r.LogicalID, "action", name, "error", err)
+		return acted{PhysicalID: left, Failure: failureReason(err, s.Last+name+r.LogicalID)}, nil
+	}
+	return out, err
+}
+
+func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, fn action) (cfn.Result, error) {
+	var err error
+	if req.Properties, err = o.resolve(ctx, req.Properties); err != nil {
+		return cfn.Result{}, err
+	}
+	if schema, err := o.r.cfg.Types.Schema(typeName); err == nil && schema != nil {
+		req.Properties, _ = schema.Conform(req.Properties)
+	}
+	return fn(ctx, req)
+}
+
+// callContext makes the context in which the operation calls services: as the
+// operation's caller, with the step's token.
+func (o *operation) callContext(ctx context.Context, s *Stack, token string) context.Context {
+	return auth.With(ctx, auth.Call{
+		Principal: o.Caller.Principal,
+		Scope:     s.Scope,
+		RequestID: o.Caller.RequestID,
+		Service:   "cloudformation",
+		Operation: string(o.Kind),
+		Time:      o.r.cfg.Now(),
+		UserAgent: "cloudformation.amazonaws.com",
+		SourceIP:  "cloudformation.amazonaws.com",
+		Endpoint:  o.Caller.Endpoint,
+		Token:     token,
+	})
+}
+
+// deadline ends an action when the stack's creation has timed out. Rolling back
+// and deleting have all the time they need.
+func (o *operation) deadline(ctx context.Context, s *Stack) (context.Context, context.CancelFunc) {
+	if s.Until == nil || s.Status != CreateInProgress {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, s.Until.Sub(o.r.cfg.Now()))
+}
+
+// equip gives a request the functions by which a type tells of its progress.
+func (o *operation) equip(ctx context.Context, s *Stack, req *cfn.Request) {
+	tell := func(change func(r *Resource) string) {
+		err := o.r.cfg.Store.Update(ctx, func(tx store.Tx) error {
+			r, err := getResource(tx, s, req.LogicalID)
+			if err != nil || r == nil || !strings.HasSuffix(r.Status, "_IN_PROGRESS") {
+				return err
+			}
+			reason := change(r)
+			if reason == "" || reason == r.Reason {
+				return nil
+			}
+			now, err := Stacks.Get(tx, s.Key())
+			if err != nil {
+				return err
+			}
+			return (&Ledger{Tx: tx, Now: o.r.cfg.Now()}).resource(now, r, r.Status, reason)
+		})
+		if err != nil && ctx.Err() == nil {
+			o.r.cfg.Logger.Warn("event not written", "stack", s.ID, "resource", req.LogicalID, "error", err)
+		}
+	}
+	req.Progress = func(message string) {
+		tell(func(*Resource) string { return message })
+	}
+	create := req.PhysicalID == ""
+	req.Initiated = func(id string) {
+		tell(func(r *Resource) string {
+			if !create || id == "" || r.Pending == id {
+				return ""
+			}
+			r.Pending = id
+			return creationInitiated
+		})
+	}
+}
+
+// request is what every action of a resource is told.
+func request(s *Stack, r plan.Resource, token string) cfn.Request {
+	tags := map[string]string{}
+	for k, v := range s.Version.Tags {
+		tags[k] = v
+	}
+	tags["aws:cloudformation:stack-name"] = s.Name
+	tags["aws:cloudformation:stack-id"] = s.ID
+	tags["aws:cloudformation:logical-id"] = r.LogicalID
+	return cfn.Request{
+		StackID: s.ID, StackName: s.Name, LogicalID: r.LogicalID,
+		PhysicalID: r.PhysicalID, Properties: r.Properties, Tags: tags, Token: token,
+		Name: physicalName(s.Name, r.LogicalID, token),
+	}
+}
+
+// physicalName is the name that CloudFormation makes for a resource whose
+// template gives it none.
+func physicalName(stack, logicalID, token string) string {
+	return stack + "-" + logicalID + "-" + arn.SuffixFrom(token, 12)
+}
+
+// failureReason words an action's failure as the registry's handlers do.
+func failureReason(err error, token string) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "The creation of the stack timed out before the resource was complete"
+	}
+	code, message := "InternalFailure", "an internal error; Slipway's log has its text"
+	if e, ok := fault.As(err); ok {
+		code, message = handlerCode(e.Code), fmt.Sprintf("%s (%s)", e.Message, e.Code)
+	}
+	return fmt.Sprintf("Resource handler returned message: %q (RequestToken: %s, HandlerErrorCode: %s)", message, UUIDFrom(token), code)
+}
+
+func uuidBytes(token string) (b [16]byte) {
+	sum := sha256.Sum256([]byte(token))
+	copy(b[:], sum[:])
+	return b
+}
+
+// handlerCode maps a service's error code to those of resource handlers
+// ("Handler error codes", CloudFormation CLI User Guide).
+func handlerCode(code string) string {
+	switch {
+	case strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized"):
+		return "AccessDenied"
+	case strings.Contains(code, "AlreadyExists") || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):
+		return "AlreadyExists"
+	case strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "NotFound"):
+		return "NotFound"
+	case strings.Contains(code, "LimitExceeded"):
+		return "ServiceLimitExceeded"
+	case strings.Contains(code, "Throttl"):
+		return "Throttling"
+	case code == fault.NotImplemented:
+		return "UnsupportedOperation"
+	}
+	return "InvalidRequest"
+}
+
+// resolve replaces dynamic references. Records and events keep the references;
+// only the resource type sees what they stand for.
+func (o *operation) resolve(ctx context.Context, p cfn.Properties) (cfn.Properties, error) {
+	if o.r.cfg.Dynamic == nil {
+		return p, nil
+	}
+	var failed error
+	v, problems := template.ResolveDynamic(p, nil, func(service, reference string) (string, error) {
+		value, err := o.r.cfg.Dynamic(auth.WithToken(ctx, ""), service, reference)
+		if _, classified := fault.As(err); err != nil && !classified {
+			failed = err // worth trying again
+		}
+		return value, err
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	m, _ := v.(map[string]any)
+	return m, problems.Err()
+}
+
+// normalize gives numbers that went through JSON their types back.
+func normalize(r *plan.Resource) {
+	r.Properties, _ = integers(r.Properties).(map[string]any)
+	r.Attributes, _ = integers(r.Attributes).(map[string]any)
+}
+
+func integers(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v)
+		}
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+	case []any:
+		for i := range v {
+			v[i] = integers(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = integers(v[k])
+		}
+	}
+	return v
+}

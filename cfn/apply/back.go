@@ -1,0 +1,202 @@
+package apply
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/workflow"
+)
+
+// rollBack brings a stack whose update failed or was cancelled back to the
+// version before it, or ends in UPDATE_ROLLBACK_FAILED.
+func (o *operation) rollBack(f *workflow.Flow) error {
+	steps, err := tx(o, f, "rollback", func(l *Ledger, s *Stack) ([]backStep, error) {
+		all, err := ResourcesOf(l.Tx, s)
+		if err != nil {
+			return nil, err
+		}
+		s.Stop, s.Cancel, s.Failure, s.Failed = false, false, "", nil
+		if s.Before != nil {
+			s.Version = *s.Before
+		}
+		return wayBack(o.Old, all, o.Skip), Stacks.Put(l.Tx, s.Key(), s)
+	})
+	if err != nil {
+		return err
+	}
+	var nodes []node
+	for _, step := range steps {
+		normalize(&step.Target)
+		nodes = append(nodes, node{name: step.Target.LogicalID, after: step.Target.DependsOn, run: func(f *workflow.Flow) (bool, error) {
+			return o.goBack(f, step)
+		}})
+	}
+	if _, err := o.graph(f, "rollback", order(nodes)); err != nil {
+		return err
+	}
+	failed, err := tx(o, f, "rolled back", func(l *Ledger, s *Stack) (bool, error) {
+		if len(s.Failed) > 0 {
+			return true, o.end(l, s, UpdateRollbackFailed, s.failure("update"))
+		}
+		return false, l.Stack(s, UpdateRollbackCleanup, "")
+	})
+	if err != nil || failed {
+		return err
+	}
+	if _, err := o.remove(f, "rollback cleanup", removeNew); err != nil {
+		return err
+	}
+	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+		s.Before = nil
+		if err := o.dropImports(l, s); err != nil {
+			return false, err
+		}
+		return false, o.end(l, s, UpdateRollbackComplete, "")
+	})
+	return err
+}
+
+// dropImports forgets what only the version that failed imported.
+func (o *operation) dropImports(l *Ledger, s *Stack) error {
+	var keys []string
+	for e, err := range Imports.Scan(l.Tx, s.Scope.Key()+"/") {
+		if err != nil {
+			return err
+		}
+		if e.Value.StackID == s.ID && !slices.Contains(s.Version.Imports, e.Value.Export) {
+			keys = append(keys, e.Key)
+		}
+	}
+	for _, k := range keys {
+		if err := Imports.Delete(l.Tx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backStep is one resource's way back.
+type backStep struct {
+	Target plan.Resource // as it was before the update
+	Action plan.Action   // Update, Restore, Create, or Retain: skipped on request
+}
+
+// wayBack decides how the resources get back from what they are to what they
+// were. Those that are as they were take no step.
+func wayBack(before map[string]plan.Resource, now map[string]*Resource, skip []string) []backStep {
+	var steps []backStep
+	for _, id := range sortedKeys(before) {
+		was, r := before[id], now[id]
+		step := backStep{Target: was}
+		switch {
+		case slices.Contains(skip, id):
+			if r == nil || r.Status != UpdateFailed {
+				continue
+			}
+			step.Action = plan.Retain
+		case r == nil || !r.Exists():
+			step.Action = plan.Create
+		case r.PhysicalID != was.PhysicalID && slices.ContainsFunc(r.Old, func(o plan.Resource) bool { return o.PhysicalID == was.PhysicalID }):
+			step.Action = plan.Restore
+		case r.Status == UpdateFailed && !r.Dirty && r.PhysicalID == was.PhysicalID:
+			step.Action = plan.Restore // a replacement failed: the old one was not touched
+		case r.Dirty || !sameProperties(r.Properties, was.Properties):
+			step.Action = plan.Update
+		default:
+			continue
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+// goBack takes one step back.
+func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
+	id := step.Target.LogicalID
+	if step.Action == plan.Restore || step.Action == plan.Retain {
+		return tx(o, f, "restore", func(l *Ledger, s *Stack) (bool, error) { return true, o.restore(l, s, step) })
+	}
+	type beginning struct {
+		Stack Stack
+		Prior plan.Resource
+	}
+	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (beginning, error) {
+		r, err := getResource(l.Tx, s, id)
+		if err != nil {
+			return beginning{}, err
+		}
+		if r == nil {
+			r = &Resource{Resource: step.Target}
+			r.PhysicalID = ""
+		}
+		r.Shown, r.Dirty = o.show(s, step.Target.Properties), true
+		return beginning{Stack: *s, Prior: r.Resource}, l.resource(s, r, UpdateInProgress, "")
+	})
+	if err != nil {
+		return false, err
+	}
+	normalize(&b.Prior)
+	t, err := o.r.resourceType(step.Target.Type)
+	if err != nil {
+		return false, workflow.Permanent(err)
+	}
+	target, do := step.Target, action(t.Update)
+	if step.Action == plan.Create {
+		target.PhysicalID, do = "", action(t.Create)
+	} else {
+		target.PhysicalID = b.Prior.PhysicalID
+	}
+	out, err := o.act(f, "act", &b.Stack, target, b.Prior.Properties, do)
+	if err != nil {
+		return false, err
+	}
+	return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) {
+		r, err := o.record(l, s, step.Target)
+		if err != nil {
+			return false, err
+		}
+		if out.Failure != "" {
+			s.Failed = append(s.Failed, id)
+			if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
+				return false, err
+			}
+			return false, l.resource(s, r, UpdateFailed, out.Failure)
+		}
+		r.Resource = target
+		if out.PhysicalID != "" {
+			r.PhysicalID = out.PhysicalID
+		}
+		r.Attributes, r.Dirty, r.Pending = out.Attributes, false, ""
+		return true, l.resource(s, r, UpdateComplete, "")
+	})
+}
+
+// restore points a record back at the resource that was replaced, which is
+// still there; or leaves a resource as it is, because the user said so.
+func (o *operation) restore(l *Ledger, s *Stack, step backStep) error {
+	r, err := o.record(l, s, step.Target)
+	if err != nil {
+		return err
+	}
+	if step.Action == plan.Restore {
+		given := r.Resource
+		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool { return old.PhysicalID == step.Target.PhysicalID })
+		if r.Exists() && given.PhysicalID != step.Target.PhysicalID {
+			r.Old = append(r.Old, given)
+		}
+		r.Resource = step.Target
+		r.Shown = o.show(s, r.Properties)
+	}
+	r.Dirty, r.Pending = false, ""
+	if err := l.resource(s, r, UpdateInProgress, ""); err != nil {
+		return err
+	}
+	return l.resource(s, r, UpdateComplete, "")
+}
+
+func sameProperties(a, b map[string]any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}

@@ -1,0 +1,401 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/workflow"
+)
+
+// apply runs the steps of a creation's or update's plan. Failures of resources
+// are in the records; an error breaks the workflow's run off.
+func (o *operation) apply(f *workflow.Flow) error {
+	var nodes []node
+	for _, step := range o.Plan.Steps {
+		nodes = append(nodes, node{name: step.LogicalID, after: step.After, run: func(f *workflow.Flow) (bool, error) {
+			return true, o.change(f, step)
+		}})
+	}
+	_, err := o.graph(f, "apply", order(nodes))
+	return err
+}
+
+// begun is what the beginning of a resource's change decided.
+type begun struct {
+	Action plan.Action // Keep: there is nothing to do
+	Stack  Stack
+	Target plan.Resource // as it is to become; PhysicalID is that of the resource as it is
+	Prior  plan.Resource
+	First  bool // delete the old before the new is made
+	Wait   *cfn.Wait
+}
+
+// change brings one resource to the new version: decide and tell (one
+// transaction), act (a step), keep and tell (one transaction).
+func (o *operation) change(f *workflow.Flow, step plan.Step) error {
+	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (begun, error) { return o.begin(l, s, step) })
+	if err != nil || b.Action == plan.Keep {
+		return err
+	}
+	normalize(&b.Target)
+	normalize(&b.Prior)
+	t, err := o.r.resourceType(b.Target.Type)
+	if err != nil {
+		return workflow.Permanent(err)
+	}
+	if b.First {
+		out, err := o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
+		if err != nil {
+			return err
+		}
+		if out.Failure != "" {
+			return o.changed(f, b, acted{Failure: out.Failure})
+		}
+	}
+	target, do, name := b.Target, action(t.Update), "update"
+	if b.Action != plan.Update {
+		target.PhysicalID, do, name = "", action(t.Create), "create"
+	}
+	out, err := o.act(f, name, &b.Stack, target, b.Prior.Properties, do)
+	if err != nil {
+		return err
+	}
+	if out.Wait == nil {
+		out.Wait = b.Wait
+	}
+	return o.changed(f, b, out)
+}
+
+// changed keeps what an action came to, and waits where the resource is not
+// complete before signals have come.
+func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
+	id := b.Target.LogicalID
+	waiting := out.Wait != nil && out.Failure == "" && b.Action != plan.Update
+	_, err := tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) {
+		r, err := o.record(l, s, b.Target)
+		if err != nil {
+			return false, err
+		}
+		if out.Failure != "" {
+			return false, o.failed(l, s, r, b, out)
+		}
+		if b.Action != plan.Update {
+			if err := o.initiated(l, s, r, b, out); err != nil || waiting {
+				return false, err
+			}
+		}
+		return false, o.done(l, s, r, b, out)
+	})
+	if err != nil || !waiting {
+		return err
+	}
+	verdict, err := o.await(f, id, *out.Wait)
+	if err != nil {
+		return err
+	}
+	_, err = tx(o, f, "done", func(l *Ledger, s *Stack) (bool, error) {
+		r, err := o.record(l, s, b.Target)
+		if err != nil {
+			return false, err
+		}
+		if err := o.stopWaiting(l.Tx, s, id, *out.Wait); err != nil {
+			return false, err
+		}
+		if verdict.Failure != "" {
+			out.Failure = verdict.Failure
+			return false, o.failed(l, s, r, b, out)
+		}
+		if out.Attributes == nil {
+			out.Attributes = cfn.Properties{}
+		}
+		if verdict.Data != "" {
+			out.Attributes["Data"] = verdict.Data
+		}
+		return false, o.done(l, s, r, b, out)
+	})
+	return err
+}
+
+// record is the resource's record; it is there once the change has begun.
+func (o *operation) record(l *Ledger, s *Stack, target plan.Resource) (*Resource, error) {
+	r, err := getResource(l.Tx, s, target.LogicalID)
+	if err == nil && r == nil {
+		err = fmt.Errorf("apply: resource %s has lost its record", target.LogicalID)
+	}
+	return r, err
+}
+
+// begin evaluates a resource with what its predecessors have become, decides
+// what its change needs, and tells of it.
+func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
+	keep := begun{Action: plan.Keep}
+	if s.Until != nil && !l.Now.Before(*s.Until) && !s.Stop {
+		s.Stop, s.Failure = true, fmt.Sprintf("The stack was not complete within %d minutes.", s.TimeoutMinutes)
+		return keep, Stacks.Put(l.Tx, s.Key(), s)
+	}
+	if s.Stop {
+		return keep, nil
+	}
+	ev, problems := o.evaluate(l, s, step.LogicalID)
+	if len(problems) > 0 {
+		s.Stop, s.Failure = true, problems[0].Message+"."
+		if strings.HasSuffix(problems[0].Message, ".") {
+			s.Failure = problems[0].Message
+		}
+		return keep, Stacks.Put(l.Tx, s.Key(), s)
+	}
+	r, err := getResource(l.Tx, s, step.LogicalID)
+	if err != nil {
+		return keep, err
+	}
+	b := begun{Action: plan.Create, Stack: *s, Target: ev.resource, Wait: ev.wait}
+	if r == nil {
+		r = &Resource{}
+	} else {
+		b.Prior = r.Resource
+		if b, err = o.decide(b, r); err != nil {
+			return keep, workflow.Permanent(err)
+		}
+	}
+	return b, o.tellBegun(l, s, r, b, ev)
+}
+
+// decide says what bringing an existing resource to its target needs.
+func (o *operation) decide(b begun, r *Resource) (begun, error) {
+	switch {
+	case !r.Exists():
+		// What a failed creation left goes in the clean-up.
+		if r.PhysicalID != "" && r.Status == CreateFailed {
+			r.Old = append(r.Old, r.Resource)
+		}
+		return b, nil
+	case r.Type != b.Target.Type:
+		b.Action = plan.Replace
+	default:
+		d, err := plan.Decide(o.r.cfg.Types, b.Target.Type, r.Properties, b.Target.Properties)
+		if err != nil {
+			return b, err
+		}
+		b.Action, b.First = d.Action, d.DeleteFirst
+		if b.Action == plan.Keep && r.Dirty {
+			b.Action = plan.Update
+		}
+		if t, ok := o.r.cfg.Types.Provider(b.Target.Type); b.Action == plan.Update && ok && t.Update == nil {
+			b.Action = plan.Replace
+		}
+	}
+	b.Target.PhysicalID, b.Target.Attributes = r.PhysicalID, r.Attributes
+	return b, nil
+}
+
+// tellBegun keeps the record of a change under way.
+func (o *operation) tellBegun(l *Ledger, s *Stack, r *Resource, b begun, ev evaluated) error {
+	status, reason := CreateInProgress, ""
+	switch b.Action {
+	case plan.Keep:
+		// Only what the engine itself reads may have changed.
+		r.Resource = b.Target
+		r.Shown = ev.shown
+		return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
+	case plan.Update:
+		status, r.Dirty = UpdateInProgress, true
+	case plan.Replace:
+		status, reason = UpdateInProgress, needsReplacement
+	case plan.Create:
+		old := r.Old
+		*r = Resource{Resource: b.Target, Old: old}
+	}
+	r.Shown, r.Pending = ev.shown, ""
+	if b.Wait != nil {
+		if err := ClearSignals(l.Tx, s, OwnSource(r.LogicalID)); err != nil {
+			return err
+		}
+		// Signals may come as soon as the resource is being made.
+		if err := o.startWaiting(l.Tx, s, r.LogicalID, *b.Wait); err != nil {
+			return err
+		}
+	}
+	return l.resource(s, r, status, reason)
+}
+
+// initiated tells the physical id of what is being made.
+func (o *operation) initiated(l *Ledger, s *Stack, r *Resource, b begun, out acted) error {
+	if out.Wait != nil {
+		if err := o.startWaiting(l.Tx, s, r.LogicalID, *out.Wait); err != nil {
+			return err
+		}
+	}
+	if r.Pending == out.PhysicalID {
+		return nil
+	}
+	r.Pending = out.PhysicalID
+	return l.resource(s, r, r.Status, creationInitiated)
+}
+
+// done keeps a resource that has reached its target.
+func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) error {
+	status := UpdateComplete
+	now := b.Target
+	now.Attributes = out.Attributes
+	switch b.Action {
+	case plan.Create:
+		status, now.PhysicalID = CreateComplete, out.PhysicalID
+	case plan.Replace:
+		now.PhysicalID = out.PhysicalID
+		if !b.First && b.Prior.PhysicalID != out.PhysicalID {
+			r.Old = append(r.Old, b.Prior)
+		}
+	case plan.Update:
+		if out.PhysicalID != "" {
+			now.PhysicalID = out.PhysicalID
+		}
+	}
+	r.Resource, r.Dirty, r.Pending = now, false, ""
+	return l.resource(s, r, status, "")
+}
+
+// failed keeps a resource whose change failed, and stops the operation.
+func (o *operation) failed(l *Ledger, s *Stack, r *Resource, b begun, out acted) error {
+	left := out.PhysicalID
+	if left == "" {
+		left = r.Pending
+	}
+	status := UpdateFailed
+	switch b.Action {
+	case plan.Create:
+		status = CreateFailed
+		r.PhysicalID, r.Attributes = left, out.Attributes
+	case plan.Update:
+		// It may be anywhere between the two: the next update starts from what
+		// was tried.
+		r.Properties = b.Target.Properties
+	case plan.Replace:
+		if left != "" && left != r.PhysicalID {
+			made := b.Target
+			made.PhysicalID, made.Attributes = left, out.Attributes
+			r.Old = append(r.Old, made)
+		}
+		if b.First {
+			r.PhysicalID, r.Dirty = "", true
+		}
+	}
+	r.Pending = ""
+	s.Stop = true
+	s.Failed = append(s.Failed, r.LogicalID)
+	if err := l.resource(s, r, status, out.Failure); err != nil {
+		return err
+	}
+	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
+		return err
+	}
+	return o.r.wakeAll(l.Tx, s)
+}
+
+// deletes makes an action of a type's Delete.
+func deletes(t cfn.Type) action {
+	return func(ctx context.Context, req cfn.Request) (cfn.Result, error) {
+		return cfn.Result{}, t.Delete(ctx, req)
+	}
+}
+
+// evaluated is a resource of the template in the present state of the stack.
+type evaluated struct {
+	resource plan.Resource
+	shown    string
+	wait     *cfn.Wait
+}
+
+func (o *operation) evaluate(l *Ledger, s *Stack, id string) (ev evaluated, problems template.Problems) {
+	tr := o.tmpl.Resource(id)
+	if tr == nil {
+		return ev, template.Problems{{Message: "the template has no resource " + id}}
+	}
+	ev.resource = plan.Resource{
+		LogicalID: id, Type: tr.Type, DependsOn: o.on[id],
+		DeletionPolicy: tr.DeletionPolicy, UpdateReplacePolicy: tr.UpdateReplacePolicy,
+	}
+	problems = o.evaluating(l, s, func(scope *template.Scope) (problems template.Problems) {
+		if ev.resource.Properties, problems = scope.Properties(id); len(problems) > 0 {
+			return problems
+		}
+		if ev.resource.Metadata, problems = scope.Eval(tr.Metadata); len(problems) > 0 {
+			return problems
+		}
+		if ev.resource.UpdatePolicy, problems = scope.Eval(tr.UpdatePolicy); len(problems) > 0 {
+			return problems
+		}
+		ev.resource.CreationPolicy, problems = scope.Eval(tr.CreationPolicy)
+		return problems
+	})
+	if len(problems) > 0 {
+		return ev, problems
+	}
+	if schema, err := o.r.cfg.Types.Schema(tr.Type); err == nil && schema != nil {
+		conformed, issues := schema.Conform(ev.resource.Properties)
+		if len(issues) > 0 && !hasDynamic(ev.resource.Properties) {
+			return ev, template.Problems{template.At(tr.Properties, "Properties validation failed for resource %s with message: %s", id, issues[0])}
+		}
+		ev.resource.Properties = conformed
+	}
+	ev.shown = o.show(s, ev.resource.Properties)
+	wait, err := creationWait(ev.resource.CreationPolicy)
+	if err != nil {
+		return ev, template.Problems{template.At(tr.CreationPolicy, "%s", err.Error())}
+	}
+	if t, ok := o.r.cfg.Types.Provider(tr.Type); ok && t.Signals {
+		ev.wait = wait
+	}
+	return ev, nil
+}
+
+// show is the properties' JSON for events. Values of NoEcho parameters are
+// masked wherever they stand.
+func (o *operation) show(s *Stack, p cfn.Properties) string {
+	var secrets []string
+	for _, param := range s.Version.Parameters {
+		if param.NoEcho && param.Value != "" {
+			secrets = append(secrets, param.Value)
+		}
+	}
+	if p == nil {
+		p = cfn.Properties{}
+	}
+	b, err := json.Marshal(mask(p, secrets))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func mask(v any, secrets []string) any {
+	switch v := v.(type) {
+	case string:
+		for _, s := range secrets {
+			v = strings.ReplaceAll(v, s, "****")
+		}
+		return v
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = mask(x, secrets)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = mask(x, secrets)
+		}
+		return out
+	}
+	return v
+}
+
+func hasDynamic(v any) bool {
+	b, _ := json.Marshal(v)
+	return strings.Contains(string(b), "{{resolve:")
+}

@@ -1,0 +1,105 @@
+package apply
+
+import (
+	"time"
+
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/store"
+)
+
+// Kind says what an operation does.
+type Kind string
+
+// The kinds of operations.
+const (
+	CreateStack Kind = "CREATE_STACK"
+	UpdateStack Kind = "UPDATE_STACK"
+	DeleteStack Kind = "DELETE_STACK"
+	Continue    Kind = "CONTINUE_ROLLBACK"
+)
+
+// Operation is what a workflow works from. It does not change once the workflow
+// has begun: the plan and the state that it was made from stand in it, so a
+// workflow that runs again after a crash decides the same.
+type Operation struct {
+	ID       string
+	StackKey string
+	Kind     Kind
+	Caller   Caller
+	Plan     *plan.Plan // of a creation or update
+	Old      map[string]plan.Resource
+	New      Version  // of a creation or update
+	Retain   []string // DeleteStack's RetainResources
+	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
+	Started  time.Time
+}
+
+// Operations are keyed by the stack's key and the operation's UUID. The latest
+// of each stack is kept: ContinueUpdateRollback goes on from it.
+var Operations = store.NewCollection[Operation]("cloudformation/operation")
+
+func operationKey(s *Stack, id string) string { return s.Key() + "/" + UUID(id) }
+
+// LastOperation is the stack's latest operation, nil if it had none.
+func LastOperation(tx store.Tx, s *Stack) (*Operation, error) {
+	if s.Last == "" {
+		return nil, nil
+	}
+	return found(Operations.Get(tx, operationKey(s, s.Last)))
+}
+
+// name of the workflow that runs operations.
+const workflowName = "cloudformation/operation"
+
+// params are what the workflow engine keeps.
+type params struct {
+	StackKey  string
+	Operation string
+}
+
+// Begin starts an operation in the transaction that changes the stack's record
+// to the operation's first status.
+func (r *Runner) Begin(l *Ledger, s *Stack, op Operation, status, reason string) error {
+	if s.Last != "" {
+		if err := Operations.Delete(l.Tx, operationKey(s, s.Last)); err != nil {
+			return err
+		}
+	}
+	op.ID = "cloudformation/" + s.Key() + "/" + newUUID()
+	op.StackKey, op.Started = s.Key(), l.Now
+	s.begin(op.ID)
+	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {
+		return err
+	}
+	if err := l.Stack(s, status, reason); err != nil {
+		return err
+	}
+	return r.cfg.Workflows.Begin(l.Tx, workflowName, op.ID, params{StackKey: op.StackKey, Operation: op.ID})
+}
+
+// Forget ends a stack that has never had resources.
+func (r *Runner) Forget(l *Ledger, s *Stack) error {
+	o := &operation{r: r}
+	if err := l.Stack(s, DeleteInProgress, UserInitiated); err != nil {
+		return err
+	}
+	return o.gone(l, s, DeleteComplete)
+}
+
+// GiveUp turns a creation under way into a deletion.
+func (r *Runner) GiveUp(l *Ledger, s *Stack) error {
+	s.Stop = true
+	if err := l.Stack(s, DeleteInProgress, UserInitiated); err != nil {
+		return err
+	}
+	return r.wakeAll(l.Tx, s)
+}
+
+// Cancel has an update stop and roll back.
+func (r *Runner) Cancel(l *Ledger, s *Stack) error {
+	s.Stop, s.Cancel = true, true
+	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
+		return err
+	}
+	return r.wakeAll(l.Tx, s)
+}

@@ -1,0 +1,186 @@
+package apply
+
+import (
+	"slices"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/workflow"
+)
+
+// scopeOfRemoval says which resources a phase removes.
+type scopeOfRemoval int
+
+const (
+	removeAll      scopeOfRemoval = iota // the stack goes
+	removeObsolete                       // what the version that was reached no longer has
+	removeNew                            // what a failed update made
+)
+
+// victim is one physical resource that a phase removes.
+type victim struct {
+	plan.Resource
+	Name   string // of its branch
+	Old    bool   // replaced, or the replacement that is given up
+	Retain bool
+}
+
+// remove deletes resources, dependents first. What fails stays in the records,
+// and what it depends on is left alone.
+func (o *operation) remove(f *workflow.Flow, phase string, which scopeOfRemoval) ([]string, error) {
+	victims, err := tx(o, f, phase, func(l *Ledger, s *Stack) ([]victim, error) {
+		all, err := ResourcesOf(l.Tx, s)
+		if err != nil {
+			return nil, err
+		}
+		s.Stop, s.Failure, s.Failed = false, "", nil
+		return o.victims(s, all, which), Stacks.Put(l.Tx, s.Key(), s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	keep := which == removeAll
+	var nodes []node
+	for _, v := range victims {
+		normalize(&v.Resource)
+		nodes = append(nodes, node{name: v.Name, after: dependents(v, victims), run: func(f *workflow.Flow) (bool, error) {
+			return o.removeOne(f, v, keep)
+		}})
+	}
+	return o.graph(f, phase, order(nodes))
+}
+
+// victims chooses what a phase removes, in the order of logical ids.
+func (o *operation) victims(s *Stack, all map[string]*Resource, which scopeOfRemoval) []victim {
+	stays := map[string]bool{}
+	switch which {
+	case removeObsolete:
+		for _, r := range o.entered.Active() {
+			stays[r.LogicalID] = true
+		}
+	case removeNew:
+		for id := range o.Old {
+			stays[id] = true
+		}
+	}
+	var out []victim
+	for _, id := range sortedKeys(all) {
+		r := all[id]
+		for _, old := range r.Old {
+			out = append(out, victim{Resource: old, Old: true, Name: id + "@" + arn.Hash(old.PhysicalID)[:12],
+				Retain: which == removeObsolete && retained(r.UpdateReplacePolicy)})
+		}
+		if !stays[id] && r.Status != DeleteComplete && r.Status != DeleteSkipped {
+			out = append(out, victim{Resource: r.Resource, Name: id, Retain: o.retains(s, r, which)})
+		}
+	}
+	return out
+}
+
+func retained(policy string) bool { return policy == "Retain" || policy == "RetainExceptOnCreate" }
+
+// retains reports whether a resource stays in the account though it leaves the
+// stack.
+func (o *operation) retains(s *Stack, r *Resource, which scopeOfRemoval) bool {
+	if slices.Contains(o.Retain, r.LogicalID) {
+		return true
+	}
+	undoing := which == removeNew || which == removeAll && o.Kind == CreateStack
+	if !undoing {
+		return retained(r.DeletionPolicy)
+	}
+	return r.DeletionPolicy == "Retain" && !s.RetainExceptOnCreate && r.Status != CreateFailed
+}
+
+// dependents are the names of the victims that go before v: those that were
+// made after it because they refer to it.
+func dependents(v victim, all []victim) []string {
+	var names []string
+	for _, other := range all {
+		if other.Name != v.Name && slices.Contains(other.DependsOn, v.LogicalID) {
+			names = append(names, other.Name)
+		}
+	}
+	return names
+}
+
+// removeOne removes one resource. keep: a record of it stays with the deleted
+// stack.
+func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, error) {
+	type beginning struct {
+		Done  bool
+		Stack Stack
+	}
+	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (beginning, error) {
+		switch {
+		case v.Retain:
+			return beginning{Done: true}, o.removed(l, s, v, DeleteSkipped, keep)
+		case v.PhysicalID == "":
+			return beginning{Done: true}, o.removed(l, s, v, DeleteComplete, false)
+		}
+		return beginning{Stack: *s}, o.removing(l, s, v, DeleteInProgress, "")
+	})
+	if err != nil || b.Done {
+		return true, err
+	}
+	out := acted{}
+	if t, err := o.r.resourceType(v.Type); err != nil {
+		out.Failure = err.Error()
+	} else if out, err = o.act(f, "delete", &b.Stack, v.Resource, nil, deletes(t)); err != nil {
+		return false, err
+	}
+	return tx(o, f, "gone", func(l *Ledger, s *Stack) (bool, error) {
+		if out.Failure == "" {
+			return true, o.removed(l, s, v, DeleteComplete, keep)
+		}
+		s.Failed = append(s.Failed, v.LogicalID)
+		if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
+			return false, err
+		}
+		return false, o.removing(l, s, v, DeleteFailed, out.Failure)
+	})
+}
+
+// removing tells of a removal that is not complete.
+func (o *operation) removing(l *Ledger, s *Stack, v victim, status, reason string) error {
+	r, err := getResource(l.Tx, s, v.LogicalID)
+	if err != nil {
+		return err
+	}
+	if v.Old || r == nil {
+		return l.event(s, Event{ID: v.LogicalID + "-" + newUUID(), LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Type: v.Type, Status: status, Reason: reason})
+	}
+	return l.resource(s, r, status, reason)
+}
+
+// removed tells that a resource has left the stack.
+func (o *operation) removed(l *Ledger, s *Stack, v victim, status string, keep bool) error {
+	if err := o.removing(l, s, v, status, ""); err != nil {
+		return err
+	}
+	r, err := getResource(l.Tx, s, v.LogicalID)
+	if err != nil || r == nil {
+		return err
+	}
+	switch {
+	case v.Old:
+		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool { return old.PhysicalID == v.PhysicalID })
+		return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
+	case len(r.Old) > 0:
+		// Something of it is still there: the record goes with that.
+		r.PhysicalID = ""
+		return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
+	case !keep:
+		return Resources.Delete(l.Tx, resourceKey(s, r.LogicalID))
+	}
+	return nil
+}
+
+func sortedKeys[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

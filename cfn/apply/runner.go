@@ -1,0 +1,293 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// Config is what the engine works with.
+type Config struct {
+	Store     store.Store
+	Workflows *workflow.Engine
+	Types     plan.Types
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Parallel bounds the resource actions of one stack operation that run at
+	// the same time; 0 is 32.
+	Parallel int
+	// Zones are the names of a region's availability zones.
+	Zones func(region string) []string
+	// Dynamic resolves a dynamic reference, {{resolve:service:reference}}, as
+	// the caller that the context carries.
+	Dynamic func(ctx context.Context, service, reference string) (string, error)
+}
+
+// Runner runs stack operations.
+type Runner struct{ cfg Config }
+
+// New makes a Runner and registers its workflow. Call it before the workflow
+// engine starts.
+func New(cfg Config) *Runner {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Parallel <= 0 {
+		cfg.Parallel = 32
+	}
+	r := &Runner{cfg: cfg}
+	workflow.Register(cfg.Workflows, workflowName, r.run)
+	return r
+}
+
+// operation is one run of the workflow of an Operation.
+type operation struct {
+	*Operation
+	r     *Runner
+	slots chan struct{}      // bounds the actions under way
+	tmpl  *template.Template // of the version that the stack becomes; nil in deletions
+
+	entered *template.Scope
+	on      map[string][]string // dependencies by logical id
+	mu      sync.Mutex          // guards export
+	export  func(name string) (string, bool)
+}
+
+func (r *Runner) run(f *workflow.Flow, p params) error {
+	o := &operation{r: r, slots: make(chan struct{}, r.cfg.Parallel)}
+	if err := o.load(f, p); err != nil {
+		return err
+	}
+	switch o.Kind {
+	case CreateStack:
+		return o.create(f)
+	case UpdateStack:
+		return o.update(f)
+	case DeleteStack:
+		return o.delete(f)
+	case Continue:
+		return o.rollBack(f)
+	}
+	return workflow.Permanent(fmt.Errorf("apply: operation of kind %q", o.Kind))
+}
+
+// load reads what the operation works from. None of it changes while the
+// operation runs, so it needs no place in the journal.
+func (o *operation) load(f *workflow.Flow, p params) error {
+	var body string
+	var stack *Stack
+	err := o.r.cfg.Store.View(f.Context(), func(tx store.Tx) error {
+		s, err := Stacks.Get(tx, p.StackKey)
+		if err != nil {
+			return err
+		}
+		stack = s
+		if o.Operation, err = Operations.Get(tx, operationKey(s, p.Operation)); err != nil {
+			return err
+		}
+		for id, old := range o.Old {
+			normalize(&old)
+			o.Old[id] = old
+		}
+		if o.Kind != CreateStack && o.Kind != UpdateStack {
+			return nil
+		}
+		t, err := Templates.Get(tx, o.New.TemplateKey)
+		if err == nil {
+			body = t.Body
+		}
+		return err
+	})
+	if err != nil || body == "" {
+		return err
+	}
+	tmpl, problems := template.Parse([]byte(body))
+	if len(problems) > 0 {
+		return workflow.Permanent(problems.Err())
+	}
+	o.tmpl = tmpl
+	now := *stack
+	now.Version = o.New
+	if problems := o.enter(&now); len(problems) > 0 {
+		return workflow.Permanent(problems.Err())
+	}
+	return nil
+}
+
+// tx runs fn as a step of the flow that commits with its journal entry. fn gets
+// the stack's record as it is now.
+func tx[T any](o *operation, f *workflow.Flow, name string, fn func(l *Ledger, s *Stack) (T, error)) (T, error) {
+	return workflow.Tx(f, name, func(tx store.Tx) (T, error) {
+		s, err := Stacks.Get(tx, o.StackKey)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return fn(&Ledger{Tx: tx, Now: o.r.cfg.Now()}, s)
+	})
+}
+
+// create makes a stack.
+func (o *operation) create(f *workflow.Flow) error {
+	if err := o.apply(f); err != nil {
+		return err
+	}
+	failed, err := tx(o, f, "finish", func(l *Ledger, s *Stack) (bool, error) {
+		if ok, err := o.finish(l, s); err != nil || ok {
+			return false, err
+		}
+		reason := s.failure("create")
+		switch {
+		case s.Status == DeleteInProgress: // the user asked for it meanwhile
+			return true, nil
+		case s.OnFailure == "DO_NOTHING" || s.DisableRollback:
+			return false, o.end(l, s, CreateFailed, reason)
+		case s.OnFailure == "DELETE":
+			return true, l.Stack(s, DeleteInProgress, reason+deletionRequested)
+		}
+		return true, l.Stack(s, RollbackInProgress, reason+rollbackRequested)
+	})
+	if err != nil || !failed {
+		return err
+	}
+	if _, err := o.remove(f, "rollback", removeAll); err != nil {
+		return err
+	}
+	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+		whole, gone := RollbackFailed, RollbackComplete
+		if s.Status == DeleteInProgress {
+			whole, gone = DeleteFailed, DeleteComplete
+		}
+		if len(s.Failed) > 0 {
+			return false, o.end(l, s, whole, s.failure("delete"))
+		}
+		return false, o.gone(l, s, gone)
+	})
+	return err
+}
+
+// finish reaches the new version where nothing has failed: outputs and exports,
+// and the status that follows. It reports whether it did.
+func (o *operation) finish(l *Ledger, s *Stack) (bool, error) {
+	if s.Stop {
+		return false, nil
+	}
+	problem, err := o.outputs(l, s)
+	if err != nil {
+		return false, err
+	}
+	if problem != "" {
+		s.Stop, s.Failure = true, problem
+		return false, nil
+	}
+	if o.Kind == CreateStack {
+		return true, o.end(l, s, CreateComplete, "")
+	}
+	return true, l.Stack(s, UpdateCleanup, "")
+}
+
+// end is the operation's last status.
+func (o *operation) end(l *Ledger, s *Stack, status, reason string) error {
+	s.Operation = ""
+	return l.Stack(s, status, reason)
+}
+
+// gone ends an operation that left nothing of the stack.
+func (o *operation) gone(l *Ledger, s *Stack, status string) error {
+	now := l.Now
+	s.Deleted = &now
+	if err := o.r.forgetExports(l.Tx, s); err != nil {
+		return err
+	}
+	if status == DeleteComplete {
+		s.TerminationProtection, s.ChangeSetID = false, ""
+		if err := Names.Delete(l.Tx, s.Scope.Key()+"/"+s.Name); err != nil {
+			return err
+		}
+	}
+	return o.end(l, s, status, "")
+}
+
+// update changes a stack.
+func (o *operation) update(f *workflow.Flow) error {
+	if err := o.apply(f); err != nil {
+		return err
+	}
+	next, err := tx(o, f, "finish", func(l *Ledger, s *Stack) (string, error) {
+		ok, err := o.finish(l, s)
+		switch {
+		case err != nil:
+			return "", err
+		case ok:
+			return UpdateCleanup, nil
+		case s.DisableRollback && !s.Cancel:
+			return "", o.end(l, s, UpdateFailed, s.failure("update"))
+		}
+		reason := s.failure("update")
+		if s.Cancel {
+			reason = UserInitiated
+		}
+		return UpdateRollbackInProgress, l.Stack(s, UpdateRollbackInProgress, reason)
+	})
+	switch {
+	case err != nil || next == "":
+		return err
+	case next == UpdateRollbackInProgress:
+		return o.rollBack(f)
+	}
+	if _, err := o.remove(f, "cleanup", removeObsolete); err != nil {
+		return err
+	}
+	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+		reason := ""
+		if len(s.Failed) > 0 {
+			reason = someNotDeleted
+		}
+		s.Before = nil
+		return false, o.end(l, s, UpdateComplete, reason)
+	})
+	return err
+}
+
+// delete removes a stack.
+func (o *operation) delete(f *workflow.Flow) error {
+	if _, err := o.remove(f, "delete", removeAll); err != nil {
+		return err
+	}
+	_, err := tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+		if len(s.Failed) > 0 {
+			return false, o.end(l, s, DeleteFailed, s.failure("delete"))
+		}
+		return false, o.gone(l, s, DeleteComplete)
+	})
+	return err
+}
+
+// failure words what went wrong with the stack as a whole.
+func (s *Stack) failure(verb string) string {
+	if s.Failure != "" {
+		return s.Failure
+	}
+	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, joinIDs(s.Failed))
+}
+
+// resourceType finds a type. Validation has made sure that it is there; it is
+// not if this build has fewer types than the one that made the stack.
+func (r *Runner) resourceType(name string) (cfn.Type, error) {
+	t, ok := r.cfg.Types.Provider(name)
+	if !ok {
+		return t, fmt.Errorf("this build of Slipway has no resource type %s", name)
+	}
+	return t, nil
+}

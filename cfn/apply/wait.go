@@ -1,0 +1,158 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// Defaults and bounds of a CreationPolicy ("CreationPolicy attribute").
+const (
+	defaultSignalTimeout = 5 * time.Minute
+	maxSignalTimeout     = 12 * time.Hour
+)
+
+// creationWait reads a CreationPolicy's ResourceSignal, nil where it has none.
+func creationWait(policy any) (*cfn.Wait, error) {
+	m, _ := policy.(map[string]any)
+	signal, ok := m["ResourceSignal"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	w := &cfn.Wait{Count: 1, Timeout: defaultSignalTimeout}
+	if v, ok := signal["Count"]; ok {
+		n, err := strconv.Atoi(fmt.Sprint(v))
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("CreationPolicy: Count %v is not a number of signals", v)
+		}
+		w.Count = n
+	}
+	if v, ok := signal["Timeout"]; ok {
+		d, err := ParseDuration(fmt.Sprint(v))
+		if err != nil {
+			return nil, fmt.Errorf("CreationPolicy: %w", err)
+		}
+		if d > maxSignalTimeout {
+			return nil, fmt.Errorf("CreationPolicy: Timeout %v is longer than 12 hours", v)
+		}
+		w.Timeout = d
+	}
+	return w, nil
+}
+
+// ParseDuration reads an ISO 8601 duration of days, hours, minutes and seconds:
+// PT#H#M#S.
+func ParseDuration(s string) (time.Duration, error) {
+	bad := fmt.Errorf("%q is not an ISO 8601 duration such as PT15M", s)
+	rest, ok := strings.CutPrefix(s, "P")
+	if !ok || rest == "" || strings.HasSuffix(s, "T") {
+		return 0, bad
+	}
+	units := map[byte]time.Duration{'D': 24 * time.Hour}
+	var total time.Duration
+	digits := ""
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
+		case c == 'T' && digits == "":
+			units = map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second}
+		case c >= '0' && c <= '9' && len(digits) < 9:
+			digits += string(c)
+		default:
+			unit, ok := units[c]
+			n, err := strconv.ParseInt(digits, 10, 64)
+			if !ok || err != nil || n > int64((366*24*time.Hour)/unit) {
+				return 0, bad
+			}
+			total += time.Duration(n) * unit
+			delete(units, c)
+			digits = ""
+		}
+	}
+	if digits != "" {
+		return 0, bad
+	}
+	return total, nil
+}
+
+func waitSource(id string, w cfn.Wait) string {
+	if w.Source == "" {
+		return OwnSource(id)
+	}
+	return w.Source
+}
+
+func (o *operation) startWaiting(tx store.Tx, s *Stack, id string, w cfn.Wait) error {
+	return waiters.Put(tx, sourceKey(s, waitSource(id, w)), &waiter{LogicalID: id, Operation: o.ID})
+}
+
+func (o *operation) stopWaiting(tx store.Tx, s *Stack, id string, w cfn.Wait) error {
+	if err := waiters.Delete(tx, sourceKey(s, OwnSource(id))); err != nil {
+		return err
+	}
+	return waiters.Delete(tx, sourceKey(s, waitSource(id, w)))
+}
+
+// verdict is how waiting ended.
+type verdict struct {
+	Over    bool
+	Failure string
+	Data    string
+	Left    time.Duration
+}
+
+// await waits for a resource's signals. What came is counted in the store; the
+// workflow's own signals only wake it.
+func (o *operation) await(f *workflow.Flow, id string, w cfn.Wait) (verdict, error) {
+	begun, err := tx(o, f, "wait", func(l *Ledger, _ *Stack) (time.Time, error) { return l.Now, nil })
+	if err != nil {
+		return verdict{}, err
+	}
+	late := false
+	for i := 0; ; i++ {
+		v, err := tx(o, f, fmt.Sprintf("wait %d", i), func(l *Ledger, s *Stack) (verdict, error) {
+			t, err := countSignals(l.Tx, s, waitSource(id, w))
+			left := begun.Add(w.Timeout).Sub(l.Now)
+			return judge(w, t, s.Stop, o.Kind == CreateStack, late || left <= 0, left), err
+		})
+		if err != nil || v.Over {
+			return v, err
+		}
+		_, err = workflow.Await[struct{}](f, nudgeOf(id), v.Left)
+		switch {
+		case errors.Is(err, workflow.ErrTimeout):
+			late = true
+		case err != nil:
+			return v, err
+		}
+	}
+}
+
+// judge decides from what has come whether a resource still waits.
+func judge(w cfn.Wait, t tally, stopped, creating, late bool, left time.Duration) verdict {
+	own := w.Source == ""
+	switch {
+	case t.Failures > 0 && own:
+		return verdict{Over: true, Failure: fmt.Sprintf("Received %d FAILURE signal(s) out of %d. Unable to satisfy 100%% MinSuccessfulInstancesPercent requirement", t.Failures, w.Count)}
+	case t.Failures > 0:
+		return verdict{Over: true, Failure: fmt.Sprintf("WaitCondition received failed message: '%s' for uniqueId: %s", t.First.Reason, t.First.UniqueID)}
+	case t.Successes >= w.Count && own:
+		return verdict{Over: true}
+	case t.Successes >= w.Count:
+		return verdict{Over: true, Data: t.Data}
+	case stopped && creating:
+		return verdict{Over: true, Failure: creationCancelled}
+	case stopped:
+		return verdict{Over: true, Failure: updateCancelled}
+	case late && own:
+		return verdict{Over: true, Failure: fmt.Sprintf("Failed to receive %d resource signal(s) within the specified duration", w.Count-t.Successes)}
+	case late:
+		return verdict{Over: true, Failure: fmt.Sprintf("WaitCondition timed out. Received %d conditions when expecting %d", t.Successes, w.Count)}
+	}
+	return verdict{Left: left}
+}

@@ -1,0 +1,455 @@
+package cloudformation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+const noChanges = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+// Statuses of change sets ("ChangeSetStatus", "ExecutionStatus").
+const (
+	statusComplete = "CREATE_COMPLETE"
+	statusFailed   = "FAILED"
+
+	executionAvailable   = "AVAILABLE"
+	executionUnavailable = "UNAVAILABLE"
+	executionInProgress  = "EXECUTE_IN_PROGRESS"
+	executionComplete    = "EXECUTE_COMPLETE"
+	executionFailed      = "EXECUTE_FAILED"
+	executionObsolete    = "OBSOLETE"
+)
+
+// changeSet is the record of a change set.
+type changeSet struct {
+	ID          string // ARN
+	Name        string
+	StackID     string
+	StackName   string
+	Type        string // CREATE, UPDATE
+	Description string
+	Created     time.Time
+	Status      string
+	Reason      string
+	Execution   string
+	Operation   string // that executes it
+	OnFailure   string
+	Version     apply.Version
+	Changes     []plan.Change
+	WithValues  []plan.Change
+	Token       string
+}
+
+// changeSets are keyed by the stack's key and the UUID of the change set's id.
+var changeSets = store.NewCollection[changeSet]("cloudformation/changeset",
+	store.Index[changeSet]{Name: "id", Keys: func(_ string, c *changeSet) []string { return []string{c.ID} }})
+
+func (c *changeSet) key(st *apply.Stack) string { return st.Key() + "/" + apply.UUID(c.ID) }
+
+// CreateChangeSet decides what a creation or update would do.
+func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.CreateChangeSetInput) (*cloudformation.CreateChangeSetOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	create, err := checkChangeSet(in)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.reviewable(ctx, c.Scope, in, create)
+	if err != nil {
+		return nil, err
+	}
+	r := request{
+		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
+		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
+		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
+	}
+	previous := st
+	if create {
+		previous = nil
+	}
+	w, err := s.want(ctx, previous, r)
+	if err != nil {
+		return nil, err
+	}
+	var out *cloudformation.CreateChangeSetOutput
+	err = s.update(ctx, func(l *apply.Ledger) error {
+		cs, err := s.createChangeSet(l, c, in, w, create)
+		if err == nil {
+			out = &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}
+		}
+		return err
+	})
+	return out, err
+}
+
+func checkChangeSet(in *cloudformation.CreateChangeSetInput) (create bool, err error) {
+	if err := checkName("changeSetName", in.ChangeSetName); err != nil {
+		return false, err
+	}
+	if err := checkToken("clientToken", in.ClientToken); err != nil {
+		return false, err
+	}
+	switch {
+	case in.ChangeSetType == "IMPORT" || len(in.ResourcesToImport) > 0:
+		return false, fault.New(fault.NotImplemented, "Importing resources by a change set is not implemented")
+	case isTrue(in.ImportExistingResources):
+		return false, fault.New(fault.NotImplemented, "ImportExistingResources is not implemented")
+	case isTrue(in.IncludeNestedStacks):
+		return false, fault.New(fault.NotImplemented, "IncludeNestedStacks is not implemented")
+	case in.DeploymentMode != "":
+		return false, fault.New(fault.NotImplemented, "DeploymentMode %s is not implemented", in.DeploymentMode)
+	}
+	switch in.ChangeSetType {
+	case "CREATE":
+		if !strings.HasPrefix(in.StackName, "arn:") {
+			err = checkName("stackName", in.StackName)
+		}
+		return true, err
+	case "", "UPDATE":
+		return false, nil
+	}
+	return false, constraint("changeSetType", in.ChangeSetType, "Member must satisfy enum value set: [CREATE, UPDATE, IMPORT]")
+}
+
+// reviewable is the stack that a change set is for, nil for a new one.
+func (s *Service) reviewable(ctx context.Context, scope arn.Scope, in *cloudformation.CreateChangeSetInput, create bool) (*apply.Stack, error) {
+	var st *apply.Stack
+	err := s.view(ctx, func(tx store.Tx) (err error) {
+		st, err = find(tx, scope, in.StackName)
+		if err != nil {
+			return err
+		}
+		return checkReviewable(st, in, create)
+	})
+	return st, err
+}
+
+func checkReviewable(st *apply.Stack, in *cloudformation.CreateChangeSetInput, create bool) error {
+	switch {
+	case create && (st == nil && !strings.HasPrefix(in.StackName, "arn:") || st != nil && st.Status == apply.ReviewInProgress):
+		return nil
+	case create && st != nil:
+		return fault.New(fault.ValidationError, "Stack [%s] already exists and cannot be created again with the changeSet [%s].", in.StackName, in.ChangeSetName)
+	case st == nil:
+		return noStack(in.StackName)
+	case st.Status == apply.ReviewInProgress:
+		return fault.New(fault.ValidationError, "Stack [%s] is in REVIEW_IN_PROGRESS state: give ChangeSetType CREATE", in.StackName)
+	}
+	return canUpdate(st)
+}
+
+func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, create bool) (*changeSet, error) {
+	st, err := find(l.Tx, c.Scope, in.StackName)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkReviewable(st, in, create); err != nil {
+		return nil, err
+	}
+	if st == nil {
+		if st, err = claim(l, c, in.StackName); err != nil {
+			return nil, err
+		}
+		if err := l.Stack(st, apply.ReviewInProgress, apply.UserInitiated); err != nil {
+			return nil, err
+		}
+	}
+	old, err := changeSetByName(l.Tx, st, in.ChangeSetName)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		execution := old.execution(st)
+		switch {
+		case in.ClientToken != "" && old.Token == in.ClientToken:
+			return old, nil
+		case execution == executionAvailable || execution == executionInProgress || old.Status == statusFailed:
+			return nil, fault.New(fault.CFNAlreadyExists, "ChangeSet %s already exists", in.ChangeSetName)
+		}
+		if err := changeSets.Delete(l.Tx, old.key(st)); err != nil {
+			return nil, err
+		}
+	}
+	cs := &changeSet{
+		ID:   c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+apply.NewUUID()).String(),
+		Name: in.ChangeSetName, StackID: st.ID, StackName: st.Name, Type: "UPDATE",
+		Description: in.Description, Created: l.Now, OnFailure: in.OnStackFailure, Token: in.ClientToken,
+	}
+	if create {
+		cs.Type = "CREATE"
+	}
+	if err := s.decide(l, st, cs, w); err != nil {
+		return nil, err
+	}
+	return cs, changeSets.Put(l.Tx, cs.key(st), cs)
+}
+
+// decide fills in what a change set would change.
+func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wanted) error {
+	in, err := s.input(l.Tx, st, w)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(in)
+	if err != nil {
+		return err
+	}
+	changed := cs.Type == "CREATE"
+	if !changed {
+		if changed, err = s.changesAnything(l.Tx, st, in, p); err != nil {
+			return err
+		}
+	}
+	cs.Status, cs.Execution = statusComplete, executionAvailable
+	if !changed {
+		cs.Status, cs.Execution, cs.Reason = statusFailed, executionUnavailable, noChanges
+	}
+	var problems template.Problems
+	if cs.Changes, problems = plan.Changes(in, false); len(problems) > 0 {
+		return problems.Err()
+	}
+	if cs.WithValues, problems = plan.Changes(in, true); len(problems) > 0 {
+		return problems.Err()
+	}
+	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+		return err
+	}
+	cs.Version = w.version
+	return nil
+}
+
+// execution is the state of a change set's execution as it is now.
+func (c *changeSet) execution(st *apply.Stack) string {
+	switch {
+	case c.Execution != executionInProgress:
+		return c.Execution
+	case c.Operation == st.Last && st.Busy():
+		return executionInProgress
+	case st.Status == apply.CreateComplete || st.Status == apply.UpdateComplete:
+		return executionComplete
+	}
+	return executionFailed
+}
+
+func allChangeSets(tx store.Tx, st *apply.Stack) ([]*changeSet, error) {
+	var all []*changeSet
+	for e, err := range changeSets.Scan(tx, st.Key()+"/") {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e.Value)
+	}
+	slices.SortFunc(all, func(a, b *changeSet) int { return strings.Compare(placeOfChangeSet(a), placeOfChangeSet(b)) })
+	return all, nil
+}
+
+// placeOfChangeSet grows with the time of its creation.
+func placeOfChangeSet(c *changeSet) string {
+	return fmt.Sprintf("%020d%s", c.Created.UnixNano(), apply.UUID(c.ID))
+}
+
+func changeSetByName(tx store.Tx, st *apply.Stack, name string) (*changeSet, error) {
+	all, err := allChangeSets(tx, st)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
+// obsolete ends the change sets of a stack that another operation changes, but
+// for the one that is executed.
+func obsolete(tx store.Tx, st *apply.Stack, executed string) error {
+	all, err := allChangeSets(tx, st)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		was := c.Execution
+		c.Execution = c.execution(st)
+		if c.Execution == executionAvailable && c.ID != executed {
+			c.Execution = executionObsolete
+		}
+		if c.Execution == was {
+			continue
+		}
+		if err := changeSets.Put(tx, c.key(st), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// purgeChangeSets removes the change sets of a stack that is being deleted.
+func purgeChangeSets(tx store.Tx, st *apply.Stack) error {
+	all, err := allChangeSets(tx, st)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if err := changeSets.Delete(tx, c.key(st)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findChangeSet looks a change set up by its id, or by its name and its stack.
+func findChangeSet(tx store.Tx, scope arn.Scope, nameOrID, stack string) (*changeSet, *apply.Stack, error) {
+	missing := fault.New(fault.CFNChangeSetNotFound, "ChangeSet [%s] does not exist", nameOrID)
+	if strings.HasPrefix(nameOrID, "arn:") {
+		for e, err := range changeSets.ByIndex(tx, "id", nameOrID) {
+			if err != nil {
+				return nil, nil, err
+			}
+			if !strings.HasPrefix(e.Key, scope.Key()+"/") {
+				continue
+			}
+			st, err := apply.Stacks.Get(tx, scope.Key()+"/"+apply.UUID(e.Value.StackID))
+			if errors.Is(err, store.ErrNotFound) {
+				break
+			}
+			return e.Value, st, err
+		}
+		return nil, nil, missing
+	}
+	if stack == "" {
+		return nil, nil, fault.New(fault.ValidationError, "StackName must be specified if ChangeSetName is not specified as an ARN.")
+	}
+	st, err := must(tx, scope, stack, noStack)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := changeSetByName(tx, st, nameOrID)
+	if err == nil && c == nil {
+		err = missing
+	}
+	return c, st, err
+}
+
+// DeleteChangeSet removes a change set that is not being executed. One that is
+// not there is no error.
+func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.DeleteChangeSetInput) (*cloudformation.DeleteChangeSetOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &cloudformation.DeleteChangeSetOutput{}, s.update(ctx, func(l *apply.Ledger) error {
+		cs, st, err := findChangeSet(l.Tx, c.Scope, in.ChangeSetName, in.StackName)
+		if fault.Is(err, fault.CFNChangeSetNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if cs.execution(st) == executionInProgress {
+			return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be deleted in its current status of %s", cs.ID, cs.Status)
+		}
+		return changeSets.Delete(l.Tx, cs.key(st))
+	})
+}
+
+// ExecuteChangeSet begins what a change set describes.
+func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.ExecuteChangeSetInput) (*cloudformation.ExecuteChangeSetOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
+		return nil, err
+	}
+	var cs *changeSet
+	var body string
+	err = s.view(ctx, func(tx store.Tx) (err error) {
+		if cs, _, err = findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName); err != nil {
+			return err
+		}
+		t, err := apply.Templates.Get(tx, cs.Version.TemplateKey)
+		if err == nil {
+			body = t.Body
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	tmpl, err := s.parse(body)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := s.principal(ctx, cs.Version.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	out := &cloudformation.ExecuteChangeSetOutput{}
+	return out, s.update(ctx, func(l *apply.Ledger) error {
+		cs, st, err := findChangeSet(l.Tx, c.Scope, in.ChangeSetName, in.StackName)
+		if err != nil {
+			return err
+		}
+		w := &wanted{body: body, tmpl: tmpl, version: cs.Version}
+		return s.execute(l, st, cs, in, w, caller)
+	})
+}
+
+func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *cloudformation.ExecuteChangeSetInput, w *wanted, caller apply.Caller) error {
+	execution := cs.execution(st)
+	if in.ClientRequestToken != "" && st.Request == in.ClientRequestToken && cs.Operation == st.Last {
+		return nil
+	}
+	if cs.Status != statusComplete || execution != executionAvailable {
+		return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed in its current status of [%s]", cs.ID, either(cs.Status != statusComplete, cs.Status, execution))
+	}
+	if err := obsolete(l.Tx, st, cs.ID); err != nil {
+		return err
+	}
+	st.ChangeSetID, st.OnFailure = cs.ID, cs.OnFailure
+	st.DisableRollback = isTrue(in.DisableRollback) || cs.OnFailure == "DO_NOTHING"
+	st.RetainExceptOnCreate = isTrue(in.RetainExceptOnCreate)
+	st.Request, st.RequestOp = in.ClientRequestToken, "ExecuteChangeSet"
+	now := l.Now
+	st.Updated = &now
+	var err error
+	if cs.Type == "CREATE" {
+		if st.Status != apply.ReviewInProgress {
+			return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed: stack %s is in %s state", cs.ID, st.Name, st.Status)
+		}
+		err = s.begin(l, st, w, caller)
+	} else {
+		if err := canUpdate(st); err != nil {
+			return err
+		}
+		err = s.beginUpdate(l, st, w, caller)
+	}
+	if err != nil {
+		return err
+	}
+	cs.Execution, cs.Operation = executionInProgress, st.Last
+	return changeSets.Put(l.Tx, cs.key(st), cs)
+}
+
+func either(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}

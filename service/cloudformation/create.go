@@ -1,0 +1,364 @@
+package cloudformation
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// CreateStack begins the creation of a stack.
+func (s *Service) CreateStack(ctx context.Context, in *cloudformation.CreateStackInput) (*cloudformation.CreateStackOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkCreate(in); err != nil {
+		return nil, err
+	}
+	if st, err := s.repeated(ctx, c, in.StackName, "CreateStack", in.ClientRequestToken); st != nil || err != nil {
+		return createOutput(st), err
+	}
+	w, err := s.want(ctx, nil, request{
+		source: source{Body: in.TemplateBody, URL: in.TemplateURL}, Parameters: in.Parameters,
+		Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes, RoleARN: in.RoleARN, Tags: in.Tags,
+		Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration, Policy: in.StackPolicyBody != "" || in.StackPolicyURL != "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	caller, err := s.principal(ctx, w.version.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	var st *apply.Stack
+	err = s.update(ctx, func(l *apply.Ledger) error {
+		st, err = claim(l, c, in.StackName)
+		if err != nil || st.Busy() {
+			return err // busy: made by this very step before
+		}
+		st.DisableRollback = isTrue(in.DisableRollback)
+		st.OnFailure = in.OnFailure
+		st.RetainExceptOnCreate = isTrue(in.RetainExceptOnCreate)
+		st.TerminationProtection = isTrue(in.EnableTerminationProtection)
+		st.Request, st.RequestOp = in.ClientRequestToken, "CreateStack"
+		if in.TimeoutInMinutes != nil {
+			until := l.Now.Add(time.Duration(*in.TimeoutInMinutes) * time.Minute)
+			st.TimeoutMinutes, st.Until = *in.TimeoutInMinutes, &until
+		}
+		if err := obsolete(l.Tx, st, ""); err != nil {
+			return err
+		}
+		return s.begin(l, st, w, caller)
+	})
+	return createOutput(st), err
+}
+
+func createOutput(st *apply.Stack) *cloudformation.CreateStackOutput {
+	if st == nil {
+		return nil
+	}
+	return &cloudformation.CreateStackOutput{StackId: st.ID, OperationId: operationID(st.Last)}
+}
+
+// operationID is an operation's id as the API shows it.
+func operationID(id string) string {
+	if id == "" {
+		return ""
+	}
+	return apply.UUID(id)
+}
+
+func checkCreate(in *cloudformation.CreateStackInput) error {
+	if err := checkName("stackName", in.StackName); err != nil {
+		return err
+	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
+		return err
+	}
+	if in.OnFailure != "" && in.DisableRollback != nil {
+		return fault.New(fault.ValidationError, "You can specify either DisableRollback or OnFailure, but not both.")
+	}
+	if in.OnFailure != "" && in.OnFailure != "ROLLBACK" && in.OnFailure != "DELETE" && in.OnFailure != "DO_NOTHING" {
+		return constraint("onFailure", in.OnFailure, "Member must satisfy enum value set: [DO_NOTHING, ROLLBACK, DELETE]")
+	}
+	if in.TimeoutInMinutes != nil && *in.TimeoutInMinutes < 1 {
+		return constraint("timeoutInMinutes", fmt.Sprint(*in.TimeoutInMinutes), "Member must have value greater than or equal to 1")
+	}
+	return nil
+}
+
+// repeated finds the stack that this very request has changed before: a retried
+// ClientRequestToken. nil: it has not.
+func (s *Service) repeated(ctx context.Context, c auth.Call, nameOrID, operation, token string) (*apply.Stack, error) {
+	if token == "" {
+		return nil, nil
+	}
+	var st *apply.Stack
+	err := s.view(ctx, func(tx store.Tx) (err error) {
+		st, err = find(tx, c.Scope, nameOrID)
+		return err
+	})
+	if err != nil || st == nil || st.Request != token {
+		return nil, err
+	}
+	if st.RequestOp != operation {
+		return nil, fault.New(fault.CFNTokenAlreadyExists, "Token [%s] has been used by another operation on stack [%s]", token, st.Name)
+	}
+	return st, nil
+}
+
+// claim takes a name for a new stack, or takes over the stack that change sets
+// are reviewed for.
+func claim(l *apply.Ledger, c auth.Call, name string) (*apply.Stack, error) {
+	st, err := find(l.Tx, c.Scope, name)
+	if err != nil {
+		return nil, err
+	}
+	if st != nil {
+		switch {
+		case st.Status == apply.ReviewInProgress:
+			return st, nil
+		case c.Token != "" && st.Token == c.Token:
+			return st, nil
+		}
+		return nil, fault.New(fault.CFNAlreadyExists, "Stack [%s] already exists", name)
+	}
+	id := apply.NewUUID()
+	if c.Token != "" {
+		id = apply.UUIDFrom(c.Token)
+	}
+	st = &apply.Stack{
+		ID:   c.Scope.ARN("cloudformation", "stack/"+name+"/"+id).String(),
+		Name: name, Scope: c.Scope, Created: l.Now, Token: c.Token,
+	}
+	return st, apply.Names.Put(l.Tx, c.Scope.Key()+"/"+name, &apply.Name{StackID: st.ID})
+}
+
+// begin makes the plan of a creation and begins it.
+func (s *Service) begin(l *apply.Ledger, st *apply.Stack, w *wanted, caller apply.Caller) error {
+	st.Version = apply.Version{}
+	in, err := s.input(l.Tx, st, w)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(in)
+	if err != nil {
+		return err
+	}
+	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+		return err
+	}
+	st.Version = w.version
+	op := apply.Operation{Kind: apply.CreateStack, Caller: caller, Plan: p, New: w.version, Old: map[string]plan.Resource{}}
+	return s.runner.Begin(l, st, op, apply.CreateInProgress, apply.UserInitiated)
+}
+
+// plan decides an operation; problems of evaluation are the request's.
+func (s *Service) plan(in plan.Input) (*plan.Plan, error) {
+	p, problems := plan.Make(in)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.checkPolicies(in); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkPolicies refuses Snapshot policies: no resource type of this build makes
+// snapshots when it is deleted.
+func (s *Service) checkPolicies(in plan.Input) error {
+	for _, r := range in.New.Resources {
+		if r.DeletionPolicy == "Snapshot" || r.UpdateReplacePolicy == "Snapshot" {
+			return fault.New(fault.ValidationError, "Template error: resource type %s of %s does not support deletion policy Snapshot in this Slipway (line %d)", r.Type, r.LogicalID, r.Node.Line)
+		}
+	}
+	return nil
+}
+
+// UpdateStack begins an update.
+func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStackInput) (*cloudformation.UpdateStackOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
+		return nil, err
+	}
+	if st, err := s.repeated(ctx, c, in.StackName, "UpdateStack", in.ClientRequestToken); st != nil || err != nil {
+		return updateOutput(st), err
+	}
+	st, err := s.updatable(ctx, c.Scope, in.StackName)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.want(ctx, st, request{
+		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
+		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
+		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
+		Policy: in.StackPolicyBody != "" || in.StackPolicyURL != "" || in.StackPolicyDuringUpdateBody != "" || in.StackPolicyDuringUpdateURL != "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	caller, err := s.principal(ctx, w.version.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	err = s.update(ctx, func(l *apply.Ledger) error {
+		if st, err = must(l.Tx, c.Scope, in.StackName, noStack); err != nil {
+			return err
+		}
+		if err := canUpdate(st); err != nil {
+			return err
+		}
+		st.DisableRollback = isTrue(in.DisableRollback)
+		st.RetainExceptOnCreate = isTrue(in.RetainExceptOnCreate)
+		st.Request, st.RequestOp = in.ClientRequestToken, "UpdateStack"
+		if err := obsolete(l.Tx, st, ""); err != nil {
+			return err
+		}
+		return s.beginUpdate(l, st, w, caller)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return updateOutput(st), nil
+}
+
+func updateOutput(st *apply.Stack) *cloudformation.UpdateStackOutput {
+	if st == nil {
+		return nil
+	}
+	return &cloudformation.UpdateStackOutput{StackId: st.ID, OperationId: operationID(st.Last)}
+}
+
+// updatable is the stack that is to be updated, for what is checked before the
+// transaction that checks again.
+func (s *Service) updatable(ctx context.Context, scope arn.Scope, nameOrID string) (*apply.Stack, error) {
+	var st *apply.Stack
+	err := s.view(ctx, func(tx store.Tx) (err error) {
+		if st, err = must(tx, scope, nameOrID, noStack); err == nil {
+			err = canUpdate(st)
+		}
+		return err
+	})
+	return st, err
+}
+
+// canUpdate says whether a stack's state lets it be updated.
+func canUpdate(st *apply.Stack) error {
+	switch st.Status {
+	case apply.CreateComplete, apply.UpdateComplete, apply.UpdateRollbackComplete, apply.UpdateFailed:
+		return nil
+	case apply.CreateFailed:
+		if st.DisableRollback {
+			return nil
+		}
+	case apply.DeleteComplete:
+		return noStack(st.Name)
+	}
+	return fault.New(fault.ValidationError, "Stack:%s is in %s state and can not be updated.", st.ID, st.Status)
+}
+
+// beginUpdate makes the plan of an update and begins it, if it changes anything.
+func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, caller apply.Caller) error {
+	in, err := s.input(l.Tx, st, w)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(in)
+	if err != nil {
+		return err
+	}
+	changed, err := s.changesAnything(l.Tx, st, in, p)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		return fault.New(fault.ValidationError, "No updates are to be performed.")
+	}
+	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+		return err
+	}
+	// After an update that failed and was not rolled back, that is still what
+	// the next rollback goes back to.
+	if st.Before == nil || st.Status != apply.UpdateFailed {
+		before := st.Version
+		st.Before = &before
+	}
+	now := l.Now
+	st.Updated, st.Version = &now, w.version
+	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources}
+	return s.runner.Begin(l, st, op, apply.UpdateInProgress, apply.UserInitiated)
+}
+
+// changesAnything says whether a plan, or what is outside of its steps, differs
+// from the stack as it is.
+func (s *Service) changesAnything(tx store.Tx, st *apply.Stack, in plan.Input, p *plan.Plan) (bool, error) {
+	if !p.Empty() || !sameTags(st.Version.Tags, in.Tags) {
+		return true, nil
+	}
+	all, err := apply.ResourcesOf(tx, st)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range all {
+		if r.Dirty || strings.HasSuffix(r.Status, "_FAILED") {
+			return true, nil
+		}
+	}
+	outputs, err := s.outputs(st, in, all)
+	if err != nil {
+		return false, err
+	}
+	if len(outputs) != len(st.Version.Outputs) {
+		return true, nil
+	}
+	for i, o := range outputs {
+		if o != st.Version.Outputs[i] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// outputs are those that the wanted version would have if no resource changed.
+func (s *Service) outputs(st *apply.Stack, in plan.Input, all map[string]*apply.Resource) ([]apply.Output, error) {
+	env := in.Env
+	env.Resource = live(all)
+	scope, problems := in.New.Enter(env)
+	if len(problems) > 0 {
+		return nil, problems.Err()
+	}
+	values, problems := scope.Outputs()
+	if len(problems) > 0 {
+		return nil, problems.Err()
+	}
+	out := make([]apply.Output, 0, len(values))
+	for _, v := range values {
+		out = append(out, apply.Output{Key: v.Name, Value: v.Value, Description: v.Description, Export: v.ExportName})
+	}
+	return out, nil
+}
+
+func sameTags(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,193 @@
+package cloudformation
+
+import (
+	"context"
+
+	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// DeleteStack begins a deletion. A stack that is not there is no error.
+func (s *Service) DeleteStack(ctx context.Context, in *cloudformation.DeleteStackInput) (*cloudformation.DeleteStackOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
+		return nil, err
+	}
+	if in.DeletionMode != "" && in.DeletionMode != "STANDARD" {
+		return nil, fault.New(fault.NotImplemented, "DeletionMode %s is not implemented", in.DeletionMode)
+	}
+	out := &cloudformation.DeleteStackOutput{}
+	var st *apply.Stack
+	err = s.view(ctx, func(tx store.Tx) (err error) {
+		st, err = find(tx, c.Scope, in.StackName)
+		return err
+	})
+	if err != nil || st == nil {
+		return out, err
+	}
+	role := in.RoleARN
+	if role == "" {
+		role = st.Version.RoleARN
+	}
+	caller, err := s.principal(ctx, role)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.update(ctx, func(l *apply.Ledger) error {
+		st, err := find(l.Tx, c.Scope, in.StackName)
+		if err != nil || st == nil {
+			return err
+		}
+		return s.beginDelete(l, st, in, caller)
+	})
+}
+
+func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformation.DeleteStackInput, caller apply.Caller) error {
+	if st.TerminationProtection && st.Status != apply.DeleteComplete {
+		return fault.New(fault.ValidationError, "Stack [%s] cannot be deleted while TerminationProtection is enabled", st.Name)
+	}
+	if len(in.RetainResources) > 0 && st.Status != apply.DeleteFailed {
+		return fault.New(fault.ValidationError, "Invalid operation on stack [%s]. RetainResources may be given for a stack in DELETE_FAILED state only; it is in %s", st.ID, st.Status)
+	}
+	switch st.Status {
+	case apply.DeleteComplete, apply.DeleteInProgress:
+		return nil
+	case apply.ReviewInProgress:
+		if err := purgeChangeSets(l.Tx, st); err != nil {
+			return err
+		}
+		return s.runner.Forget(l, st)
+	case apply.CreateInProgress:
+		st.Request, st.RequestOp = in.ClientRequestToken, "DeleteStack"
+		return s.runner.GiveUp(l, st)
+	}
+	if st.Busy() {
+		return fault.New(fault.ValidationError, "Stack [%s] cannot be deleted while in status %s", st.ID, st.Status)
+	}
+	if reason, err := exportsInUse(l.Tx, st); reason != "" || err != nil {
+		if err != nil {
+			return err
+		}
+		return l.Say(st, "Delete canceled. "+reason)
+	}
+	all, err := apply.ResourcesOf(l.Tx, st)
+	if err != nil {
+		return err
+	}
+	for _, id := range in.RetainResources {
+		if all[id] == nil {
+			return fault.New(fault.ValidationError, "The specified resources to retain do not exist: [%s]", id)
+		}
+	}
+	if err := purgeChangeSets(l.Tx, st); err != nil {
+		return err
+	}
+	st.Request, st.RequestOp = in.ClientRequestToken, "DeleteStack"
+	op := apply.Operation{Kind: apply.DeleteStack, Caller: caller, Old: apply.Snapshot(all), Retain: in.RetainResources}
+	return s.runner.Begin(l, st, op, apply.DeleteInProgress, apply.UserInitiated)
+}
+
+// exportsInUse says which of a stack's exports keeps it from being deleted.
+func exportsInUse(tx store.Tx, st *apply.Stack) (string, error) {
+	for _, o := range st.Version.Outputs {
+		if o.Export == "" {
+			continue
+		}
+		users, err := apply.ImportersOf(tx, st, o.Export)
+		if err != nil {
+			return "", err
+		}
+		for _, u := range users {
+			if u != st.Name {
+				return "Cannot delete export " + o.Export + " as it is in use by " + u + ".", nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// UpdateTerminationProtection sets whether a stack can be deleted.
+func (s *Service) UpdateTerminationProtection(ctx context.Context, in *cloudformation.UpdateTerminationProtectionInput) (*cloudformation.UpdateTerminationProtectionOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out *cloudformation.UpdateTerminationProtectionOutput
+	err = s.update(ctx, func(l *apply.Ledger) error {
+		st, err := must(l.Tx, c.Scope, in.StackName, noStack)
+		if err != nil {
+			return err
+		}
+		if st.Status == apply.DeleteComplete || st.Status == apply.DeleteInProgress {
+			return fault.New(fault.ValidationError, "Stack [%s] is in %s state and its termination protection cannot be changed", st.Name, st.Status)
+		}
+		st.TerminationProtection = isTrue(in.EnableTerminationProtection)
+		out = &cloudformation.UpdateTerminationProtectionOutput{StackId: st.ID}
+		return apply.Stacks.Put(l.Tx, st.Key(), st)
+	})
+	return out, err
+}
+
+// CancelUpdateStack stops an update and has it rolled back.
+func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.CancelUpdateStackInput) (*cloudformation.CancelUpdateStackOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &cloudformation.CancelUpdateStackOutput{}, s.update(ctx, func(l *apply.Ledger) error {
+		st, err := must(l.Tx, c.Scope, in.StackName, noStack)
+		if err != nil {
+			return err
+		}
+		if st.Status != apply.UpdateInProgress {
+			return fault.New(fault.ValidationError, "CancelUpdateStack cannot be called from current stack status")
+		}
+		return s.runner.Cancel(l, st)
+	})
+}
+
+// ContinueUpdateRollback goes on with a rollback that failed.
+func (s *Service) ContinueUpdateRollback(ctx context.Context, in *cloudformation.ContinueUpdateRollbackInput) (*cloudformation.ContinueUpdateRollbackOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &cloudformation.ContinueUpdateRollbackOutput{}
+	st, err := s.repeated(ctx, c, in.StackName, "ContinueUpdateRollback", in.ClientRequestToken)
+	if st != nil || err != nil {
+		return out, err
+	}
+	caller, err := s.principal(ctx, in.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.update(ctx, func(l *apply.Ledger) error {
+		st, err := must(l.Tx, c.Scope, in.StackName, noStack)
+		if err != nil {
+			return err
+		}
+		if st.Status != apply.UpdateRollbackFailed {
+			return fault.New(fault.ValidationError, "Stack:%s is in %s state and can not continue its update rollback.", st.ID, st.Status)
+		}
+		last, err := apply.LastOperation(l.Tx, st)
+		if err != nil {
+			return err
+		}
+		if last == nil {
+			return fault.New(fault.ValidationError, "Stack:%s has no update to roll back", st.ID)
+		}
+		for _, id := range in.ResourcesToSkip {
+			if _, ok := last.Old[id]; !ok {
+				return fault.New(fault.ValidationError, "The resource %s cannot be skipped: it is not among those that failed to roll back", id)
+			}
+		}
+		st.Request, st.RequestOp = in.ClientRequestToken, "ContinueUpdateRollback"
+		op := apply.Operation{Kind: apply.Continue, Caller: caller, Old: last.Old, Skip: in.ResourcesToSkip}
+		return s.runner.Begin(l, st, op, apply.UpdateRollbackInProgress, apply.UserInitiated)
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/slipway/slipway/api"
-	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -42,6 +41,21 @@ func (x *exchange) route() error {
 	}
 	x.settleProtocol()
 	return nil
+}
+
+// scope is the service that the request's signature is for. It is read whether
+// or not the rest of the signature can be: that is for the authenticator to say.
+func (x *exchange) scope() (service string, ok bool) {
+	credential := x.query.Get("X-Amz-Credential")
+	if h := x.r.Header.Get("Authorization"); strings.HasPrefix(h, "AWS4-") {
+		_, rest, _ := strings.Cut(h, "Credential=")
+		credential, _, _ = strings.Cut(rest, ",")
+	}
+	parts := strings.Split(credential, "/")
+	if len(parts) < 5 {
+		return "", false
+	}
+	return parts[len(parts)-2], true
 }
 
 func unknownService(name string) error {

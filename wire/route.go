@@ -18,10 +18,10 @@ func (x *exchange) route() error {
 	x.query = r.URL.Query()
 	x.host = r.Host
 	x.proto = x.apparent()
-	scope, _, signed := auth.SignatureScope(r)
-	x.unsigned = !signed
+	scope, ok := x.scope()
+	x.unsigned = !ok
 	var found []*service
-	if signed {
+	if ok {
 		if found = x.h.byScope[scope]; len(found) == 0 {
 			return unknownService(scope)
 		}

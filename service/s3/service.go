@@ -55,7 +55,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
 	s := &Service{store: cfg.Store, blobs: blobs, now: cfg.Clock, log: cfg.Logger}
-	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger})
+	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger, Resync: -1})
 	return s, nil
 }
 

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth"
-	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/s3/checksum"
 	"github.com/slipway/slipway/store"
 )
@@ -261,17 +261,17 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 		return nil, err
 	}
 	cond := readCondition{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince, "x-amz-copy-source-"}
-	sel, body, err := s.choosePart(ctx, reading{target: src, cond: cond, rangeHeader: in.CopySourceRange})
-	if fault.Is(err, fault.InvalidRange) || err == nil && in.CopySourceRange != "" && !sel.partial {
-		if body != nil {
-			_ = body.Close()
-		}
-		return nil, invalidArgument("x-amz-copy-source-range", in.CopySourceRange, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+	if err := checkCopyRange(in.CopySourceRange); err != nil {
+		return nil, err
 	}
+	sel, body, err := s.choosePart(ctx, reading{target: src, cond: cond, rangeHeader: in.CopySourceRange})
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
+	if in.CopySourceRange != "" && !strings.HasSuffix(in.CopySourceRange, fmt.Sprintf("-%d", sel.offset+sel.length-1)) {
+		return nil, invalidArgument("x-amz-copy-source-range", in.CopySourceRange, "Range specified is not valid for source object of size: %d", sel.Size)
+	}
 	r, err := s.receive(body, maxPut, true, u.wanted(claims{})...)
 	if err != nil {
 		return nil, err
@@ -289,6 +289,17 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 			set(u.Algorithm, checksum.Encode(p.Sums[u.Algorithm]))
 	}
 	return out, nil
+}
+
+// checkCopyRange demands both ends of a range.
+func checkCopyRange(r string) error {
+	first, last, dash := strings.Cut(strings.TrimPrefix(r, "bytes="), "-")
+	_, okFirst := digits(first)
+	_, okLast := digits(last)
+	if r != "" && (!strings.HasPrefix(r, "bytes=") || !dash || !okFirst || !okLast) {
+		return invalidArgument("x-amz-copy-source-range", r, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+	}
+	return nil
 }
 
 // dropUpload removes an upload and all its parts.

@@ -2,8 +2,8 @@
 // synchronous=FULL. Concurrent updates run one after another inside one SQLite
 // transaction and share its commit, so durability costs one fsync for many.
 //
-// It may import store only. It starts no goroutine: an update runs on its
-// caller's, and the last of a batch commits for all of it (update.go).
+// It may import store only. The store owns at most one goroutine, which runs
+// while updates queue (update.go); Close waits for it.
 package sqlite
 
 import (
@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/slipway/slipway/store"
 )
@@ -42,8 +41,8 @@ type Store struct {
 	reads  readPool
 	watch  watchers
 
-	// Under the turn (update.go).
-	batch     *batch
+	// Of whoever has the turn (update.go).
+	begun     bool  // the writer is in a transaction
 	revision  int64 // of the last update run
 	committed int64 // of the last update committed
 	lastBatch int   // members of the last batch
@@ -205,6 +204,3 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 	}()
 	return fn(tx)
 }
-
-// timeBound ends a batch whose first update has waited this long.
-const timeBound = 5 * time.Millisecond

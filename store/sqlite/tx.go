@@ -80,6 +80,7 @@ type writeTx struct {
 	changes  map[string]change
 	order    []string // keys in the order of their first write
 	sorted   []string // keys in key order; nil when order has grown since
+	bytes    int      // handed to SQLite
 	over     bool
 }
 
@@ -180,6 +181,7 @@ func (t *writeTx) apply() error {
 		if err != nil {
 			return fmt.Errorf("write %q: %w", key, err)
 		}
+		t.bytes += len(key) + len(ch.value)
 	}
 	return nil
 }

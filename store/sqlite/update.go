@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -11,83 +13,100 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
+// Group commit. One update runs at a time, and nobody else touches the writer
+// then: that one has the turn. An update that finds the turn free runs on its
+// caller's goroutine and, if nobody has come meanwhile, commits at once. Those
+// who come while the turn is taken queue; whoever ends its update and finds a
+// queue leaves the turn, and the open transaction, to a goroutine that runs the
+// queue's functions one after another (a hand-over from goroutine to goroutine
+// for each would cost as much as the update itself), commits for all of them,
+// and ends when the queue is empty. Its callers wait for it, so Close does.
+
+// request is one call of Update.
+type request struct {
+	ctx  context.Context
+	fn   func(store.Tx) error
+	err  error // of fn, or of the commit
+	done chan struct{}
+}
+
 // batch is the updates that share one commit.
 type batch struct {
-	n     int
+	reqs  []*request
 	bytes int
 	keys  []string // that its updates changed
 	begun time.Time
-	err   error         // set before done closes
-	done  chan struct{} // closed when the batch is durable, or is not
+	err   error // that ends the batch
 }
 
 // A batch takes whoever waits, up to these bounds.
 const (
 	maxBatch      = 512
 	maxBatchBytes = 8 << 20
+	// maxBatchTime ends a batch whose first update has waited this long.
+	maxBatchTime = 5 * time.Millisecond
 )
 
-// turns lets one update run at a time, in the order of arrival.
+// turns says who may write.
 type turns struct {
 	mu    sync.Mutex
-	busy  bool
-	queue []chan struct{}
+	taken bool
+	queue []*request
 }
 
-// take waits for the turn. Once it is given it must be passed on.
-func (t *turns) take(ctx context.Context) error {
+// enqueue queues the request, or takes the turn for it and returns true.
+func (t *turns) enqueue(r *request) bool {
 	t.mu.Lock()
-	if !t.busy {
-		t.busy = true
-		t.mu.Unlock()
+	defer t.mu.Unlock()
+	if !t.taken {
+		t.taken = true
+		return true
+	}
+	t.queue = append(t.queue, r)
+	return false
+}
+
+// next takes the request that has waited longest; nil if none waits.
+func (t *turns) next() *request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) == 0 {
 		return nil
 	}
-	mine := make(chan struct{})
-	t.queue = append(t.queue, mine)
-	t.mu.Unlock()
-	select {
-	case <-mine:
-		return nil
-	case <-ctx.Done():
+	r := t.queue[0]
+	t.queue[0] = nil
+	if t.queue = t.queue[1:]; len(t.queue) == 0 {
+		t.queue = nil
 	}
+	return r
+}
+
+func (t *turns) waiting() bool {
 	t.mu.Lock()
-	if i := slices.Index(t.queue, mine); i >= 0 {
+	defer t.mu.Unlock()
+	return len(t.queue) > 0
+}
+
+// release gives the turn back, unless somebody waits for it.
+func (t *turns) release() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken = len(t.queue) > 0
+	return !t.taken
+}
+
+// withdraw takes a request out of the queue; false if it has left it.
+func (t *turns) withdraw(r *request) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(t.queue, r)
+	if i >= 0 {
 		t.queue = slices.Delete(t.queue, i, i+1)
-		t.mu.Unlock()
-		return ctx.Err()
 	}
-	t.mu.Unlock()
-	return nil // given in the same instant: the caller finds ctx ended
+	return i >= 0
 }
 
-// handOn gives the turn to the one who has waited longest; false if nobody has.
-func (t *turns) handOn() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.queue) == 0 {
-		return false
-	}
-	next := t.queue[0]
-	t.queue = t.queue[1:]
-	close(next)
-	return true
-}
-
-// release gives the turn on, or back where nobody waits.
-func (t *turns) release() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.queue) == 0 {
-		t.busy, t.queue = false, nil
-		return
-	}
-	next := t.queue[0]
-	t.queue = t.queue[1:]
-	close(next)
-}
-
-// Update runs fn in its turn. Whoever finds nobody waiting commits for all who
-// ran since the last commit; the others wait for that.
+// Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -96,93 +115,152 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.turns.take(ctx); err != nil {
-		return err
-	}
-	b, err := s.turn(ctx, fn)
-	if b == nil {
-		return err
-	}
-	// Also a failed fn waits: it may have judged by what is not durable yet.
-	<-b.done
-	if b.err != nil {
-		return b.err
-	}
-	return err
-}
-
-// turn runs one update and passes the turn on, also when fn panics or ends its
-// goroutine (as t.FailNow does). Without a batch nothing is to be waited for.
-func (s *Store) turn(ctx context.Context, fn func(store.Tx) error) (*batch, error) {
-	tx := &writeTx{s: s, ctx: ctx, revision: s.revision + 1}
-	defer func() {
-		tx.over = true
-		s.endTurn()
-	}()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if s.batch == nil {
-		if err := s.writer.exec(sqlBeginNow); err != nil {
-			return nil, s.fail(fmt.Errorf("begin: %w", err))
-		}
-		s.batch = &batch{begun: time.Now(), done: make(chan struct{})}
-	}
-	b := s.batch
-	b.n++
-	if err := fn(tx); err != nil {
-		return b, err
-	}
-	if len(tx.order) == 0 {
-		return b, nil
-	}
-	if err := tx.apply(); err != nil {
-		b.err = s.fail(err)
-		return b, nil
-	}
-	s.revision = tx.revision
-	for _, key := range tx.order {
-		b.bytes += len(key) + len(tx.changes[key].value)
-	}
-	b.keys = append(b.keys, tx.order...)
-	return b, nil
-}
-
-// endTurn lets the next update join the batch, or commits it.
-func (s *Store) endTurn() {
-	b := s.batch
-	if b == nil {
-		s.turns.release()
-		return
-	}
-	full := b.n >= maxBatch || b.bytes >= maxBatchBytes || time.Since(b.begun) > timeBound
-	if b.err == nil && !full {
-		if s.turns.handOn() {
-			return
-		}
-		// Those whom the last commit answered are about to come back: let them
-		// run first, as a commit costs more than their turn. A lone update
-		// finds a last batch of one and waits for nobody.
-		for i := 0; i < 4 && b.n*2 < s.lastBatch; i++ {
-			runtime.Gosched()
-			if s.turns.handOn() {
-				return
+	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	if s.turns.enqueue(r) {
+		s.lead(r)
+	} else {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			if s.turns.withdraw(r) {
+				return ctx.Err()
 			}
 		}
 	}
-	s.commit(b)
-	s.turns.release()
+	<-r.done
+	if p, ok := r.err.(*Panic); ok {
+		panic(p)
+	}
+	return r.err
 }
 
-func (s *Store) commit(b *batch) {
-	s.batch = nil
-	s.lastBatch = b.n
-	if b.err == nil && s.revision != s.committed {
-		if err := s.writer.exec(sqlRevision, s.revision); err != nil {
-			b.err = s.fail(err)
+// lead runs a request on its caller's goroutine. If fn panics, or ends the
+// goroutine as t.FailNow does, nothing of it is kept and the turn goes on.
+func (s *Store) lead(r *request) {
+	b := &batch{begun: time.Now()}
+	defer func() {
+		if s.turns.waiting() || s.lastBatch > 1 {
+			s.goCombine(b)
+			return
 		}
+		s.commit(b)
+		if !s.turns.release() {
+			s.goCombine(&batch{begun: time.Now()})
+		}
+	}()
+	s.join(b, r)
+}
+
+// goCombine leaves the turn to a goroutine that Close waits for.
+func (s *Store) goCombine(b *batch) {
+	s.life.Lock()
+	s.inflight++
+	s.life.Unlock()
+	go s.combine(b)
+}
+
+// combine has the turn: it runs and commits what is queued until nothing is.
+func (s *Store) combine(b *batch) {
+	defer s.leave()
+	ended := false
+	defer func() {
+		if !ended { // a function ended this goroutine; another goes on
+			s.goCombine(b)
+		}
+	}()
+	for {
+		for r := s.nextFor(b); r != nil; r = s.nextFor(b) {
+			s.joinGuarded(b, r)
+		}
+		s.commit(b)
+		if s.turns.release() {
+			ended = true
+			return
+		}
+		b = &batch{begun: time.Now()}
 	}
-	if b.err == nil {
+}
+
+// nextFor is the next request for the batch; nil when it is to be committed.
+func (s *Store) nextFor(b *batch) *request {
+	if b.err != nil || len(b.reqs) >= maxBatch || b.bytes >= maxBatchBytes {
+		return nil
+	}
+	if len(b.reqs) > 0 && len(b.reqs)%16 == 0 && time.Since(b.begun) > maxBatchTime {
+		return nil
+	}
+	r := s.turns.next()
+	// Those whom the last commit answered are about to come back: let them run
+	// first, as a commit costs more than their turn.
+	for i := 0; r == nil && i < 4 && len(b.reqs)*2 < s.lastBatch; i++ {
+		runtime.Gosched()
+		r = s.turns.next()
+	}
+	return r
+}
+
+// Panic is what Update panics with when its function panicked on another
+// goroutine than the caller's.
+type Panic struct {
+	Value any
+	Stack []byte // of the function
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack) }
+
+// errGoexit is what remains to be said when a function ended its goroutine.
+var errGoexit = errors.New("store: the function of an update called runtime.Goexit")
+
+func (s *Store) joinGuarded(b *batch, r *request) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if p := recover(); p != nil {
+			r.err = &Panic{Value: p, Stack: debug.Stack()}
+		} else {
+			r.err = errGoexit
+		}
+	}()
+	s.join(b, r)
+	returned = true
+}
+
+// join runs one update as part of a batch. fn's error is the caller's only when
+// the batch is durable: fn may have judged by what others of it wrote.
+func (s *Store) join(b *batch, r *request) {
+	b.reqs = append(b.reqs, r)
+	if r.err = r.ctx.Err(); r.err != nil {
+		return
+	}
+	if !s.begun {
+		if err := s.writer.exec(sqlBeginNow); err != nil {
+			b.err = s.fail(fmt.Errorf("begin: %w", err))
+			return
+		}
+		s.begun = true
+	}
+	tx := &writeTx{s: s, ctx: r.ctx, revision: s.revision + 1}
+	defer func() { tx.over = true }()
+	if r.err = r.fn(tx); r.err != nil || len(tx.order) == 0 {
+		return
+	}
+	if err := tx.apply(); err != nil {
+		b.err = s.fail(err)
+		return
+	}
+	s.revision = tx.revision
+	b.bytes += tx.bytes
+	b.keys = append(b.keys, tx.order...)
+}
+
+// commit makes the batch durable and answers its members.
+func (s *Store) commit(b *batch) {
+	if s.begun && b.err == nil && s.revision != s.committed {
+		b.err = s.fail(s.writer.exec(sqlRevision, s.revision))
+	}
+	if s.begun && b.err == nil {
 		if err := s.writer.exec(sqlCommit); err != nil {
 			b.err = s.fail(fmt.Errorf("commit: %w", err))
 		}
@@ -193,7 +271,15 @@ func (s *Store) commit(b *batch) {
 		s.revision = s.committed
 		b.keys = nil
 	}
+	s.begun = false
 	s.committed = s.revision
+	s.lastBatch = len(b.reqs)
 	s.watch.changed(b.keys)
-	close(b.done)
+	for _, r := range b.reqs {
+		if _, panicked := r.err.(*Panic); b.err != nil && !panicked {
+			r.err = b.err
+		}
+		close(r.done)
+	}
+	b.reqs = nil
 }

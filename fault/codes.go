@@ -112,13 +112,14 @@ const (
 	NotFoundException        = "NotFoundException"
 )
 
-// Codes of IAM and STS.
+// Codes of SQS (Amazon SQS API Reference: the shapes' names; the Query
+// protocol's own codes come from the model).
 const (
-	NoSuchEntity            = "NoSuchEntity"
-	EntityAlreadyExists     = "EntityAlreadyExists"
-	DeleteConflict          = "DeleteConflict"
-	LimitExceeded           = "LimitExceeded"
-	MalformedPolicyDocument = "MalformedPolicyDocument"
-	InvalidInput            = "InvalidInput"
-	UnmodifiableEntity      = "UnmodifiableEntity"
+	QueueDoesNotExist = "QueueDoesNotExist"
+)
+
+// Codes of Systems Manager parameters (AWS Systems Manager API Reference).
+const (
+	ParameterNotFound      = "ParameterNotFound"
+	ParameterAlreadyExists = "ParameterAlreadyExists"
 )

@@ -1,0 +1,61 @@
+package ssm
+
+import (
+	"context"
+	"slices"
+
+	api "github.com/slipway/slipway/api/ssm"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// DeleteParameter removes a parameter and all its versions.
+func (s *Service) DeleteParameter(ctx context.Context, in *api.DeleteParameterInput) (*api.DeleteParameterOutput, error) {
+	scope := auth.From(ctx).Scope
+	return &api.DeleteParameterOutput{}, s.store.Update(ctx, func(tx store.Tx) error { return drop(tx, scope, in.Name) })
+}
+
+// DeleteParameters removes several parameters and tells which names lead to none.
+func (s *Service) DeleteParameters(ctx context.Context, in *api.DeleteParametersInput) (*api.DeleteParametersOutput, error) {
+	if len(in.Names) == 0 || len(in.Names) > 10 {
+		return nil, fault.New(fault.ValidationException, "1 validation error detected: Value at 'names' failed to satisfy constraint: Member must have length between 1 and 10.")
+	}
+	scope := auth.From(ctx).Scope
+	names := slices.Clone(in.Names)
+	slices.Sort(names)
+	out := &api.DeleteParametersOutput{}
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		out.DeletedParameters, out.InvalidParameters = []string{}, []string{}
+		for _, name := range slices.Compact(names) {
+			err := drop(tx, scope, name)
+			switch {
+			case err == nil:
+				out.DeletedParameters = append(out.DeletedParameters, name)
+			case fault.Is(err, fault.ParameterNotFound):
+				out.InvalidParameters = append(out.InvalidParameters, name)
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func drop(tx store.Tx, scope arn.Scope, name string) error {
+	p, err := find(tx, scope, name)
+	if err != nil {
+		return err
+	}
+	for n := p.Oldest; n < p.Latest.Number; n++ {
+		if err := versions.Delete(tx, versionKey(scope, name, n)); err != nil {
+			return err
+		}
+	}
+	return parameters.Delete(tx, parameterKey(scope, name))
+}

@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,5 +72,38 @@ func BenchmarkCorpus(b *testing.B) {
 				b.Errorf("%s takes %.1f ms, more than 20", file, per*1000)
 			}
 		})
+	}
+}
+
+// BenchmarkMegabyte holds the largest template that may come, with references
+// all over, against its limit.
+func BenchmarkMegabyte(b *testing.B) {
+	var t strings.Builder
+	t.WriteString("Resources:\n")
+	for i := 0; t.Len() < 990_000; i++ {
+		if i < template.MaxResources {
+			fmt.Fprintf(&t, "  R%d:\n    Type: AWS::SQS::Queue\n    Properties:\n      Tags:\n", i)
+		}
+		for range 20 {
+			fmt.Fprintf(&t, "        - {Key: !Sub '${R0.Arn}-%d', Value: !Ref R0}\n", i)
+		}
+		if i == 0 {
+			t.Reset()
+			t.WriteString("Resources:\n  R0:\n    Type: AWS::SQS::Queue\n")
+		}
+	}
+	body := []byte(t.String())
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		tmpl, problems := template.Parse(body)
+		if len(problems) > 0 {
+			b.Fatal(problems[0])
+		}
+		if problems := tmpl.Validate(nil); len(problems) > 0 {
+			b.Fatal(problems[0])
+		}
+	}
+	if per := b.Elapsed().Seconds() / float64(b.N); per > 0.250 {
+		b.Errorf("a template of 1 MB takes %.0f ms, more than 250", per*1000)
 	}
 }

@@ -13,6 +13,6 @@ const (
 	MaxDescription    = 1024
 	MaxName           = 255
 	maxDepth          = 100
-	maxNodes          = 500_000
+	maxNodes          = 200_000
 	maxProblems       = 1000
 )

@@ -24,6 +24,7 @@ func (t *Template) validate(types Types) Problems {
 	}
 	v.parameterDefaults()
 	v.resourceTypes()
+	v.snapshots()
 	for _, e := range t.Root.Entries {
 		switch e.Key {
 		case "Conditions", "Resources", "Outputs", "Rules":
@@ -95,6 +96,19 @@ func (v *validator) resourceTypes() {
 	}
 	if len(unknown) > 0 {
 		v.at(first, "Template format error: Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
+	}
+}
+
+// snapshots refuses the policy Snapshot: no type that has snapshots is built.
+func (v *validator) snapshots() {
+	for i := range v.t.Resources {
+		r := &v.t.Resources[i]
+		if r.DeletionPolicy == "Snapshot" {
+			v.at(r.Node.Get("DeletionPolicy"), "Template error: resource type %s does not support deletion policy Snapshot", r.Type)
+		}
+		if r.UpdateReplacePolicy == "Snapshot" {
+			v.at(r.Node.Get("UpdateReplacePolicy"), "Template error: resource type %s does not support update replace policy Snapshot", r.Type)
+		}
 	}
 }
 

@@ -1,0 +1,159 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// move is one public address to be put where the records say, and taken off the
+// instance that had it.
+type move struct {
+	IP     netip.Addr
+	Former string    `json:",omitempty"` // instance id
+	Scope  arn.Scope // of the former instance
+}
+
+// moves is what the workflow of addresses is told. It says what to look at, not
+// what to do: the records say that, when it looks.
+type moves struct{ Moves []move }
+
+// beginMoves begins the workflow that brings addresses where the records of this
+// transaction say. Its id is new with each call.
+func (s *Service) beginMoves(tx store.Tx, list ...move) (string, error) {
+	id := flowAddress + "/" + arn.NewID("mv-")
+	return id, s.cfg.Engine.Begin(tx, flowAddress, id, moves{list})
+}
+
+func (s *Service) addressFlow(f *workflow.Flow, p moves) error {
+	for _, m := range p.Moves {
+		_, err := workflow.Step(f, "assert-"+m.IP.String(), func(ctx context.Context, _ string) (struct{}, error) {
+			return struct{}{}, s.assertAddress(ctx, m, nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitMoves waits until a workflow of addresses has done its work.
+func (s *Service) awaitMoves(ctx context.Context, id string) error {
+	st, err := s.cfg.Engine.Wait(ctx, id)
+	if err == nil && st.State != workflow.Done {
+		err = fmt.Errorf("ec2: addresses: %w", st.Err)
+	}
+	return err
+}
+
+// assertAddress makes the host agree with the records about one public address.
+// fresh is the handle of an instance that was started just now and whose record
+// does not say so yet.
+func (s *Service) assertAddress(ctx context.Context, m move, fresh *compute.Handle) error {
+	unlock, err := s.locks.lock(ctx, "address/"+m.IP.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var target *instance
+	var former *instance
+	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		if target, err = holder(tx, m.IP); err != nil || m.Former == "" {
+			return err
+		}
+		former, err = instances.Get(tx, instanceKey(m.Scope, m.Former))
+		if errors.Is(err, store.ErrNotFound) {
+			former, err = nil, nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if former != nil && (target == nil || target.ID != former.ID) {
+		if err := s.takeOff(ctx, former, m.IP); err != nil {
+			return err
+		}
+	}
+	if target == nil {
+		return nil
+	}
+	return s.putOn(ctx, target, m.IP, fresh)
+}
+
+// holder finds the instance that the records give a public address to.
+func holder(tx store.Tx, ip netip.Addr) (*instance, error) {
+	c, err := claimOf(tx, ip)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	id := c.Owner
+	if !strings.HasPrefix(id, prefixInstance) {
+		a, err := addressByID(tx, c.Scope, c.Owner)
+		if err != nil || a.Instance == "" {
+			return nil, err
+		}
+		id = a.Instance
+	}
+	in, err := instances.Get(tx, instanceKey(c.Scope, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return in, err
+}
+
+func (s *Service) takeOff(ctx context.Context, in *instance, ip netip.Addr) error {
+	unlock, err := s.locks.lock(ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h, err := s.handle(ctx, in)
+	if err != nil || h == nil {
+		return err
+	}
+	if err := s.cfg.Driver.UnassignAddress(ctx, *h, ip); err != nil && !errors.Is(err, compute.ErrGone) {
+		return err
+	}
+	return nil
+}
+
+// putOn gives an instance an address, if it still runs: a stopped one gets it
+// when it starts.
+func (s *Service) putOn(ctx context.Context, target *instance, ip netip.Addr, fresh *compute.Handle) error {
+	unlock, err := s.locks.lock(ctx, target.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var now *instance
+	err = s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		now, err = holder(tx, ip)
+		return err
+	})
+	if err != nil || now == nil || now.ID != target.ID {
+		return err
+	}
+	h := now.Handle
+	if fresh != nil && fresh.ID == now.ID {
+		h = fresh
+	} else if now.State != running {
+		return nil
+	}
+	if h == nil {
+		return nil
+	}
+	err = s.cfg.Driver.AssignAddress(ctx, *h, ip)
+	if errors.Is(err, compute.ErrGone) {
+		s.loop.Wake() // the instance was lost; the loop ends its record
+		return nil
+	}
+	return err
+}

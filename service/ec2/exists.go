@@ -1,0 +1,71 @@
+package ec2
+
+import (
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/store"
+)
+
+// exists refuses an id that names nothing of the scope's.
+func (s *Service) exists(tx store.Tx, scope arn.Scope, id string) error {
+	k, _ := kindOf(id)
+	var err error
+	ok := true
+	n := s.network(scope)
+	switch k.prefix {
+	case prefixInstance:
+		var in *instance
+		in, err = loadInstance(tx, scope, id)
+		ok = err == nil && in != nil
+	case prefixGroup:
+		_, err = s.groupByID(tx, scope, id)
+	case prefixRule:
+		ok, err = s.ruleExists(tx, scope, n, id)
+	case prefixAllocation:
+		_, err = addressByID(tx, scope, id)
+	case prefixKey:
+		_, err = keyPairByID(tx, scope, id)
+	case prefixInterface:
+		_, err = instanceByInterface(tx, scope, id)
+	case prefixVolume:
+		ok, err = volumeExists(tx, scope, id)
+	case prefixVPC:
+		ok = id == n.VPC
+	case prefixSubnet:
+		_, ok = n.subnet(id)
+	case prefixRouteTable:
+		ok = id == n.RouteTable
+	case prefixGateway:
+		ok = id == n.Gateway
+	case prefixACL:
+		ok = id == n.ACL
+	case prefixDHCP:
+		ok = id == n.DHCP
+	default: // the built-in image is not the caller's to tag
+		ok = false
+	}
+	if err == nil && !ok {
+		err = notFound(k.prefix, id)
+	}
+	return err
+}
+
+func (s *Service) ruleExists(tx store.Tx, scope arn.Scope, n network, id string) (bool, error) {
+	for _, err := range groups.ByIndex(tx, "rule", scope.Key()+"/"+id) {
+		return true, err
+	}
+	if _, err := groups.Get(tx, groupKey(scope, n.Group)); err == nil {
+		return false, nil // the default group was changed, so it is in the index
+	}
+	_, err := n.defaultGroup().ruleByID(id)
+	return err == nil, nil
+}
+
+func volumeExists(tx store.Tx, scope arn.Scope, id string) (bool, error) {
+	list, err := allInstances(tx, scope)
+	for _, in := range list {
+		if in.Root.ID == id && in.State != terminated {
+			return true, err
+		}
+	}
+	return false, err
+}

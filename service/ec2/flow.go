@@ -1,0 +1,463 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// The workflows of an instance. Each belongs to one generation of the record: it
+// looks again under the instance's lock before it acts, and does nothing where
+// a later call has overtaken it.
+const (
+	flowLaunch    = "ec2.launch"
+	flowStart     = "ec2.start"
+	flowStop      = "ec2.stop"
+	flowReboot    = "ec2.reboot"
+	flowTerminate = "ec2.terminate"
+	flowAddress   = "ec2.address"
+)
+
+// transition is what a workflow of an instance is told.
+type transition struct {
+	Scope      arn.Scope
+	ID         string
+	Generation int64
+	Force      bool `json:",omitempty"`
+}
+
+// outcome is what an act on the driver came to.
+type outcome struct {
+	Overtaken bool            `json:",omitempty"` // by a later call; nothing was done
+	Busy      bool            `json:",omitempty"` // the address is in use on the host
+	Gone      bool            `json:",omitempty"` // the host has lost the instance
+	Handle    *compute.Handle `json:",omitempty"`
+}
+
+func (s *Service) register(e *workflow.Engine) {
+	workflow.Register(e, flowLaunch, s.launchFlow)
+	workflow.Register(e, flowStart, s.startFlow)
+	workflow.Register(e, flowStop, s.stopFlow)
+	workflow.Register(e, flowReboot, s.rebootFlow)
+	workflow.Register(e, flowTerminate, s.terminateFlow)
+	workflow.Register(e, flowAddress, s.addressFlow)
+}
+
+func flowID(flow, id string, generation int64) string {
+	return fmt.Sprintf("%s/%s/%d", flow, id, generation)
+}
+
+// transition begins the workflow of an instance's present generation.
+func (s *Service) transition(tx store.Tx, flow string, in *instance) error {
+	return s.transitionWith(tx, flow, in, false)
+}
+
+func (s *Service) transitionWith(tx store.Tx, flow string, in *instance, force bool) error {
+	p := transition{Scope: in.Scope, ID: in.ID, Generation: in.Generation, Force: force}
+	return s.cfg.Engine.Begin(tx, flow, flowID(flow, in.ID, in.Generation), p)
+}
+
+// A launch or start that fails this often has failed for good: a user waits.
+var fewTries = []workflow.Option{workflow.Attempts(5), workflow.Backoff(50*time.Millisecond, time.Second)}
+
+// maxMoves is how often a launch takes another address when its own is busy.
+const maxMoves = 3
+
+func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
+	for try := range maxMoves + 1 {
+		out, err := workflow.Step(f, fmt.Sprintf("launch-%d", try), func(ctx context.Context, _ string) (outcome, error) {
+			return s.acting(ctx, p, s.driverLaunch)
+		}, fewTries...)
+		if errors.Is(err, workflow.ErrInterrupted) {
+			return err
+		}
+		if err != nil {
+			return s.abandon(f, p, "Internal error on launch: "+err.Error())
+		}
+		if out.Overtaken {
+			return nil
+		}
+		if !out.Busy {
+			return s.reached(f, p, out)
+		}
+		moved, err := workflow.Tx(f, fmt.Sprintf("move-%d", try), func(tx store.Tx) (bool, error) { return s.moveAddress(tx, p) })
+		if err != nil {
+			return err
+		}
+		if !moved {
+			break
+		}
+	}
+	return s.abandon(f, p, "Internal error on launch: its private address is in use on the host")
+}
+
+// moveAddress gives a launch whose address is busy another one, unless the
+// caller asked for that very address.
+func (s *Service) moveAddress(tx store.Tx, p transition) (bool, error) {
+	in, err := current(tx, p)
+	if err != nil || in == nil || in.Fixed {
+		return false, err
+	}
+	sub, ok := s.network(in.Scope).subnet(in.Subnet)
+	if !ok {
+		return false, nil
+	}
+	old := in.Private
+	if in.Private, err = s.takePrivate(tx, sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
+		return false, err
+	}
+	if err := release(tx, old, in.ID); err != nil {
+		return false, err
+	}
+	return true, in.save(tx)
+}
+
+// current reads the record for a workflow, nil where it was overtaken.
+func current(tx store.Tx, p transition) (*instance, error) {
+	in, err := instances.Get(tx, instanceKey(p.Scope, p.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil || in.Generation != p.Generation {
+		return nil, err
+	}
+	return in, nil
+}
+
+// acting runs an act on the driver under the instance's lock, if the workflow
+// was not overtaken.
+func (s *Service) acting(ctx context.Context, p transition, act func(context.Context, *instance) (outcome, error)) (outcome, error) {
+	unlock, err := s.locks.lock(ctx, p.ID)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer unlock()
+	var in *instance
+	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		in, err = current(tx, p)
+		return err
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	if in == nil {
+		return outcome{Overtaken: true}, nil
+	}
+	return act(ctx, in)
+}
+
+// spec is all that the driver is told of an instance.
+func (s *Service) spec(in *instance) compute.Spec {
+	host := s.cfg.Driver.Network()
+	t, _ := findType(in.Type)
+	spec := compute.Spec{
+		ID: in.ID, Hostname: privateDNS(in.Scope.Region, in.Private), Image: "builtin",
+		Address: in.Private, Subnet: vpcPrefix(host), Gateway: host.Gateway, DNS: s.cfg.DNS,
+		Limits: t.limits(in.Root.GiB),
+		Environment: map[string]string{
+			"AWS_REGION": in.Scope.Region, "AWS_DEFAULT_REGION": in.Scope.Region,
+		},
+	}
+	if s.cfg.Endpoint != "" {
+		spec.Environment["AWS_ENDPOINT_URL"] = s.cfg.Endpoint
+	}
+	for k, v := range s.cfg.Environment {
+		spec.Environment[k] = v
+	}
+	return spec
+}
+
+func (s *Service) driverLaunch(ctx context.Context, in *instance) (outcome, error) {
+	h, err := s.cfg.Driver.Launch(ctx, s.spec(in))
+	switch {
+	case errors.Is(err, compute.ErrAddressBusy):
+		return outcome{Busy: true}, nil
+	case errors.Is(err, compute.ErrUnsupported):
+		return outcome{}, workflow.Permanent(err)
+	case err != nil:
+		return outcome{}, err
+	}
+	if in.Automatic.IsValid() {
+		if err := s.cfg.Driver.AssignAddress(ctx, h, in.Automatic); err != nil {
+			return outcome{}, err
+		}
+	}
+	return outcome{Handle: &h}, nil
+}
+
+// reached records that an instance runs.
+func (s *Service) reached(f *workflow.Flow, p transition, out outcome) error {
+	_, err := workflow.Tx(f, "running", func(tx store.Tx) (struct{}, error) {
+		in, err := current(tx, p)
+		if err != nil || in == nil {
+			return struct{}{}, err
+		}
+		in.State, in.Handle, in.Boot = running, out.Handle, s.cfg.Boot
+		return struct{}{}, in.save(tx)
+	})
+	return err
+}
+
+// abandon ends an instance that cannot be had, and says why.
+func (s *Service) abandon(f *workflow.Flow, p transition, why string) error {
+	_, err := workflow.Tx(f, "abandon", func(tx store.Tx) (struct{}, error) {
+		in, err := current(tx, p)
+		if err != nil || in == nil {
+			return struct{}{}, err
+		}
+		in.enter(shuttingDown, serverError(why), "Server.InternalError")
+		if err := in.save(tx); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, s.transition(tx, flowTerminate, in)
+	})
+	return err
+}
+
+func (s *Service) startFlow(f *workflow.Flow, p transition) error {
+	out, err := workflow.Step(f, "start", func(ctx context.Context, _ string) (outcome, error) {
+		return s.acting(ctx, p, s.driverStart)
+	}, fewTries...)
+	switch {
+	case errors.Is(err, workflow.ErrInterrupted):
+		return err
+	case err != nil:
+		return s.startFailed(f, p, err)
+	case out.Overtaken:
+		return nil
+	case out.Gone:
+		return s.abandon(f, p, "the instance's root volume is gone from the host")
+	}
+	if err := s.assertElastic(f, p, out.Handle); err != nil {
+		return err
+	}
+	return s.reached(f, p, out)
+}
+
+func (s *Service) driverStart(ctx context.Context, in *instance) (outcome, error) {
+	h, err := s.handle(ctx, in)
+	if err != nil {
+		return outcome{}, err
+	}
+	if h == nil {
+		return outcome{Gone: true}, nil
+	}
+	started, err := s.cfg.Driver.Start(ctx, s.spec(in), *h)
+	if errors.Is(err, compute.ErrGone) {
+		return outcome{Gone: true}, nil
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	if in.Automatic.IsValid() {
+		if err := s.cfg.Driver.AssignAddress(ctx, started, in.Automatic); err != nil {
+			return outcome{}, err
+		}
+	}
+	return outcome{Handle: &started}, nil
+}
+
+// assertElastic puts the instance's elastic IP back on it after a start.
+func (s *Service) assertElastic(f *workflow.Flow, p transition, h *compute.Handle) error {
+	_, err := workflow.Step(f, "elastic", func(ctx context.Context, _ string) (struct{}, error) {
+		var in *instance
+		err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			in, err = current(tx, p)
+			return err
+		})
+		if err != nil || in == nil || in.Elastic == nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, s.assertAddress(ctx, move{IP: in.Elastic.IP}, h)
+	})
+	return err
+}
+
+// startFailed leaves the instance stopped, as it was before.
+func (s *Service) startFailed(f *workflow.Flow, p transition, cause error) error {
+	_, err := workflow.Step(f, "stop", func(ctx context.Context, _ string) (outcome, error) {
+		return s.acting(ctx, p, func(ctx context.Context, in *instance) (outcome, error) { return s.driverStop(ctx, in, true) })
+	})
+	if err != nil {
+		return err
+	}
+	return s.stoppedTx(f, p, serverError("Internal error on start: "+cause.Error()))
+}
+
+func (s *Service) stopFlow(f *workflow.Flow, p transition) error {
+	out, err := workflow.Step(f, "stop", func(ctx context.Context, _ string) (outcome, error) {
+		return s.acting(ctx, p, func(ctx context.Context, in *instance) (outcome, error) { return s.driverStop(ctx, in, p.Force) })
+	})
+	switch {
+	case err != nil:
+		return err // the reconcile loop begins again
+	case out.Overtaken:
+		return nil
+	case out.Gone:
+		return s.abandon(f, p, "the instance's root volume is gone from the host")
+	}
+	return s.stoppedTx(f, p, nil)
+}
+
+func (s *Service) driverStop(ctx context.Context, in *instance, force bool) (outcome, error) {
+	h, err := s.handle(ctx, in)
+	if err != nil {
+		return outcome{}, err
+	}
+	if h == nil {
+		return outcome{Gone: true}, nil
+	}
+	if err := s.cfg.Driver.Stop(ctx, *h, force); errors.Is(err, compute.ErrGone) {
+		return outcome{Gone: true}, nil
+	} else if err != nil {
+		return outcome{}, err
+	}
+	return outcome{Handle: h}, s.dropAddresses(ctx, in, *h)
+}
+
+// dropAddresses takes an instance's public addresses off the host.
+func (s *Service) dropAddresses(ctx context.Context, in *instance, h compute.Handle) error {
+	for _, ip := range []netip.Addr{in.Automatic, in.public()} {
+		if !ip.IsValid() {
+			continue
+		}
+		if err := s.cfg.Driver.UnassignAddress(ctx, h, ip); err != nil && !errors.Is(err, compute.ErrGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) stoppedTx(f *workflow.Flow, p transition, why *reason) error {
+	_, err := workflow.Tx(f, "stopped", func(tx store.Tx) (struct{}, error) {
+		in, err := current(tx, p)
+		if err != nil || in == nil {
+			return struct{}{}, err
+		}
+		in.State = stopped
+		if why != nil {
+			in.Reason = why
+		}
+		if err := release(tx, in.Automatic, in.ID); err != nil {
+			return struct{}{}, err
+		}
+		in.Automatic = netip.Addr{}
+		return struct{}{}, in.save(tx)
+	})
+	return err
+}
+
+func (s *Service) rebootFlow(f *workflow.Flow, p transition) error {
+	out, err := workflow.Step(f, "reboot", func(ctx context.Context, _ string) (outcome, error) {
+		return s.acting(ctx, p, s.driverReboot)
+	}, fewTries...)
+	if err != nil || out.Overtaken || out.Handle == nil {
+		// What is left of the instance is for the reconcile loop to find.
+		s.loop.Wake()
+		return err
+	}
+	if err := s.assertElastic(f, p, out.Handle); err != nil {
+		return err
+	}
+	return s.reached(f, p, out)
+}
+
+func (s *Service) driverReboot(ctx context.Context, in *instance) (outcome, error) {
+	if in.State != running {
+		return outcome{Overtaken: true}, nil
+	}
+	h, err := s.handle(ctx, in)
+	if err != nil || h == nil {
+		return outcome{Gone: true}, err
+	}
+	started, err := s.cfg.Driver.Reboot(ctx, s.spec(in), *h)
+	if errors.Is(err, compute.ErrGone) {
+		return outcome{Gone: true}, nil
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	if in.Automatic.IsValid() {
+		err = s.cfg.Driver.AssignAddress(ctx, started, in.Automatic)
+	}
+	return outcome{Handle: &started}, err
+}
+
+func (s *Service) terminateFlow(f *workflow.Flow, p transition) error {
+	out, err := workflow.Step(f, "terminate", func(ctx context.Context, _ string) (outcome, error) {
+		return s.acting(ctx, p, func(ctx context.Context, in *instance) (outcome, error) {
+			h, err := s.handle(ctx, in)
+			if err != nil || h == nil {
+				return outcome{}, err
+			}
+			if err := s.dropAddresses(ctx, in, *h); err != nil {
+				return outcome{}, err
+			}
+			return outcome{}, s.cfg.Driver.Terminate(ctx, *h)
+		})
+	})
+	if err != nil || out.Overtaken {
+		return err
+	}
+	_, err = workflow.Tx(f, "terminated", func(tx store.Tx) (struct{}, error) {
+		in, err := current(tx, p)
+		if err != nil || in == nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, s.bury(tx, in)
+	})
+	return err
+}
+
+// bury gives back all that an instance had.
+func (s *Service) bury(tx store.Tx, in *instance) error {
+	for _, ip := range []netip.Addr{in.Private, in.Automatic} {
+		if err := release(tx, ip, in.ID); err != nil {
+			return err
+		}
+	}
+	if in.Elastic != nil {
+		a, err := addressByID(tx, in.Scope, in.Elastic.Allocation)
+		if err == nil && a.Instance == in.ID {
+			a.detach()
+			err = a.save(tx)
+		}
+		if err != nil && !fault.Is(err, fault.InvalidAllocationIDNotFound) {
+			return err
+		}
+	}
+	for _, id := range []string{in.Interface, in.Root.ID} {
+		if err := dropTags(tx, in.Scope, id); err != nil {
+			return err
+		}
+	}
+	in.State, in.Handle, in.Elastic, in.Automatic, in.Private = terminated, nil, nil, netip.Addr{}, netip.Addr{}
+	in.Ended = s.now()
+	return in.save(tx)
+}
+
+// handle finds an instance on the host: by its record or, where a crash or a
+// later call came before the record, by what the driver lists. nil is gone.
+func (s *Service) handle(ctx context.Context, in *instance) (*compute.Handle, error) {
+	if in.Handle != nil {
+		return in.Handle, nil
+	}
+	all, err := s.cfg.Driver.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		if h.ID == in.ID {
+			return &h, nil
+		}
+	}
+	return nil, nil
+}

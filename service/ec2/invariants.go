@@ -1,0 +1,127 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/store"
+)
+
+// CheckInvariants finds where records contradict each other or the host. It is
+// for a moment when no transition is under way, and names what is wrong.
+func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("ec2: "+format, args...)) }
+	owners := map[netip.Addr]string{}
+	own := func(ip netip.Addr, who string) {
+		if !ip.IsValid() {
+			return
+		}
+		if other, twice := owners[ip]; twice {
+			wrong("address %s belongs to %s and %s", ip, other, who)
+		}
+		owners[ip] = who
+	}
+	living := map[string]*instance{}
+	for e, err := range instances.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		in := e.Value
+		if in.State == terminated {
+			continue
+		}
+		living[in.ID] = in
+		own(in.Private, in.ID)
+		own(in.Automatic, in.ID)
+		if err := checkOnHost(ctx, in, driver); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for e, err := range addresses.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		a := e.Value
+		own(a.IP, a.ID)
+		if a.Instance == "" {
+			continue
+		}
+		in := living[a.Instance]
+		if in == nil || in.Elastic == nil || in.Elastic.Allocation != a.ID {
+			wrong("elastic IP %s is associated with %s, which does not have it", a.ID, a.Instance)
+		}
+	}
+	for _, in := range living {
+		if in.Elastic == nil {
+			continue
+		}
+		if a, err := addressByID(tx, in.Scope, in.Elastic.Allocation); err != nil || a.Instance != in.ID {
+			wrong("%s has elastic IP %s, which is not associated with it", in.ID, in.Elastic.Allocation)
+		}
+	}
+	errs = append(errs, checkClaims(tx, owners), checkStrays(ctx, living, driver))
+	return errors.Join(errs...)
+}
+
+// checkOnHost compares one record with the driver.
+func checkOnHost(ctx context.Context, in *instance, driver compute.Driver) error {
+	switch in.State {
+	case running, stopped:
+	default:
+		return fmt.Errorf("ec2: %s is still %s", in.ID, in.State)
+	}
+	if in.Handle == nil {
+		return fmt.Errorf("ec2: %s is %s and has no handle", in.ID, in.State)
+	}
+	st, err := driver.Describe(ctx, *in.Handle)
+	if err != nil {
+		return err
+	}
+	if !agree(in, st.State) {
+		return fmt.Errorf("ec2: %s is %s on record and %s on the host", in.ID, in.State, st.State)
+	}
+	return nil
+}
+
+func checkClaims(tx store.Tx, owners map[netip.Addr]string) error {
+	var errs []error
+	keys := map[string]string{}
+	for ip, who := range owners {
+		keys[claimKey(ip)] = who
+	}
+	for e, err := range claims.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		if keys[e.Key] != e.Value.Owner {
+			errs = append(errs, fmt.Errorf("ec2: address %s is claimed by %s and used by %q", e.Key, e.Value.Owner, keys[e.Key]))
+		}
+		delete(keys, e.Key)
+	}
+	for key, who := range keys {
+		errs = append(errs, fmt.Errorf("ec2: address %s is used by %s without a claim", key, who))
+	}
+	return errors.Join(errs...)
+}
+
+func checkStrays(ctx context.Context, living map[string]*instance, driver compute.Driver) error {
+	handles, err := driver.List(ctx)
+	if err != nil {
+		return err
+	}
+	var strays []string
+	for _, h := range handles {
+		if living[h.ID] == nil {
+			strays = append(strays, h.ID)
+		}
+	}
+	if len(strays) > 0 {
+		return fmt.Errorf("ec2: on the host and on no record: %s", strings.Join(strays, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	api "github.com/slipway/slipway/api/ec2"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// launchToken remembers what a RunInstances call with a client token, or one
+// that a durable step makes, has launched.
+type launchToken struct {
+	Hash      string   `json:"hash"` // of the request
+	Instances []string `json:"instances"`
+}
+
+var launchTokens = store.NewCollection[launchToken]("ec2/clienttoken")
+
+// launchTokenKey is where a call's idempotency is kept, "" where it has none.
+func launchTokenKey(call auth.Call, clientToken string) string {
+	switch {
+	case clientToken != "":
+		return call.Scope.Key() + "/client/" + arn.Hash(clientToken)
+	case call.Token != "":
+		return call.Scope.Key() + "/step/" + arn.Hash(call.Token)
+	}
+	return ""
+}
+
+// RunInstances launches instances. It answers once they are on record; a
+// workflow for each starts it.
+func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (*api.RunInstancesOutput, error) {
+	call := auth.From(ctx)
+	r, err := s.checkRun(call, in)
+	if err != nil {
+		return nil, err
+	}
+	if r.model.Profile, _, err = s.findProfile(ctx, call.Scope, r.profileName, r.profileARN); err != nil {
+		return nil, err
+	}
+	hash, err := requestHash(in)
+	if err != nil {
+		return nil, err
+	}
+	key := launchTokenKey(call, in.ClientToken)
+	var views []instanceView
+	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		views = nil
+		made, err := s.launched(tx, call.Scope, key, hash)
+		if err != nil {
+			return err
+		}
+		if made == nil {
+			if made, err = s.launch(tx, call, r, key, hash); err != nil {
+				return err
+			}
+			if err := dryRun(in.DryRun); err != nil {
+				return err
+			}
+		}
+		views, err = s.views(tx, call.Scope, made)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := reservation(views)
+	return &api.RunInstancesOutput{
+		ReservationId: res.ReservationId, OwnerId: res.OwnerId, RequesterId: res.RequesterId, Groups: res.Groups, Instances: res.Instances,
+	}, nil
+}
+
+// requestHash tells whether two requests with one client token are the same.
+func requestHash(in *api.RunInstancesInput) (string, error) {
+	c := *in
+	c.ClientToken, c.DryRun = "", nil
+	b, err := json.Marshal(&c)
+	return arn.Hash(string(b)), err
+}
+
+// launched finds what an earlier call with the same token made.
+func (s *Service) launched(tx store.Tx, scope arn.Scope, key, hash string) ([]*instance, error) {
+	if key == "" {
+		return nil, nil
+	}
+	t, err := launchTokens.Get(tx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.Hash != hash {
+		return nil, fault.New(fault.IdempotentParameterMatch, "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+	}
+	return loadInstances(tx, scope, t.Instances)
+}
+
+// launch writes the records and begins the workflows.
+func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash string) ([]*instance, error) {
+	model := r.model
+	if err := s.resolveModel(tx, call.Scope, r, &model); err != nil {
+		return nil, err
+	}
+	count, err := s.room(tx, call.Scope, r)
+	if err != nil {
+		return nil, err
+	}
+	sub, _ := s.network(call.Scope).subnet(model.Subnet)
+	model.Reservation = newID(call, "r-", "reservation")
+	if key != "" && call.Token == "" {
+		model.Reservation = arn.IDFrom("r-", key)
+	}
+	var made []*instance
+	for i := range count {
+		in := model
+		in.Index, in.Fixed = i, r.asked.IsValid()
+		in.ID = instanceID(call, key, i)
+		s.name(&in)
+		if in.Private, err = s.takePrivate(tx, sub, r.asked, claim{call.Scope, in.ID}); err != nil {
+			if len(made) >= int(r.min) && fault.Is(err, fault.InsufficientFreeAddresses) {
+				break
+			}
+			return nil, err
+		}
+		if err := s.begin(tx, &in, r.tags); err != nil {
+			return nil, err
+		}
+		made = append(made, &in)
+	}
+	if key == "" {
+		return made, nil
+	}
+	t := &launchToken{Hash: hash}
+	for _, in := range made {
+		t.Instances = append(t.Instances, in.ID)
+	}
+	return made, launchTokens.Insert(tx, key, t)
+}
+
+func instanceID(call auth.Call, key string, i int32) string {
+	if key == "" {
+		return arn.NewID(prefixInstance)
+	}
+	return arn.IDFrom(prefixInstance, fmt.Sprintf("%s/%d", key, i))
+}
+
+// name gives an instance the ids of what belongs to it alone.
+func (s *Service) name(in *instance) {
+	in.Interface = arn.IDFrom(prefixInterface, in.ID)
+	in.Attachment = arn.IDFrom(prefixAttachment, in.ID)
+	in.Root.ID = arn.IDFrom(prefixVolume, in.ID)
+	if in.Profile != nil {
+		p := *in.Profile
+		p.Association = arn.IDFrom(prefixProfile, in.ID+"/"+p.ID)
+		in.Profile = &p
+	}
+	in.Created = s.now()
+	in.Launched = in.Created
+}
+
+// begin puts a new instance on record and begins its workflow.
+func (s *Service) begin(tx store.Tx, in *instance, tags map[string]tagMap) error {
+	in.enter(pending, nil, "")
+	if in.MapPublic {
+		var err error
+		if in.Automatic, err = s.takeAutomatic(tx, claim{in.Scope, in.ID}); err != nil {
+			return err
+		}
+	}
+	if err := instances.Insert(tx, in.key(), in); err != nil {
+		return err
+	}
+	for resourceType, id := range map[string]string{"instance": in.ID, "volume": in.Root.ID, "network-interface": in.Interface} {
+		if err := putTags(tx, in.Scope, resourceType, id, tags[resourceType]); err != nil {
+			return err
+		}
+	}
+	return s.transition(tx, flowLaunch, in)
+}
+
+// resolveModel looks up what the request names: key pair and security groups.
+func (s *Service) resolveModel(tx store.Tx, scope arn.Scope, r *runRequest, m *instance) error {
+	if m.Key != "" {
+		k, err := keyPairByName(tx, scope, m.Key)
+		if err != nil {
+			return err
+		}
+		m.PublicKey = k.Public
+	}
+	var err error
+	m.Groups, err = s.resolveGroups(tx, scope, r.groupIDs, r.groupNames)
+	return err
+}
+
+// resolveGroups finds groups by id and name; none is the default group.
+func (s *Service) resolveGroups(tx store.Tx, scope arn.Scope, ids, names []string) ([]string, error) {
+	var out []string
+	add := func(g *group, err error) error {
+		if err == nil && !contains(out, g.ID) {
+			out = append(out, g.ID)
+		}
+		return err
+	}
+	for _, id := range ids {
+		if err := add(s.groupByID(tx, scope, id)); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range names {
+		if err := add(s.groupByName(tx, scope, name)); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		out = []string{s.network(scope).Group}
+	}
+	if len(out) > maxGroupsPerInterface {
+		return nil, fault.New(fault.GroupsPerInterfaceLimitExceeded, "The maximum number of security groups per interface (%d) has been reached.", maxGroupsPerInterface)
+	}
+	return out, nil
+}
+
+// room is how many of the instances asked for fit into the account's limit.
+func (s *Service) room(tx store.Tx, scope arn.Scope, r *runRequest) (int32, error) {
+	have := 0
+	for e, err := range instances.Scan(tx, scope.Key()+"/") {
+		if err != nil {
+			return 0, err
+		}
+		if !e.Value.State.ending() {
+			have++
+		}
+	}
+	free := int32(max(0, s.maxInstances()-have))
+	if free < r.min {
+		return 0, fault.New(fault.InstanceLimitExceeded,
+			"You have requested more instances (%d) than your current instance limit of %d allows.", have+int(r.min), s.maxInstances())
+	}
+	return min(free, r.max), nil
+}

@@ -1,0 +1,440 @@
+package ec2
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"strings"
+
+	api "github.com/slipway/slipway/api/ec2"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/fault"
+)
+
+// maxUserData bounds user data before it is coded in base64.
+const maxUserData = 16 << 10
+
+// maxRootGiB bounds the size of a root volume that a caller may ask for.
+const maxRootGiB = 16384
+
+// defaultType is AWS's default for a request that names no instance type.
+const defaultType = "m1.small"
+
+// runRequest is what RunInstances asks for, checked as far as the request alone
+// allows. Deciding ends here; run.go acts.
+type runRequest struct {
+	min, max    int32
+	model       instance // what all instances of the request have in common
+	asked       netip.Addr
+	groupIDs    []string
+	groupNames  []string
+	profileName string
+	profileARN  string
+	tags        map[string]tagMap
+}
+
+// refusal names a parameter that is not built, where the request uses it.
+type refusal struct {
+	parameter string
+	used      bool
+}
+
+func refuse(list []refusal) error {
+	for _, r := range list {
+		if r.used {
+			return notBuilt(r.parameter)
+		}
+	}
+	return nil
+}
+
+func notBuilt(parameter string) error {
+	return fault.New(fault.NotImplemented, "The parameter %s is not built in this version of Slipway.", parameter)
+}
+
+func (s *Service) checkRun(call auth.Call, in *api.RunInstancesInput) (*runRequest, error) {
+	if err := refuse(unbuiltRun(in)); err != nil {
+		return nil, err
+	}
+	r := &runRequest{min: value(in.MinCount, 1), max: value(in.MaxCount, 1)}
+	if err := checkCounts(r.min, r.max); err != nil {
+		return nil, err
+	}
+	if len(in.ClientToken) > 64 {
+		return nil, fault.New(fault.InvalidParameterValue, "Value for parameter clientToken is invalid. It must be at most 64 characters long.")
+	}
+	m := &r.model
+	m.Scope, m.ClientToken, m.Requester = call.Scope, in.ClientToken, call.Principal.UserID
+	m.KeepAlive, m.KeepRunning = value(in.DisableApiTermination, false), value(in.DisableApiStop, false)
+	m.Optimized, m.SourceCheck = value(in.EbsOptimized, false), true
+	m.Key = in.KeyName
+	for _, check := range []func(*api.RunInstancesInput, *runRequest) error{
+		s.checkImageAndType, s.checkPlace, checkUserData, checkShutdown, checkMetadata, checkRoot, checkCredits, checkProfile,
+	} {
+		if err := check(in, r); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	r.tags, err = specTags(call, in.TagSpecifications, "instance", "volume", "network-interface")
+	return r, err
+}
+
+func value[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+func checkCounts(least, most int32) error {
+	if least < 1 {
+		return fault.New(fault.InvalidParameterValue, "Value (%d) for parameter minCount is invalid. Minimum allowed value is 1", least)
+	}
+	if most < 1 {
+		return fault.New(fault.InvalidParameterValue, "Value (%d) for parameter maxCount is invalid. Minimum allowed value is 1", most)
+	}
+	if least > most {
+		return fault.New(fault.InvalidParameterCombination, "MinCount (%d) may not exceed MaxCount (%d)", least, most)
+	}
+	return nil
+}
+
+// unbuiltRun lists what RunInstances of AWS has and this one has not. A value
+// that asks for what happens anyway is let through.
+func unbuiltRun(in *api.RunInstancesInput) []refusal {
+	list := []refusal{
+		{"AdditionalInfo", in.AdditionalInfo != ""},
+		{"CpuOptions", in.CpuOptions != nil},
+		{"ElasticGpuSpecification", len(in.ElasticGpuSpecification) > 0},
+		{"ElasticInferenceAccelerator", len(in.ElasticInferenceAccelerators) > 0},
+		{"EnablePrimaryIpv6", value(in.EnablePrimaryIpv6, false)},
+		{"EnclaveOptions.Enabled", in.EnclaveOptions != nil && value(in.EnclaveOptions.Enabled, false)},
+		{"HibernationOptions.Configured", in.HibernationOptions != nil && value(in.HibernationOptions.Configured, false)},
+		{"InstanceMarketOptions", in.InstanceMarketOptions != nil},
+		{"Ipv6AddressCount", value(in.Ipv6AddressCount, 0) != 0},
+		{"Ipv6Address", len(in.Ipv6Addresses) > 0},
+		{"KernelId", in.KernelId != ""},
+		{"LaunchTemplate", in.LaunchTemplate != nil},
+		{"LicenseSpecification", len(in.LicenseSpecifications) > 0},
+		{"Monitoring.Enabled", in.Monitoring != nil && value(in.Monitoring.Enabled, false)},
+		{"NetworkPerformanceOptions", in.NetworkPerformanceOptions != nil},
+		{"Operator", in.Operator != nil},
+		{"RamdiskId", in.RamdiskId != ""},
+		{"SecondaryInterface", len(in.SecondaryInterfaces) > 0},
+	}
+	if c := in.CapacityReservationSpecification; c != nil {
+		list = append(list, refusal{"CapacityReservationSpecification.CapacityReservationTarget", c.CapacityReservationTarget != nil},
+			refusal{"CapacityReservationSpecification.CapacityReservationPreference", contains([]string{"capacity-reservations-only"}, c.CapacityReservationPreference)})
+	}
+	if o := in.PrivateDnsNameOptions; o != nil {
+		list = append(list,
+			refusal{"PrivateDnsNameOptions.HostnameType", o.HostnameType != "" && o.HostnameType != "ip-name"},
+			refusal{"PrivateDnsNameOptions.EnableResourceNameDnsARecord", value(o.EnableResourceNameDnsARecord, false)},
+			refusal{"PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord", value(o.EnableResourceNameDnsAAAARecord, false)})
+	}
+	if p := in.Placement; p != nil {
+		list = append(list,
+			refusal{"Placement.Affinity", p.Affinity != ""}, refusal{"Placement.GroupName", p.GroupName != ""},
+			refusal{"Placement.GroupId", p.GroupId != ""}, refusal{"Placement.HostId", p.HostId != ""},
+			refusal{"Placement.HostResourceGroupArn", p.HostResourceGroupArn != ""},
+			refusal{"Placement.PartitionNumber", p.PartitionNumber != nil},
+			refusal{"Placement.SpreadDomain", p.SpreadDomain != ""},
+			refusal{"Placement.Tenancy", p.Tenancy != "" && p.Tenancy != "default"})
+	}
+	return list
+}
+
+func (s *Service) checkImageAndType(in *api.RunInstancesInput, r *runRequest) error {
+	if in.ImageId == "" {
+		return fault.New(fault.MissingParameter, "The request must contain the parameter ImageId")
+	}
+	if err := checkID(prefixImage, in.ImageId); err != nil {
+		return err
+	}
+	if in.ImageId != BuiltinImage(r.model.Scope) {
+		return notFound(prefixImage, in.ImageId)
+	}
+	name := in.InstanceType
+	if name == "" {
+		name = defaultType
+		if hostArch() == arm {
+			name = "t4g.small"
+		}
+	}
+	if err := checkType(name); err != nil {
+		return err
+	}
+	r.model.Image, r.model.Type = in.ImageId, name
+	return nil
+}
+
+func checkType(name string) error {
+	t, ok := findType(name)
+	if !ok {
+		return fault.New(fault.InvalidParameterValue, "Invalid value '%s' for InstanceType.", clip(name, 64))
+	}
+	if t.family.arch != hostArch() {
+		return fault.New(fault.InvalidParameterValue,
+			"The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+			t.family.arch, hostArch())
+	}
+	return nil
+}
+
+// checkPlace decides subnet, address and security groups, from the request
+// itself or from its one network interface.
+func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
+	zoneName := ""
+	if p := in.Placement; p != nil {
+		zoneName = p.AvailabilityZone
+		for _, z := range zonesOf(r.model.Scope.Region) {
+			if zoneName == "" && p.AvailabilityZoneId == z.ID {
+				zoneName = z.Name
+			}
+		}
+		if zoneName == "" && p.AvailabilityZoneId != "" {
+			return fault.New(fault.InvalidParameterValue, "Invalid availability zone-id: [%s]", clip(p.AvailabilityZoneId, 64))
+		}
+	}
+	n := s.network(r.model.Scope)
+	subnetID, address, public := in.SubnetId, in.PrivateIpAddress, n.MapPublic
+	r.groupIDs, r.groupNames = in.SecurityGroupIds, in.SecurityGroups
+	if len(in.NetworkInterfaces) > 0 {
+		i, err := checkInterface(in)
+		if err != nil {
+			return err
+		}
+		subnetID, address, r.groupIDs, r.groupNames = i.SubnetId, i.PrivateIpAddress, i.Groups, nil
+		public = value(i.AssociatePublicIpAddress, public)
+		r.model.Description = i.Description
+		if value(i.AssociatePublicIpAddress, false) && !n.MapPublic {
+			return fault.New(fault.UnsupportedOperation, "AssociatePublicIpAddress: this host has no range of public addresses")
+		}
+	}
+	sub, err := n.pickSubnet(subnetID, zoneName)
+	if err != nil {
+		return err
+	}
+	r.model.VPC, r.model.Subnet, r.model.Zone, r.model.MapPublic = n.VPC, sub.ID, sub.Zone, public
+	if address == "" {
+		return nil
+	}
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is4() {
+		return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", clip(address, 64))
+	}
+	if r.max > 1 {
+		return fault.New(fault.InvalidParameterCombination, "The parameter privateIpAddress may not be used when launching more than one instance")
+	}
+	r.asked = a
+	return nil
+}
+
+// checkInterface takes a request's only network interface.
+func checkInterface(in *api.RunInstancesInput) (*api.InstanceNetworkInterfaceSpecification, error) {
+	conflict := func(what string) error {
+		return fault.New(fault.InvalidParameterCombination, "Network interfaces and an instance-level %s may not be specified on the same request", what)
+	}
+	switch {
+	case in.SubnetId != "":
+		return nil, conflict("subnet ID")
+	case len(in.SecurityGroupIds)+len(in.SecurityGroups) > 0:
+		return nil, conflict("security groups")
+	case in.PrivateIpAddress != "":
+		return nil, conflict("private address")
+	case len(in.NetworkInterfaces) > 1:
+		return nil, notBuilt("NetworkInterface.2 (a second network interface)")
+	}
+	i := in.NetworkInterfaces[0]
+	if i.DeviceIndex == nil {
+		return nil, fault.New(fault.MissingParameter, "Each network interface requires a device index.")
+	}
+	if *i.DeviceIndex != 0 {
+		return nil, fault.New(fault.InvalidParameterCombination, "The first network interface must have device index 0")
+	}
+	if len(i.PrivateIpAddresses) == 1 && i.PrivateIpAddress == "" {
+		i.PrivateIpAddress = i.PrivateIpAddresses[0].PrivateIpAddress
+		i.PrivateIpAddresses = nil
+	}
+	err := refuse([]refusal{
+		{"NetworkInterface.1.AssociateCarrierIpAddress", value(i.AssociateCarrierIpAddress, false)},
+		{"NetworkInterface.1.ConnectionTrackingSpecification", i.ConnectionTrackingSpecification != nil},
+		{"NetworkInterface.1.DeleteOnTermination=false", !value(i.DeleteOnTermination, true)},
+		{"NetworkInterface.1.EnaSrdSpecification", i.EnaSrdSpecification != nil},
+		{"NetworkInterface.1.EnaQueueCount", i.EnaQueueCount != nil},
+		{"NetworkInterface.1.InterfaceType", i.InterfaceType != "" && i.InterfaceType != "interface"},
+		{"NetworkInterface.1.Ipv4Prefix", len(i.Ipv4Prefixes) > 0 || value(i.Ipv4PrefixCount, 0) > 0},
+		{"NetworkInterface.1.Ipv6Prefix", len(i.Ipv6Prefixes) > 0 || value(i.Ipv6PrefixCount, 0) > 0},
+		{"NetworkInterface.1.Ipv6Addresses", len(i.Ipv6Addresses) > 0 || value(i.Ipv6AddressCount, 0) > 0},
+		{"NetworkInterface.1.NetworkCardIndex", value(i.NetworkCardIndex, 0) != 0},
+		{"NetworkInterface.1.NetworkInterfaceId", i.NetworkInterfaceId != ""},
+		{"NetworkInterface.1.PrimaryIpv6", value(i.PrimaryIpv6, false)},
+		{"NetworkInterface.1.PrivateIpAddresses", len(i.PrivateIpAddresses) > 0},
+		{"NetworkInterface.1.SecondaryPrivateIpAddressCount", value(i.SecondaryPrivateIpAddressCount, 0) > 0},
+	})
+	return &i, err
+}
+
+func checkUserData(in *api.RunInstancesInput, r *runRequest) error {
+	var err error
+	r.model.UserData, err = decodeUserData(in.UserData)
+	return err
+}
+
+func decodeUserData(s string) ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if base64.StdEncoding.DecodedLen(len(s)) > 2*maxUserData {
+		return nil, fault.New(fault.InvalidParameterValue, "User data is limited to %d bytes", maxUserData)
+	}
+	clean := strings.Map(func(c rune) rune {
+		if c == '\n' || c == '\r' {
+			return -1
+		}
+		return c
+	}, s)
+	b, err := base64.StdEncoding.DecodeString(clean)
+	if err != nil {
+		return nil, fault.New(fault.InvalidUserDataMalformed, "Invalid BASE64 encoding of user data.")
+	}
+	return b, checkUserDataSize(b)
+}
+
+func checkUserDataSize(b []byte) error {
+	if len(b) > maxUserData {
+		return fault.New(fault.InvalidParameterValue, "User data is limited to %d bytes", maxUserData)
+	}
+	return nil
+}
+
+func checkShutdown(in *api.RunInstancesInput, r *runRequest) error {
+	r.model.OnShutdown = in.InstanceInitiatedShutdownBehavior
+	switch r.model.OnShutdown {
+	case "":
+		r.model.OnShutdown = onShutdownStop
+	case onShutdownStop, onShutdownTerminate:
+	default:
+		return badShutdown(r.model.OnShutdown)
+	}
+	return nil
+}
+
+func badShutdown(s string) error {
+	return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter instanceInitiatedShutdownBehavior is invalid. Expecting stop or terminate.", clip(s, 64))
+}
+
+func checkMetadata(in *api.RunInstancesInput, r *runRequest) error {
+	r.model.Metadata = metadataOptions{Tokens: "required", Endpoint: "enabled", Tags: "disabled", HopLimit: 2}
+	o := in.MetadataOptions
+	if o == nil {
+		return nil
+	}
+	return r.model.Metadata.set(o.HttpTokens, o.HttpEndpoint, o.InstanceMetadataTags, o.HttpProtocolIpv6, o.HttpPutResponseHopLimit)
+}
+
+// set changes what the caller named.
+func (m *metadataOptions) set(tokens, endpoint, tags, ipv6 string, hops *int32) error {
+	choose := func(field *string, parameter, asked string, choices ...string) error {
+		if asked == "" {
+			return nil
+		}
+		if !contains(choices, asked) {
+			return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter %s is invalid. Expecting %s.", clip(asked, 64), parameter, strings.Join(choices, " or "))
+		}
+		*field = asked
+		return nil
+	}
+	if ipv6 == "enabled" {
+		return notBuilt("MetadataOptions.HttpProtocolIpv6=enabled")
+	}
+	if hops != nil {
+		if *hops < 1 || *hops > 64 {
+			return fault.New(fault.InvalidParameterValue, "Value (%d) for parameter HttpPutResponseHopLimit is invalid. Expecting a value between 1 and 64.", *hops)
+		}
+		m.HopLimit = *hops
+	}
+	if err := choose(&m.Tokens, "HttpTokens", tokens, "required", "optional"); err != nil {
+		return err
+	}
+	if err := choose(&m.Endpoint, "HttpEndpoint", endpoint, "enabled", "disabled"); err != nil {
+		return err
+	}
+	return choose(&m.Tags, "InstanceMetadataTags", tags, "enabled", "disabled")
+}
+
+// rootDevices are the names that images give their root device.
+var rootDevices = []string{"/dev/xvda", "/dev/sda1"}
+
+// checkRoot reads the block device mappings: the root device may be sized; other
+// volumes are not built.
+func checkRoot(in *api.RunInstancesInput, r *runRequest) error {
+	r.model.Root.Type = "gp3"
+	for _, b := range in.BlockDeviceMappings {
+		root := contains(rootDevices, b.DeviceName)
+		if b.NoDevice != "" && !root {
+			continue
+		}
+		if !root || b.VirtualName != "" || b.NoDevice != "" || b.Ebs == nil {
+			return notBuilt("BlockDeviceMapping for " + clip(b.DeviceName, 64) + " (only the root device, " + rootDevices[0] + ", can be mapped)")
+		}
+		e := b.Ebs
+		if err := refuse([]refusal{
+			{"BlockDeviceMapping.Ebs.SnapshotId", e.SnapshotId != ""},
+			{"BlockDeviceMapping.Ebs.Encrypted", value(e.Encrypted, false)},
+			{"BlockDeviceMapping.Ebs.KmsKeyId", e.KmsKeyId != ""},
+			{"BlockDeviceMapping.Ebs.Iops", e.Iops != nil},
+			{"BlockDeviceMapping.Ebs.Throughput", e.Throughput != nil},
+			{"BlockDeviceMapping.Ebs.OutpostArn", e.OutpostArn != ""},
+			{"BlockDeviceMapping.Ebs.DeleteOnTermination=false", !value(e.DeleteOnTermination, true)},
+			{"BlockDeviceMapping.Ebs.VolumeInitializationRate", e.VolumeInitializationRate != nil},
+			{"BlockDeviceMapping.Ebs.VolumeType=" + e.VolumeType, !contains([]string{"", "gp2", "gp3", "standard"}, e.VolumeType)},
+		}); err != nil {
+			return err
+		}
+		if e.VolumeType != "" {
+			r.model.Root.Type = e.VolumeType
+		}
+		if e.VolumeSize == nil {
+			continue
+		}
+		if *e.VolumeSize < 1 || *e.VolumeSize > maxRootGiB {
+			return fault.New(fault.InvalidParameterValue, "Volume of %dGiB is out of range. Expecting 1 to %d GiB.", *e.VolumeSize, maxRootGiB)
+		}
+		r.model.Root.GiB = int64(*e.VolumeSize)
+	}
+	return nil
+}
+
+func checkCredits(in *api.RunInstancesInput, r *runRequest) error {
+	t, _ := findType(r.model.Type)
+	if t.family != nil && t.family.burst {
+		r.model.Credits = "unlimited"
+		if t.family.name == "t2" {
+			r.model.Credits = "standard"
+		}
+	}
+	if in.CreditSpecification == nil {
+		return nil
+	}
+	if r.model.Credits == "" {
+		return fault.New(fault.InvalidParameterCombination, "CreditSpecification is not supported with instance type '%s'", r.model.Type)
+	}
+	c := in.CreditSpecification.CpuCredits
+	if c != "standard" && c != "unlimited" {
+		return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter CreditSpecification.CpuCredits is invalid. Expecting standard or unlimited.", clip(c, 64))
+	}
+	r.model.Credits = c
+	return nil
+}
+
+func checkProfile(in *api.RunInstancesInput, r *runRequest) error {
+	if in.IamInstanceProfile == nil {
+		return nil
+	}
+	r.profileName, r.profileARN = in.IamInstanceProfile.Name, in.IamInstanceProfile.Arn
+	if r.profileName != "" && r.profileARN != "" {
+		return fault.New(fault.InvalidParameterCombination, "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'")
+	}
+	return nil
+}

@@ -315,11 +315,15 @@ func (s *selection) member(owner, name string, shape *Shape, r *Ref) string {
 	if q := s.queryName(owner, name, r); q != "" {
 		fmt.Fprintf(&w, ", Query: %q", q)
 	}
-	if r.XMLNamespace.URI != "" {
-		fmt.Fprintf(&w, ", XMLNS: %q", r.XMLNamespace.URI)
+	ns := r.XMLNamespace
+	if ns.URI == "" {
+		ns = s.shape(r.Shape).XMLNamespace
 	}
-	if r.XMLNamespace.Prefix != "" {
-		fmt.Fprintf(&w, ", XMLNSPfx: %q", r.XMLNamespace.Prefix)
+	if ns.URI != "" {
+		fmt.Fprintf(&w, ", XMLNS: %q", ns.URI)
+	}
+	if ns.Prefix != "" {
+		fmt.Fprintf(&w, ", XMLNSPfx: %q", ns.Prefix)
 	}
 	w.WriteString("}")
 	return w.String()

@@ -119,6 +119,10 @@ func (c *checker) missing(f *field, where string) {
 			c.first = fault.New(fault.MissingParameter, "The request must contain the parameter %s.", f.Name)
 		}
 	case api.S3Validation:
+		if f.Location == api.InHeader || f.Location == api.InQuery {
+			c.first = fault.New(fault.InvalidRequest, "Missing required parameter for this request: '%s'", f.name)
+			return
+		}
 		c.first = fault.New(fault.MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema")
 	default:
 		c.broken = append(c.broken, "Value null at '"+where+"' failed to satisfy constraint: Member must not be null")

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -117,4 +118,16 @@ func mustContain(t *testing.T, text string, parts ...string) {
 			t.Errorf("no %q in %s", p, text)
 		}
 	}
+}
+
+// stringField is a string member of an input, "" where it has none.
+func stringField(input any, name string) string {
+	if input == nil {
+		return ""
+	}
+	f := reflect.ValueOf(input).Elem().FieldByName(name)
+	if !f.IsValid() {
+		return ""
+	}
+	return f.String()
 }

@@ -871,7 +871,7 @@ var shapes = []api.Shape{
 		{Shape: 147, Wire: "Grant"},
 	}},
 	{Name: "Grant", Kind: api.Structure, Members: []api.Member{
-		{Name: "Grantee", Shape: 148},
+		{Name: "Grantee", Shape: 148, XMLNS: "http://www.w3.org/2001/XMLSchema-instance", XMLNSPfx: "xsi"},
 		{Name: "Permission", Shape: 152},
 	}},
 	{Name: "Grantee", Kind: api.Structure, Members: []api.Member{
@@ -1048,7 +1048,7 @@ var shapes = []api.Shape{
 		{Shape: 206, Wire: "Grant"},
 	}},
 	{Name: "TargetGrant", Kind: api.Structure, Members: []api.Member{
-		{Name: "Grantee", Shape: 148},
+		{Name: "Grantee", Shape: 148, XMLNS: "http://www.w3.org/2001/XMLSchema-instance", XMLNSPfx: "xsi"},
 		{Name: "Permission", Shape: 207},
 	}},
 	{Name: "BucketLogsPermission", Kind: api.String, Enum: []string{"FULL_CONTROL", "READ", "WRITE"}},

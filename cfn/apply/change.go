@@ -17,6 +17,9 @@ import (
 func (o *operation) apply(f *workflow.Flow) error {
 	var nodes []node
 	for _, step := range o.Plan.Steps {
+		if step.Action == plan.Keep {
+			continue
+		}
 		nodes = append(nodes, node{name: step.LogicalID, after: step.After, run: func(f *workflow.Flow) (bool, error) {
 			return true, o.change(f, step)
 		}})
@@ -158,7 +161,7 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 		r = &Resource{}
 	} else {
 		b.Prior = r.Resource
-		if b, err = o.decide(b, r); err != nil {
+		if b, err = o.decide(b, r, step); err != nil {
 			return keep, workflow.Permanent(err)
 		}
 	}
@@ -166,7 +169,7 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 }
 
 // decide says what bringing an existing resource to its target needs.
-func (o *operation) decide(b begun, r *Resource) (begun, error) {
+func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) {
 	switch {
 	case !r.Exists():
 		// What a failed creation left goes in the clean-up.
@@ -182,7 +185,7 @@ func (o *operation) decide(b begun, r *Resource) (begun, error) {
 			return b, err
 		}
 		b.Action, b.First = d.Action, d.DeleteFirst
-		if b.Action == plan.Keep && r.Dirty {
+		if b.Action == plan.Keep && (r.Dirty || step.Tags) {
 			b.Action = plan.Update
 		}
 		if t, ok := o.r.cfg.Types.Provider(b.Target.Type); b.Action == plan.Update && ok && t.Update == nil {

@@ -211,7 +211,7 @@ func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wan
 	}
 	changed := cs.Type == "CREATE"
 	if !changed {
-		if changed, err = s.changesAnything(l.Tx, st, in, p); err != nil {
+		if changed, err = changesAnything(l.Tx, st, in, p); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package cloudformation
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/slipway/slipway/api/cloudformation"
@@ -11,6 +10,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -164,25 +164,30 @@ func (s *Service) begin(l *apply.Ledger, st *apply.Stack, w *wanted, caller appl
 
 // plan decides an operation; problems of evaluation are the request's.
 func (s *Service) plan(in plan.Input) (*plan.Plan, error) {
-	p, problems := plan.Make(in)
+	scope, problems := in.New.Enter(in.Env)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if err := s.checkPolicies(in); err != nil {
+	if err := s.cfg.Schemas.Check(scope).Err(); err != nil {
 		return nil, err
 	}
-	return p, nil
+	if err := refuseSnapshots(in.New); err != nil {
+		return nil, err
+	}
+	p, problems := plan.Make(in)
+	return p, problems.Err()
 }
 
-// checkPolicies refuses Snapshot policies: no resource type of this build makes
-// snapshots when it is deleted.
-func (s *Service) checkPolicies(in plan.Input) error {
-	for _, r := range in.New.Resources {
+// refuseSnapshots: no resource type of this build makes a snapshot when it is
+// deleted, so that policy would be a false promise.
+func refuseSnapshots(tmpl *template.Template) error {
+	var problems template.Problems
+	for _, r := range tmpl.Resources {
 		if r.DeletionPolicy == "Snapshot" || r.UpdateReplacePolicy == "Snapshot" {
-			return fault.New(fault.ValidationError, "Template error: resource type %s of %s does not support deletion policy Snapshot in this Slipway (line %d)", r.Type, r.LogicalID, r.Node.Line)
+			problems = append(problems, template.At(r.Node, "Template error: resource type %s does not support deletion policy Snapshot", r.Type))
 		}
 	}
-	return nil
+	return problems.Err()
 }
 
 // UpdateStack begins an update.
@@ -280,7 +285,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	if err != nil {
 		return err
 	}
-	changed, err := s.changesAnything(l.Tx, st, in, p)
+	changed, err := changesAnything(l.Tx, st, in, p)
 	if err != nil {
 		return err
 	}
@@ -303,52 +308,20 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 }
 
 // changesAnything says whether a plan, or what is outside of its steps, differs
-// from the stack as it is.
-func (s *Service) changesAnything(tx store.Tx, st *apply.Stack, in plan.Input, p *plan.Plan) (bool, error) {
-	if !p.Empty() || !sameTags(st.Version.Tags, in.Tags) {
-		return true, nil
-	}
+// from the stack as it is. Resources whose last change failed are changed again.
+func changesAnything(tx store.Tx, st *apply.Stack, in plan.Input, p *plan.Plan) (bool, error) {
 	all, err := apply.ResourcesOf(tx, st)
 	if err != nil {
 		return false, err
 	}
-	for _, r := range all {
-		if r.Dirty || strings.HasSuffix(r.Status, "_FAILED") {
-			return true, nil
+	for i := range p.Steps {
+		step := &p.Steps[i]
+		if r := all[step.LogicalID]; r != nil && r.Dirty && step.Action == plan.Keep {
+			step.Action = plan.Update
 		}
 	}
-	outputs, err := s.outputs(st, in, all)
-	if err != nil {
-		return false, err
-	}
-	if len(outputs) != len(st.Version.Outputs) {
-		return true, nil
-	}
-	for i, o := range outputs {
-		if o != st.Version.Outputs[i] {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// outputs are those that the wanted version would have if no resource changed.
-func (s *Service) outputs(st *apply.Stack, in plan.Input, all map[string]*apply.Resource) ([]apply.Output, error) {
-	env := in.Env
-	env.Resource = live(all)
-	scope, problems := in.New.Enter(env)
-	if len(problems) > 0 {
-		return nil, problems.Err()
-	}
-	values, problems := scope.Outputs()
-	if len(problems) > 0 {
-		return nil, problems.Err()
-	}
-	out := make([]apply.Output, 0, len(values))
-	for _, v := range values {
-		out = append(out, apply.Output{Key: v.Name, Value: v.Value, Description: v.Description, Export: v.ExportName})
-	}
-	return out, nil
+	again := st.Status == apply.UpdateFailed || st.Status == apply.CreateFailed
+	return again || !p.Empty() || !sameTags(st.Version.Tags, in.Tags), nil
 }
 
 func sameTags(a, b map[string]string) bool {

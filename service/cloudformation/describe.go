@@ -11,7 +11,6 @@ import (
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/apply"
-	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/store"
 )
 
@@ -151,17 +150,6 @@ func describeTags(tags map[string]string) []cloudformation.Tag {
 	}
 	slices.SortFunc(out, func(a, b cloudformation.Tag) int { return strings.Compare(a.Key, b.Key) })
 	return out
-}
-
-// live is a stack's resources as templates see them.
-func live(all map[string]*apply.Resource) func(string) (template.Live, bool) {
-	return func(id string) (template.Live, bool) {
-		r := all[id]
-		if r == nil || !r.Exists() {
-			return template.Live{}, false
-		}
-		return template.Live{PhysicalID: r.PhysicalID, Attributes: r.Attributes, Properties: r.Properties}, true
-	}
 }
 
 // DescribeStackEvents lists what happened to a stack, newest first.

@@ -117,9 +117,3 @@ const (
 const (
 	QueueDoesNotExist = "QueueDoesNotExist"
 )
-
-// Codes of Systems Manager parameters (AWS Systems Manager API Reference).
-const (
-	ParameterNotFound      = "ParameterNotFound"
-	ParameterAlreadyExists = "ParameterAlreadyExists"
-)

@@ -154,6 +154,9 @@ func (b *chunkedBody) take(p []byte) {
 
 func (b *chunkedBody) Close() error { return b.body.Close() }
 
+// Trailer holds the trailers that followed the body, once it is read to io.EOF.
+func (b *chunkedBody) Trailer() http.Header { return b.trailer }
+
 // begin reads a chunk's header line; the chunk of no bytes ends the body.
 func (b *chunkedBody) begin() error {
 	line, err := b.line(maxChunkLine)

@@ -140,6 +140,9 @@ func (restXML) refuse(x *exchange, resp *response, e *fault.Error, shape *api.Sh
 		awsQuery{}.refuse(x, resp, e, shape)
 		return
 	}
+	if etag, ok := e.Fields["ETag"].(string); ok && resp.status == http.StatusNotModified {
+		resp.header.Set("ETag", etag)
+	}
 	if x.r.Method == http.MethodHead || resp.status == http.StatusNotModified {
 		return // no body; clients go by the status
 	}

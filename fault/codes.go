@@ -111,9 +111,3 @@ const (
 	NotAuthorized            = "NotAuthorizedException"
 	NotFoundException        = "NotFoundException"
 )
-
-// Codes of SQS (Amazon SQS API Reference: the shapes' names; the Query
-// protocol's own codes come from the model).
-const (
-	QueueDoesNotExist = "QueueDoesNotExist"
-)

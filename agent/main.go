@@ -1,5 +1,44 @@
-// Package agent runs inside every instance and on every managed host.
+// Package agent runs inside every instance and on every managed host: as an
+// instance's first process, which starts user data and reaps what it leaves
+// behind, and as the cfn helper commands. It may import compute/boot and auth's
+// signer, never store or a service. The first process owns all its goroutines,
+// and they end with it.
 package agent
 
-// Main runs `slipway agent ARGS` and returns the exit status.
-func Main(args []string) int { return 2 }
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Main runs `slipway agent ARGS` and returns the exit status. The forms of it
+// are for Slipway itself: drivers run "init" as an instance's first process, and
+// that runs "boot" for the instance's user data.
+func Main(args []string) int {
+	if len(args) == 1 {
+		switch args[0] {
+		case "init":
+			return Init()
+		case "boot":
+			return runBoot(os.Stdin, os.Stdout)
+		}
+	}
+	fmt.Fprintln(os.Stderr, "usage: slipway agent init\n\nSlipway runs this as the first process of each instance; joining other hosts is not built yet.")
+	return 2
+}
+
+// Tool runs the cfn helper that the binary was called as, by the last element of
+// argv[0]; ok is false where the name is none of theirs.
+func Tool(argv []string) (status int, ok bool) {
+	if len(argv) == 0 {
+		return 0, false
+	}
+	switch name := filepath.Base(argv[0]); name {
+	case "cfn-signal", "cfn-signal.exe":
+		return CfnSignal(argv[1:], os.Stdout, os.Stderr), true
+	case "cfn-init", "cfn-hup", "cfn-get-metadata":
+		fmt.Fprintf(os.Stderr, "%s: not built in Slipway yet; use user data instead\n", name)
+		return 1, true
+	}
+	return 0, false
+}

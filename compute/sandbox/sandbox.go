@@ -1,6 +1,10 @@
 // Package sandbox is the compute driver for Linux: an instance is a set of
-// namespaces with its own root file system, cgroup limits and an address on a
-// bridge.
+// namespaces with its own root file system (an overlay over the host's /usr,
+// idmapped so that root inside owns it), cgroup limits, and an address on a
+// bridge. Its first process is `slipway agent`, which outlives Slipway.
+//
+// It may import compute and what is below it. A Driver owns two goroutines, the
+// process watcher and the queue of events; Close ends both.
 package sandbox
 
 import (
@@ -8,6 +12,9 @@ import (
 
 	"github.com/slipway/slipway/compute"
 )
+
+// Name is the driver's name in handles.
+const Name = "sandbox"
 
 // Config says where instances live.
 type Config struct {
@@ -18,9 +25,3 @@ type Config struct {
 
 // Finding is one thing that Probe looked at.
 type Finding = compute.Finding
-
-// New opens the driver on its folder and finds the instances that run there.
-func New(cfg Config) (compute.Driver, error) { return nil, compute.ErrUnsupported }
-
-// Probe tells what this host can and cannot do.
-func Probe() []Finding { return nil }

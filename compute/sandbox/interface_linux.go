@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/compute"
+)
+
+// port is the name of the host's end of the instance's cable.
+func (n *network) port(id string) string {
+	return "slv" + arn.Hash(n.bridge + id)[:12]
+}
+
+// connect gives the process's network namespace its interface: a cable to the
+// bridge, addresses and routes. It begins anew where a crash left half of it.
+func (n *network) connect(id string, pid int, ip netip.Addr, elastic []netip.Addr) error {
+	n.disconnect(id)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.MasterIndex, attrs.Flags = n.port(id), n.mtu, n.index, net.FlagUp
+	cable := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: "eth0", PeerMTU: uint32(n.mtu),
+		PeerHardwareAddr: hardware(ip), PeerNamespace: netlink.NsPid(pid),
+	}
+	if err := netlink.LinkAdd(cable); err != nil {
+		return fmt.Errorf("cable to %s: %w", n.bridge, err)
+	}
+	host, err := netlink.LinkByName(n.port(id))
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(host); err != nil {
+		return err
+	}
+	// The host does not ask for the hardware address, so nobody can answer falsely.
+	err = netlink.NeighSet(&netlink.Neigh{
+		LinkIndex: n.index, IP: ip.AsSlice(), HardwareAddr: hardware(ip), State: netlink.NUD_PERMANENT, Family: unix.AF_INET,
+	})
+	if err != nil {
+		return fmt.Errorf("neighbour %s: %w", ip, err)
+	}
+	return n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, ip, elastic) })
+}
+
+// inside opens a netlink socket in the process's network namespace.
+func (n *network) inside(pid int, do func(*netlink.Handle) error) error {
+	ns, err := netns.GetFromPath("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	if err != nil {
+		return fmt.Errorf("network namespace of %d: %w", pid, err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return do(h)
+}
+
+// configure sets up the interfaces within the instance.
+func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Addr) error {
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := h.LinkSetUp(lo); err != nil {
+		return err
+	}
+	eth, err := h.LinkByName("eth0")
+	if err != nil {
+		return err
+	}
+	own := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(ip, n.saved.Instances.Bits()))}
+	if err := h.AddrAdd(eth, own); err != nil {
+		return fmt.Errorf("address %s: %w", ip, err)
+	}
+	for _, e := range elastic {
+		if err := h.AddrReplace(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(e, 32))}); err != nil {
+			return fmt.Errorf("address %s: %w", e, err)
+		}
+	}
+	if err := h.LinkSetUp(eth); err != nil {
+		return err
+	}
+	err = h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: n.gateway().AsSlice()})
+	if err != nil {
+		return fmt.Errorf("default route: %w", err)
+	}
+	return nil
+}
+
+// disconnect removes the cable. The kernel does so, too, some time after the
+// instance's last process; a new one must not wait for it.
+func (n *network) disconnect(id string) {
+	if link, err := netlink.LinkByName(n.port(id)); err == nil {
+		_ = netlink.LinkDel(link)
+	}
+}
+
+// forget lets the host forget the instance's hardware address.
+func (n *network) forget(ip netip.Addr) {
+	if ip.Is4() {
+		_ = netlink.NeighDel(&netlink.Neigh{LinkIndex: n.index, IP: ip.AsSlice(), Family: unix.AF_INET})
+	}
+}
+
+// routeElastic sends the elastic address to the instance that has the address
+// "to"; an invalid one makes it unreachable. Replacing is atomic.
+func (n *network) routeElastic(ip, to netip.Addr) error {
+	route := &netlink.Route{Dst: ipNet(netip.PrefixFrom(ip, 32)), Table: unix.RT_TABLE_MAIN}
+	if !to.IsValid() {
+		if err := netlink.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("route of %s: %w", ip, err)
+		}
+		return nil
+	}
+	route.LinkIndex, route.Gw, route.Src = n.index, to.AsSlice(), n.gateway().AsSlice()
+	if err := netlink.RouteReplace(route); err != nil {
+		return fmt.Errorf("route of %s: %w", ip, err)
+	}
+	return nil
+}
+
+// addElastic makes the address one of the instance's own.
+func (n *network) addElastic(pid int, ip netip.Addr) error {
+	return n.inside(pid, func(h *netlink.Handle) error {
+		eth, err := h.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return h.AddrReplace(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(ip, 32))})
+	})
+}
+
+// removeElastic takes it away; one that is not there is no error.
+func (n *network) removeElastic(pid int, ip netip.Addr) error {
+	return n.inside(pid, func(h *netlink.Handle) error {
+		eth, err := h.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		err = h.AddrDel(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(ip, 32))})
+		if errors.Is(err, unix.EADDRNOTAVAIL) {
+			return nil
+		}
+		return err
+	})
+}
+
+// ListenMetadata listens where instances of this driver find the metadata
+// service: on 169.254.169.254:80 of its bridge, and nowhere else on the host.
+func (d *Driver) ListenMetadata(ctx context.Context) (net.Listener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		control := func(fd uintptr) {
+			if err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1); err == nil {
+				err = unix.BindToDevice(int(fd), d.net.bridge)
+			}
+		}
+		return errors.Join(c.Control(control), err)
+	}}
+	ln, err := lc.Listen(ctx, "tcp4", metadataAddress.String())
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: listen for metadata requests: %w", err)
+	}
+	return ln, nil
+}
+
+// checkAddress refuses an address that another interface of this host has, or
+// that is outside the range.
+func (d *Driver) checkAddress(spec compute.Spec) error {
+	if !d.net.saved.Instances.Contains(spec.Address) || spec.Address == d.net.gateway() || spec.Address == d.net.saved.Instances.Addr() {
+		return fmt.Errorf("address %s is not one for instances in %s", spec.Address, d.net.saved.Instances)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, other := range d.instances {
+		if id == spec.ID {
+			continue
+		}
+		if rec := other.snapshot(); rec.Spec.Address == spec.Address && rec.Process.Alive() {
+			return fmt.Errorf("address %s of %s: %w", spec.Address, id, compute.ErrAddressBusy)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/compute"
+)
+
+// network is the host's side: a bridge, the ranges behind it, the way out.
+// What it changed on the host is in its file, so that Clean can change it back.
+type network struct {
+	path   string
+	log    *slog.Logger
+	bridge string // name of the bridge and of the nftables table
+	index  int
+	mtu    int
+	saved  savedNetwork
+}
+
+type savedNetwork struct {
+	Instances netip.Prefix `json:"instances"`
+	Elastic   netip.Prefix `json:"elastic"`
+	// Forwarding is the interfaces on which forwarding was off before.
+	Forwarding []string `json:"forwarding,omitempty"`
+}
+
+var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
+
+// metadataTable is the routing table, shared by all drivers on a host, that
+// makes the metadata address local for what comes in on their bridges only:
+// the host's own metadata service, if it has one, stays reachable.
+const metadataTable, metadataPriority = 25416, 5416
+
+// candidates are ranges for instances and elastic addresses, best first: the
+// default VPC's own, then others; elastic ones are of RFC 2544's test range.
+func candidates() (instances, elastic []netip.Prefix) {
+	for i := 31; i >= 16; i-- {
+		instances = append(instances, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(i)}), 16))
+	}
+	for i := 231; i >= 200; i-- {
+		instances = append(instances, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16))
+	}
+	for i := range 32 {
+		elastic = append(elastic, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18 + byte(i/16), byte(i % 16 * 16)}), 20))
+	}
+	return instances, elastic
+}
+
+// choose takes the first range that overlaps none in use.
+func choose(from, used []netip.Prefix) (netip.Prefix, error) {
+	for _, p := range from {
+		free := true
+		for _, u := range used {
+			free = free && !u.Overlaps(p)
+		}
+		if free {
+			return p, nil
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("all of %d address ranges from %v on are in use on this host", len(from), from[0])
+}
+
+func openNetwork(path, tag string, log *slog.Logger) (*network, error) {
+	n := &network{path: path, log: log, bridge: "slw-" + tag}
+	// Two Slipways that start at the same time must not take the same range.
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "slipway-network.lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &n.saved)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := n.chooseRanges(); err != nil {
+		return nil, err
+	}
+	if err := n.makeBridge(); err != nil {
+		return nil, err
+	}
+	if err := n.makeRoutes(); err != nil {
+		return nil, err
+	}
+	if err := n.openOutbound(); err != nil {
+		n.log.Warn("instances have no way out of this host", "error", err)
+	}
+	return n, n.save()
+}
+
+func (n *network) save() error {
+	b, err := json.Marshal(n.saved)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(n.path+".tmp", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(n.path+".tmp", n.path)
+}
+
+// chooseRanges keeps the ranges of the last time unless they were taken since.
+func (n *network) chooseRanges() (err error) {
+	used, err := n.inUse()
+	if err != nil {
+		return err
+	}
+	instances, elastic := candidates()
+	if n.saved.Instances.IsValid() {
+		instances = append([]netip.Prefix{n.saved.Instances}, instances...)
+		elastic = append([]netip.Prefix{n.saved.Elastic}, elastic...)
+	}
+	if n.saved.Instances, err = choose(instances, used); err != nil {
+		return err
+	}
+	n.saved.Elastic, err = choose(elastic, used)
+	return err
+}
+
+// inUse is what the host routes or has addresses in, but for our own bridge
+// and the claims that belong to it.
+func (n *network) inUse() ([]netip.Prefix, error) {
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	own := -1
+	if link, err := netlink.LinkByName(n.bridge); err == nil {
+		own = link.Attrs().Index
+	}
+	var used []netip.Prefix
+	for _, r := range routes {
+		p, ok := prefixOf(r.Dst)
+		if !ok || p.Bits() == 0 || r.LinkIndex == own && own >= 0 || p == n.saved.Elastic {
+			continue
+		}
+		used = append(used, p)
+	}
+	return used, nil
+}
+
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	addr, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(addr.Unmap(), bits), ok
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func (n *network) gateway() netip.Addr { return n.saved.Instances.Addr().Next() }
+
+func (n *network) offer() compute.Network {
+	return compute.Network{
+		Instances: n.saved.Instances, Elastic: n.saved.Elastic, Gateway: n.gateway(), Metadata: metadataAddress,
+	}
+}
+
+// makeBridge makes the bridge or finds it, with the gateway's address.
+func (n *network) makeBridge() error {
+	n.mtu = defaultMTU()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU = n.bridge, n.mtu
+	attrs.HardwareAddr = hardware(n.gateway())
+	link := netlink.Link(&netlink.Bridge{LinkAttrs: attrs})
+	if err := netlink.LinkAdd(link); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make bridge %s: %w", n.bridge, err)
+	}
+	link, err := netlink.LinkByName(n.bridge)
+	if err != nil {
+		return fmt.Errorf("find bridge %s: %w", n.bridge, err)
+	}
+	n.index = link.Attrs().Index
+	// No router advertisements, no link-local chatter, no redirects towards
+	// instances that would then bypass elastic addresses.
+	for file, value := range map[string]string{
+		"ipv6/conf/" + n.bridge + "/disable_ipv6":   "1",
+		"ipv4/conf/" + n.bridge + "/send_redirects": "0",
+		"ipv4/conf/" + n.bridge + "/forwarding":     "1",
+	} {
+		if err := write("/proc/sys/net/"+file, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("bridge %s: %w", n.bridge, err)
+		}
+	}
+	addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(n.gateway(), n.saved.Instances.Bits()))}
+	if err := netlink.AddrReplace(link, addr); err != nil {
+		return fmt.Errorf("address %s of bridge %s: %w", addr, n.bridge, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bridge %s up: %w", n.bridge, err)
+	}
+	return nil
+}
+
+// makeRoutes claims the elastic range, so that an address that nobody has is
+// answered at once with "unreachable", and makes the metadata address local
+// for what comes in on the bridge.
+func (n *network) makeRoutes() error {
+	claim := &netlink.Route{Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}
+	if err := netlink.RouteReplace(claim); err != nil {
+		return fmt.Errorf("claim %s: %w", n.saved.Elastic, err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	local := &netlink.Route{
+		Dst: ipNet(netip.PrefixFrom(metadataAddress.Addr(), 32)), Type: unix.RTN_LOCAL,
+		Scope: netlink.SCOPE_HOST, LinkIndex: lo.Attrs().Index, Table: metadataTable,
+	}
+	if err := netlink.RouteReplace(local); err != nil {
+		return fmt.Errorf("route of the metadata address: %w", err)
+	}
+	if err := netlink.RuleAdd(n.metadataRule()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("rule for the metadata address: %w", err)
+	}
+	return nil
+}
+
+func (n *network) metadataRule() *netlink.Rule {
+	r := netlink.NewRule()
+	r.Family = unix.AF_INET
+	r.IifName, r.Dst = n.bridge, ipNet(netip.PrefixFrom(metadataAddress.Addr(), 32))
+	r.Table, r.Priority = metadataTable, metadataPriority
+	return r
+}
+
+// hardware derives the hardware address from the IP address, as a locally
+// administered one: a moved or restarted instance keeps its.
+func hardware(ip netip.Addr) net.HardwareAddr {
+	b := ip.As4()
+	return net.HardwareAddr{0x02, 0x5c, b[0], b[1], b[2], b[3]}
+}
+
+// defaultMTU is that of the way out, so that no packet has to be cut there.
+func defaultMTU() int {
+	mtu := 1500
+	for _, link := range outbound() {
+		mtu = min(mtu, link.Attrs().MTU)
+	}
+	return mtu
+}
+
+// outbound is the interfaces of the host's default routes.
+func outbound() []netlink.Link {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil
+	}
+	var links []netlink.Link
+	for _, r := range routes {
+		if p, ok := prefixOf(r.Dst); r.Dst != nil && (!ok || p.Bits() != 0) {
+			continue
+		}
+		if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+// openOutbound lets instances out under the host's address.
+func (n *network) openOutbound() error {
+	links := outbound()
+	if len(links) == 0 {
+		return errors.New("this host has no default route")
+	}
+	if err := n.masquerade(); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
+	for _, link := range links {
+		path := "/proc/sys/net/ipv4/conf/" + link.Attrs().Name + "/forwarding"
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(string(b)) == "1" {
+			continue
+		}
+		// Written down first: a crash in between must not lose it.
+		n.saved.Forwarding = append(n.saved.Forwarding, link.Attrs().Name)
+		if err := n.save(); err != nil {
+			return err
+		}
+		if err := write(path, "1"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove takes the host's side away and says what it was.
+func (n *network) remove() (removed []string, err error) {
+	var errs []error
+	note := func(what string, err error) {
+		switch {
+		case err == nil:
+			removed = append(removed, what)
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT):
+			errs = append(errs, fmt.Errorf("remove %s: %w", what, err))
+		}
+	}
+	for _, name := range n.saved.Forwarding {
+		note("forwarding on "+name, write("/proc/sys/net/ipv4/conf/"+name+"/forwarding", "0"))
+	}
+	note("nftables table "+n.bridge, n.removeTable())
+	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
+	note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
+		Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
+	if link, err := netlink.LinkByName(n.bridge); err == nil {
+		note("bridge "+n.bridge, netlink.LinkDel(link))
+	}
+	note(n.path, os.Remove(n.path))
+	return removed, errors.Join(errs...)
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/slipway/slipway/fault"
@@ -234,7 +235,26 @@ func (s *Service) open(ctx context.Context, at content, size, offset, length int
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrMissing) {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
-	return body, err
+	if err != nil {
+		return nil, err
+	}
+	return &watchedBody{body, s.log, at}, nil
+}
+
+// watchedBody tells the log of content that cannot be read: by then the answer
+// has begun, and its reader sees no more than that it ends short.
+type watchedBody struct {
+	io.ReadCloser
+	log *slog.Logger
+	at  content
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.log.Error("an object's content cannot be read", "place", b.at.Place, "id", b.at.ID, "error", err)
+	}
+	return n, err
 }
 
 func (s *Service) openInline(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {

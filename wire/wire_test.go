@@ -131,3 +131,7 @@ func stringField(input any, name string) string {
 	}
 	return f.String()
 }
+
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -100,6 +100,12 @@ func (s *stage) enter() error {
 			return err
 		}
 	}
+	// A binary that is not static finds its loader and libraries in the instance.
+	for _, name := range []string{"etc", "lib", "lib32", "lib64", "libx32", "usr"} {
+		if err := unix.Symlink("new/"+name, name); err != nil {
+			return err
+		}
+	}
 	if err := unix.MoveMount(data, "", unix.AT_FDCWD, "d", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("attach data folder: %w", err)
 	}

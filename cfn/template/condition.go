@@ -32,10 +32,10 @@ func (c *conditions) named(from *Node, name string) bool {
 
 // conditionName is the name that {"Condition": name} or !Condition gives.
 func conditionName(n *Node) (string, bool) {
-	if n.Kind == Call && n.Fn == "Condition" && n.Arg().Kind == String {
+	if n.Kind == Call && n.Fn == "Condition" && isText(n.Arg()) {
 		return n.Arg().Text, true
 	}
-	if n.Kind == Map && len(n.Entries) == 1 && n.Entries[0].Key == "Condition" && n.Entries[0].Value.Kind == String {
+	if n.Kind == Map && len(n.Entries) == 1 && n.Entries[0].Key == "Condition" && isText(n.Entries[0].Value) {
 		return n.Entries[0].Value.Text, true
 	}
 	return "", false

@@ -128,7 +128,7 @@ func (r *jsonReader) object(n *Node) {
 		r.pos++
 		return
 	}
-	seen := map[string]bool{}
+	var seen keys
 	for {
 		if c := r.peek(); c != '"' {
 			r.fail("expected a key in double quotes, found %q", rune(c))
@@ -137,10 +137,9 @@ func (r *jsonReader) object(n *Node) {
 		e.Key = r.str()
 		r.expect(':')
 		e.Value = r.value()
-		if seen[e.Key] {
+		if seen.has(n.Entries, e.Key) {
 			r.dups = append(r.dups, duplicate(e))
 		} else {
-			seen[e.Key] = true
 			n.Entries = append(n.Entries, e)
 		}
 		if r.peek() == '}' {
@@ -150,6 +149,31 @@ func (r *jsonReader) object(n *Node) {
 		r.expect(',')
 	}
 	n.fold()
+}
+
+// keys finds a map's duplicate keys: small maps are searched, large ones indexed.
+type keys struct{ index map[string]bool }
+
+// has reports whether key is among the entries, and remembers it.
+func (k *keys) has(entries []Entry, key string) bool {
+	const small = 16
+	if len(entries) <= small {
+		for i := range entries {
+			if entries[i].Key == key {
+				return true
+			}
+		}
+		return false
+	}
+	if k.index == nil {
+		k.index = make(map[string]bool, 2*len(entries))
+		for i := range entries {
+			k.index[entries[i].Key] = true
+		}
+	}
+	was := k.index[key]
+	k.index[key] = true
+	return was
 }
 
 func duplicate(e Entry) Problem {

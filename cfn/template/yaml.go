@@ -141,7 +141,7 @@ func (r *yamlReader) bare(y *yaml.Node) (*Node, error) {
 func (r *yamlReader) mapping(y *yaml.Node, n *Node) error {
 	n.Kind = Map
 	n.Entries = make([]Entry, 0, len(y.Content)/2)
-	seen := make(map[string]bool, len(y.Content)/2)
+	var seen keys
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k := y.Content[i]
 		if k.Kind != yaml.ScalarNode || k.Anchor != "" {
@@ -157,11 +157,10 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node) error {
 			return err
 		}
 		e := Entry{Key: k.Value, Line: int32(k.Line), Column: int32(k.Column), Value: v}
-		if seen[e.Key] {
+		if seen.has(n.Entries, e.Key) {
 			r.problems = append(r.problems, duplicate(e))
 			continue
 		}
-		seen[e.Key] = true
 		n.Entries = append(n.Entries, e)
 	}
 	n.fold()

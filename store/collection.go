@@ -30,8 +30,9 @@ type Entry[T any] struct {
 	Revision int64
 }
 
-// NewCollection names the documents whose keys are prefix + "/" + key. It
-// panics on a prefix or index that cannot be kept apart from others: a bug.
+// NewCollection names the documents whose keys are prefix + "/" + key. No other
+// collection's prefix may lie below it: "sqs/queue" leaves no "sqs/queue/tag".
+// It panics on a prefix or index that cannot be kept apart from others: a bug.
 func NewCollection[T any](prefix string, indexes ...Index[T]) *Collection[T] {
 	if prefix == "" || strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") || strings.Contains(prefix, "~") {
 		panic(fmt.Sprintf("store: %q cannot be a collection's prefix", prefix))

@@ -31,6 +31,10 @@ type Principal struct {
 	UserID      string // "AIDA…", "AROA…:session", or the account for root
 	AccessKeyID string
 	Name        string // user name; role name of an assumed role; instance id
+
+	// Enforced says that policies decide what this principal may do: it came in
+	// where authorization is on. What acts on its behalf later is bound alike.
+	Enforced bool
 }
 
 // Call is the context that every call into a service carries, whether it came

@@ -4,7 +4,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 
 	"github.com/slipway/slipway/agent"
 	"github.com/slipway/slipway/cli"
@@ -13,8 +12,8 @@ import (
 func main() {
 	// Inside an instance the binary is also PID 1 and, by other names, the cfn
 	// helper commands. Those paths build no command tree: an instance is small.
-	if name := filepath.Base(os.Args[0]); agent.Applet(name) {
-		os.Exit(agent.Main(append([]string{name}, os.Args[1:]...)))
+	if status, ok := agent.Tool(os.Args); ok {
+		os.Exit(status)
 	}
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		os.Exit(agent.Main(os.Args[2:]))

@@ -1,0 +1,130 @@
+package platform
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+
+	"github.com/slipway/slipway/api"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/dataplane/metadata"
+	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/wire"
+)
+
+// gate is an authenticator whose principals are bound by policies where
+// signatures count.
+type gate struct {
+	*auth.Authenticator
+	closed bool
+}
+
+func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
+	a, err := g.Authenticator.Authenticate(r, service)
+	a.Principal.Enforced = g.closed
+	return a, err
+}
+
+// enforcement authorizes the calls of principals that policies bind, on the
+// wire and in the process alike.
+type enforcement struct{ iam *auth.IAM }
+
+func (e enforcement) Authorize(ctx context.Context, r auth.Request) error {
+	if !r.Principal.Enforced {
+		return nil
+	}
+	return e.iam.Authorize(ctx, r)
+}
+
+// handler answers a listener: every AWS API, and Slipway's own paths.
+func (p *Platform) handler(closed bool) http.Handler {
+	s := p.services
+	apis := wire.New(wire.Config{
+		Services: s.mounts,
+		Authenticator: gate{closed: closed, Authenticator: &auth.Authenticator{
+			Open: !closed, Keys: s.keys, Sessions: s.sessions, Now: p.cfg.Now,
+		}},
+		Authorize: func(ctx context.Context, call auth.Call, _ *api.Service, _ *api.Operation, input any) error {
+			for _, r := range call.Requests(input) {
+				if err := s.authorizer.Authorize(ctx, r); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Record: p.record,
+		Logger: p.cfg.Logger,
+		Now:    p.cfg.Now,
+	})
+	signals := s.cloudformation.Handler()
+	health := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No ServeMux: it would clean the paths that S3's keys stand in.
+		switch path := r.URL.Path; {
+		case path == "/_slipway/health":
+			health(w, r)
+		case len(path) > len(cloudformation.SignalPath) && path[:len(cloudformation.SignalPath)] == cloudformation.SignalPath:
+			signals.ServeHTTP(w, r)
+		default:
+			apis.ServeHTTP(w, r)
+		}
+	})
+}
+
+// record logs what became of a call. Inputs and outputs hold secrets and stay out.
+func (p *Platform) record(ctx context.Context, rec wire.Recording) {
+	attrs := []any{
+		"request", rec.Call.RequestID, "service", rec.Call.Service, "operation", rec.Call.Operation,
+		"principal", rec.Call.Principal.ARN, "status", rec.Status, "duration", rec.Duration,
+	}
+	if rec.Err != nil && rec.Status < http.StatusInternalServerError {
+		attrs = append(attrs, "error", rec.Err)
+	}
+	p.cfg.Logger.DebugContext(ctx, "call", attrs...)
+}
+
+// instanceEndpoint is the API's base URL as instances reach it: on the driver's
+// gateway where it has one, else on the API's own address.
+func (p *Platform) instanceEndpoint() string {
+	gateway := p.driver.Network().Gateway
+	if !gateway.IsValid() || gateway.IsLoopback() {
+		return p.endpoint
+	}
+	return "http://" + netip.AddrPortFrom(gateway, p.port()).String()
+}
+
+func (p *Platform) port() uint16 {
+	_, port, _ := net.SplitHostPort(p.listener.Addr().String()) // a TCP listener's address has both
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return uint16(n)
+}
+
+// serveInstances opens the doors that instances use: the API on the gateway's
+// address, where signatures always count, and the metadata service.
+func (p *Platform) serveInstances() error {
+	if url := p.instanceEndpoint(); url != p.endpoint {
+		if host, _, _ := net.SplitHostPort(p.listener.Addr().String()); !net.ParseIP(host).IsUnspecified() {
+			l, err := net.Listen("tcp", url[len("http://"):])
+			if err != nil {
+				return err
+			}
+			p.serve("API for instances", l, p.handler(true))
+		}
+	}
+	m, ok := p.driver.(compute.MetadataListener)
+	if !ok {
+		return nil
+	}
+	l, err := m.ListenMetadata(context.Background())
+	if err != nil {
+		return err
+	}
+	p.metadata = metadata.Serve(l, metadata.NewHandler(p.services.ec2, p.cfg.Logger, p.cfg.Now))
+	return nil
+}

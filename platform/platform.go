@@ -1,0 +1,217 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/keyring"
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/dataplane/metadata"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/store/sqlite"
+	"github.com/slipway/slipway/workflow"
+)
+
+// Bounds of the HTTP servers.
+const (
+	readHeaderTimeout = 20 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeader         = 64 << 10
+)
+
+// Platform is a running Slipway.
+type Platform struct {
+	cfg      Config
+	started  time.Time
+	store    store.Store
+	ring     *keyring.Ring
+	driver   compute.Driver
+	engine   *workflow.Engine
+	services *services
+	rootKey  *RootKey
+	listener net.Listener
+	endpoint string
+
+	failed   chan error
+	serving  sync.WaitGroup
+	servers  []*http.Server
+	metadata *metadata.Server
+	stop     sync.Once
+	stopErr  error
+	running  bool
+}
+
+// RootKey is a root access key that this start made.
+type RootKey struct{ Account, AccessKeyID, SecretAccessKey string }
+
+// New opens the data folder, the listener and the driver, and wires the
+// services. Nothing runs yet. Where it fails, it leaves nothing open.
+func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	p := &Platform{cfg: cfg, started: cfg.Now(), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.store, err = sqlite.Open(ctx, cfg.Dir, sqlite.Options{}); err != nil {
+		return nil, err
+	}
+	// The folder is ours from here on. The listener comes early so that an
+	// address that is taken changes nothing.
+	if p.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("%w (is a Slipway running already? 'slipway status' asks; --listen takes another address)", err)
+	}
+	p.endpoint = "http://" + reachable(p.listener.Addr().String())
+	if p.ring, err = keyring.Open(cfg.Dir + "/keys"); err != nil {
+		return nil, err
+	}
+	if p.driver, err = openDriver(cfg); err != nil {
+		return nil, err
+	}
+	p.engine = workflow.New(workflow.Config{
+		Store: p.store, Logger: cfg.Logger, WaitScale: cfg.WaitScale, Now: cfg.Now, Server: "slipway",
+	})
+	p.services, err = p.wire()
+	return p, err
+}
+
+// reachable turns an unspecified address into one that a client can use.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Start recovers what was under way and serves. It returns once the API
+// answers; ctx bounds the start only.
+func (p *Platform) Start(ctx context.Context) error {
+	p.running = true
+	if p.closed() {
+		root, created, err := auth.EnsureRoot(ctx, p.store, p.ring)
+		if err != nil {
+			return err
+		}
+		if created {
+			p.rootKey = &RootKey{arn.DefaultAccount, root.AccessKeyID, root.SecretAccessKey}
+		}
+	}
+	if err := p.engine.Start(ctx); err != nil {
+		return err
+	}
+	p.services.start(ctx)
+	control, err := listenControl(p.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", p.serveStatus)
+	p.serve("control socket", control, mux)
+	if err := p.serveInstances(); err != nil {
+		return err
+	}
+	p.serve("API", p.listener, p.handler(p.closed()))
+	return nil
+}
+
+// closed reports whether signatures and policies count on the API's listener.
+func (p *Platform) closed() bool { return p.cfg.Auth || !loopback(p.cfg.Listen) }
+
+// serve runs an HTTP server until Stop. The platform owns its goroutine.
+func (p *Platform) serve(name string, l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+	p.servers = append(p.servers, server)
+	p.serving.Add(1)
+	go func() {
+		defer p.serving.Done()
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			select {
+			case p.failed <- fmt.Errorf("%s: %w", name, err):
+			default: // one failure is enough to end on
+			}
+		}
+	}()
+}
+
+// Failed tells why a running platform can serve no longer.
+func (p *Platform) Failed() <-chan error { return p.failed }
+
+// Endpoint is the API's base URL.
+func (p *Platform) Endpoint() string { return p.endpoint }
+
+// Dir is the data folder.
+func (p *Platform) Dir() string { return p.cfg.Dir }
+
+// Driver names where instances run.
+func (p *Platform) Driver() string { return p.driver.Name() }
+
+// NewRootKey is the root key that this start made, or nil.
+func (p *Platform) NewRootKey() *RootKey { return p.rootKey }
+
+// Stop ends the listeners, lets requests finish until ctx ends, stops
+// workflows and loops, and closes the store. Instances go on. It blocks until
+// all goroutines have ended, and is safe to call twice.
+func (p *Platform) Stop(ctx context.Context) error {
+	p.stop.Do(func() { p.stopErr = p.shutdown(ctx) })
+	return p.stopErr
+}
+
+func (p *Platform) shutdown(ctx context.Context) error {
+	var errs []error
+	// Long polls end on their own within 20 seconds; the rest is quick.
+	for _, s := range p.servers {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	p.serving.Wait()
+	if p.metadata != nil {
+		errs = append(errs, p.metadata.Stop(ctx))
+	}
+	if p.running {
+		p.engine.Stop()
+		p.services.stop()
+	}
+	return errors.Join(append(errs, p.close())...)
+}
+
+// close releases what New opened.
+func (p *Platform) close() error {
+	var errs []error
+	if p.driver != nil {
+		errs = append(errs, p.driver.Close())
+	}
+	if p.listener != nil {
+		if err := p.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// StopAndClean stops, and removes every instance and what the driver set up on
+// the host. It is for folders that are about to be removed.
+func (p *Platform) StopAndClean(ctx context.Context) ([]string, error) {
+	err := p.Stop(ctx)
+	removed, cleanErr := Clean(ctx, p.cfg)
+	return removed, errors.Join(err, cleanErr)
+}

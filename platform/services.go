@@ -1,0 +1,126 @@
+package platform
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/slipway/slipway/api"
+	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
+	ec2api "github.com/slipway/slipway/api/ec2"
+	iamapi "github.com/slipway/slipway/api/iam"
+	kmsapi "github.com/slipway/slipway/api/kms"
+	s3api "github.com/slipway/slipway/api/s3"
+	sqsapi "github.com/slipway/slipway/api/sqs"
+	ssmapi "github.com/slipway/slipway/api/ssm"
+	stsapi "github.com/slipway/slipway/api/sts"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/cfn/schema"
+	"github.com/slipway/slipway/model"
+	cloudformationtypes "github.com/slipway/slipway/resource/cloudformation"
+	ec2types "github.com/slipway/slipway/resource/ec2"
+	iamtypes "github.com/slipway/slipway/resource/iam"
+	s3types "github.com/slipway/slipway/resource/s3"
+	sqstypes "github.com/slipway/slipway/resource/sqs"
+	ssmtypes "github.com/slipway/slipway/resource/ssm"
+	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/ec2"
+	"github.com/slipway/slipway/service/iam"
+	"github.com/slipway/slipway/service/kms"
+	"github.com/slipway/slipway/service/s3"
+	"github.com/slipway/slipway/service/sqs"
+	"github.com/slipway/slipway/service/ssm"
+	"github.com/slipway/slipway/service/sts"
+	"github.com/slipway/slipway/wire"
+)
+
+// services are the AWS services of this build, and what stands on them.
+type services struct {
+	cloudformation *cloudformation.Service
+	ec2            *ec2.Service
+	s3             *s3.Service
+	types          *cfn.Registry
+	mounts         []wire.Mount
+	keys           auth.Keys
+	sessions       *auth.Sessions
+	authorizer     auth.Authorizer
+	stops          []func() // in the order of the starts
+}
+
+// wire makes the services and ties them together. A service reaches another
+// one through its api interface, behind the interceptor that authorizes.
+func (p *Platform) wire() (*services, error) {
+	cfg := p.cfg
+	s := &services{sessions: auth.NewSessions(p.ring), types: &cfn.Registry{}}
+
+	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now})
+	s.keys = auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService)
+	policies := &auth.IAM{Policies: iamService}
+	s.authorizer = enforcement{policies}
+	guard := api.Interceptor(auth.Guard(s.authorizer))
+	iams := iamapi.Intercept(iamService, guard)
+
+	stsService := sts.New(sts.Config{IAM: iams, Sessions: s.sessions, Permits: permits{policies}, Now: cfg.Now})
+	in := insiders{sts: stsService, sessions: s.sessions, now: cfg.Now}
+
+	ssmService := ssm.New(ssm.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, BuiltinImage: ec2.BuiltinImage})
+	ssms := ssmapi.Intercept(ssmService, guard)
+	sqsService := sqs.New(sqs.Config{Store: p.store, Now: cfg.Now, Logger: cfg.Logger})
+	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
+	var err error
+	s.s3, err = s3.New(s3.Config{Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s3s := s3api.Intercept(s.s3, guard)
+	s.ec2 = ec2.New(ec2.Config{
+		Store: p.store, Engine: p.engine, Driver: p.driver, IAM: iams, Logger: cfg.Logger, Now: cfg.Now,
+		Endpoint: p.instanceEndpoint(), Credentials: in.roleCredentials, Identity: in.instanceCredentials,
+	})
+	ec2s := ec2api.Intercept(s.ec2, guard)
+	in.ec2 = ec2s
+
+	s.cloudformation = cloudformation.New(cloudformation.Config{
+		Store: p.store, Workflows: p.engine, Types: s.types, S3: s3s, SSM: ssms, Logger: cfg.Logger, Now: cfg.Now,
+		Schemas: schema.New(model.ResourceTypeNames(), model.Schema, func(name string) bool {
+			_, ok := s.types.Lookup(name)
+			return ok
+		}),
+		AssumeRole:    in.assumeRole,
+		InstanceStack: in.instanceStack,
+		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
+	})
+	s.types.Add(cloudformationtypes.Types(s.cloudformation)...)
+	s.types.Add(ec2types.Types(ec2s, ssms)...)
+	s.types.Add(iamtypes.Types(iams)...)
+	s.types.Add(s3types.Types(s3s)...)
+	s.types.Add(sqstypes.Types(sqsapi.Intercept(sqsService, guard))...)
+	s.types.Add(ssmtypes.Types(ssms)...)
+
+	s.mounts = []wire.Mount{
+		{Desc: cloudformationapi.Describe(), Impl: s.cloudformation},
+		{Desc: ec2api.Describe(), Impl: s.ec2},
+		{Desc: iamapi.Describe(), Impl: iamService},
+		{Desc: kmsapi.Describe(), Impl: kmsService},
+		{Desc: s3api.Describe(), Impl: s.s3},
+		{Desc: sqsapi.Describe(), Impl: sqsService},
+		{Desc: ssmapi.Describe(), Impl: ssmService},
+		{Desc: stsapi.Describe(), Impl: stsService},
+	}
+	return s, nil
+}
+
+// start begins the services' loops. The engine runs already.
+func (s *services) start(ctx context.Context) {
+	s.ec2.Start(ctx)
+	s.stops = append(s.stops, s.ec2.Stop)
+	s.s3.Start(ctx)
+	s.stops = append(s.stops, s.s3.Stop)
+}
+
+// stop ends the loops and waits for them.
+func (s *services) stop() {
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		s.stops[i]()
+	}
+}

@@ -1,0 +1,194 @@
+// Package arch checks the rules that hold the house up: who may import whom,
+// what a package says of itself, who owns goroutines, how long files and
+// functions are. It reads the module with `go list` and go/parser, imports
+// nothing of ours and starts no goroutine.
+package arch
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// Module is this module's path.
+const Module = "github.com/slipway/slipway"
+
+// Package is a package of the module.
+type Package struct {
+	ImportPath     string
+	Name           string
+	Dir            string
+	Imports        []string
+	GoFiles        []string
+	IgnoredGoFiles []string // of other systems
+	TestGoFiles    []string
+	XTestGoFiles   []string
+	TestImports    []string
+	XTestImports   []string
+
+	Path  string // below the module: "service/s3"
+	Files []*File
+}
+
+// File is a parsed Go file.
+type File struct {
+	Path      string // below the module
+	Syntax    *ast.File
+	Set       *token.FileSet
+	Lines     int
+	Generated bool
+	Test      bool
+}
+
+// Root is the top folder of the checkout.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
+
+// Load lists and parses the module.
+func Load() ([]*Package, error) {
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Name,Dir,Imports,GoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,TestImports,XTestImports", "./...")
+	cmd.Dir = Root()
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var all []*Package
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		p := new(Package)
+		if err := d.Decode(p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		p.Path = strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, Module), "/")
+		if err := p.parse(); err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+}
+
+func (p *Package) parse() error {
+	names := map[bool][]string{false: append(append([]string(nil), p.GoFiles...), p.IgnoredGoFiles...), true: append(append([]string(nil), p.TestGoFiles...), p.XTestGoFiles...)}
+	for test, list := range names {
+		for _, name := range list {
+			src, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				return err
+			}
+			f := &File{
+				Path: strings.TrimPrefix(p.Path+"/"+name, "/"), Set: token.NewFileSet(), Test: test,
+				Lines: bytes.Count(src, []byte("\n")), Generated: generated.Match(src),
+			}
+			if f.Syntax, err = parser.ParseFile(f.Set, name, src, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+				return err
+			}
+			p.Files = append(p.Files, f)
+		}
+	}
+	return nil
+}
+
+// Doc is the package comment.
+func (p *Package) Doc() string {
+	for _, f := range p.Files {
+		if !f.Test && f.Syntax.Doc != nil {
+			return f.Syntax.Doc.Text()
+		}
+	}
+	return ""
+}
+
+// Own are the imports of this module, below it.
+func (p *Package) Own() []string {
+	var own []string
+	for _, path := range p.Imports {
+		if rest, ok := strings.CutPrefix(path, Module+"/"); ok {
+			own = append(own, rest)
+		}
+	}
+	return own
+}
+
+// Within reports whether a package is at or below a folder.
+func Within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+// Exceptions reads lines of "subject: reason"; # begins a comment.
+func Exceptions(path string) (map[string]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list := map[string]string{}
+	for lines := bufio.NewScanner(f); ; {
+		if !lines.Scan() {
+			return list, lines.Err()
+		}
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		subject, reason, ok := strings.Cut(line, ": ")
+		if reason = strings.TrimSpace(reason); !ok || len(reason) < 10 {
+			return nil, fmt.Errorf("%s: %q gives no reason", path, line)
+		}
+		if _, twice := list[subject]; twice {
+			return nil, fmt.Errorf("%s: %q stands there twice", path, subject)
+		}
+		list[subject] = reason
+	}
+}
+
+// FuncName names a function as Go's own tools do: "(*Store).Read", "New".
+func FuncName(d *ast.FuncDecl) string {
+	recv := Receiver(d)
+	if recv == "" {
+		return d.Name.Name
+	}
+	if _, pointer := d.Recv.List[0].Type.(*ast.StarExpr); pointer {
+		return "(*" + recv + ")." + d.Name.Name
+	}
+	return recv + "." + d.Name.Name
+}
+
+// Receiver is the name of a method's type, or "".
+func Receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil || len(d.Recv.List) == 0 {
+		return ""
+	}
+	return typeName(d.Recv.List[0].Type)
+}
+
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return typeName(e.X)
+	case *ast.IndexExpr:
+		return typeName(e.X)
+	case *ast.IndexListExpr:
+		return typeName(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}

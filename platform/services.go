@@ -90,24 +90,44 @@ func (p *Platform) wire() (*services, error) {
 		InstanceStack: in.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
-	s.types.Add(cloudformationtypes.Types(s.cloudformation)...)
-	s.types.Add(ec2types.Types(ec2s, ssms)...)
-	s.types.Add(iamtypes.Types(iams)...)
-	s.types.Add(s3types.Types(s3s)...)
-	s.types.Add(sqstypes.Types(sqsapi.Intercept(sqsService, guard))...)
-	s.types.Add(ssmtypes.Types(ssms)...)
-
-	s.mounts = []wire.Mount{
-		{Desc: cloudformationapi.Describe(), Impl: s.cloudformation},
-		{Desc: ec2api.Describe(), Impl: s.ec2},
-		{Desc: iamapi.Describe(), Impl: iamService},
-		{Desc: kmsapi.Describe(), Impl: kmsService},
-		{Desc: s3api.Describe(), Impl: s.s3},
-		{Desc: sqsapi.Describe(), Impl: sqsService},
-		{Desc: ssmapi.Describe(), Impl: ssmService},
-		{Desc: stsapi.Describe(), Impl: stsService},
-	}
+	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
+	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	return s, nil
+}
+
+// addTypes registers every resource type of this build.
+func addTypes(to *cfn.Registry, handles cloudformationtypes.Handles, ec2s ec2api.Service, iams iamapi.Service,
+	s3s s3api.Service, sqss sqsapi.Service, ssms ssmapi.Service) {
+	to.Add(cloudformationtypes.Types(handles)...)
+	to.Add(ec2types.Types(ec2s, ssms)...)
+	to.Add(iamtypes.Types(iams)...)
+	to.Add(s3types.Types(s3s)...)
+	to.Add(sqstypes.Types(sqss)...)
+	to.Add(ssmtypes.Types(ssms)...)
+}
+
+// mounts puts every service of this build behind its description.
+func mounts(cf *cloudformation.Service, ec2s *ec2.Service, iams *iam.Service, kmss *kms.Service,
+	s3s *s3.Service, sqss *sqs.Service, ssms *ssm.Service, stss *sts.Service) []wire.Mount {
+	return []wire.Mount{
+		{Desc: cloudformationapi.Describe(), Impl: cf},
+		{Desc: ec2api.Describe(), Impl: ec2s},
+		{Desc: iamapi.Describe(), Impl: iams},
+		{Desc: kmsapi.Describe(), Impl: kmss},
+		{Desc: s3api.Describe(), Impl: s3s},
+		{Desc: sqsapi.Describe(), Impl: sqss},
+		{Desc: ssmapi.Describe(), Impl: ssms},
+		{Desc: stsapi.Describe(), Impl: stss},
+	}
+}
+
+// Built tells what this build has, without starting it: the services, whose
+// implementations are not to be called, and the names of the resource types.
+func Built() ([]wire.Mount, []string) {
+	types := &cfn.Registry{}
+	addTypes(types, nil, nil, nil, nil, nil, nil)
+	return mounts(&cloudformation.Service{}, &ec2.Service{}, &iam.Service{}, &kms.Service{},
+		&s3.Service{}, &sqs.Service{}, &ssm.Service{}, &sts.Service{}), types.Names()
 }
 
 // start begins the services' loops. The engine runs already.

@@ -1,0 +1,3 @@
+package platform
+
+//go:generate go run ./coverage ../docs/coverage.md

@@ -214,7 +214,7 @@ func hint(key string, properties map[string]*definition) string {
 	return ""
 }
 
-// near reports whether one edit makes b of a.
+// near reports whether one edit, or two letters exchanged, make b of a.
 func near(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a
@@ -227,6 +227,9 @@ func near(a, b string) bool {
 		i++
 	}
 	if len(a) == len(b) {
+		if i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] {
+			return a[i+2:] == b[i+2:]
+		}
 		return i < len(a) && a[i+1:] == b[i+1:]
 	}
 	return a[i:] == b[i+1:]

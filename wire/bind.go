@@ -122,7 +122,8 @@ func unbind(resp *response, p *plan, v reflect.Value) {
 			resp.status = int(fv.Int())
 		case api.InHeaders:
 			for it := fv.MapRange(); it.Next(); {
-				resp.header.Set(f.name+it.Key().String(), headerText(it.Value().String()))
+				// written as it is: clients take the case of these names for theirs
+				resp.header[strings.ToLower(f.name+it.Key().String())] = []string{headerText(it.Value().String())}
 			}
 		case api.InHeader:
 			resp.header.Set(f.name, headerText(headerValue(f, fv)))

@@ -262,4 +262,3 @@ func (s *Service) oneInstance(ctx context.Context, id string) (*instance, error)
 	})
 	return in, err
 }
-

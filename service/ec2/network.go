@@ -181,9 +181,10 @@ func publicDNS(region string, ip netip.Addr) string {
 	return "ec2-" + dashed + "." + region + ".compute.amazonaws.com"
 }
 
-// macOf derives a locally administered address that is the network interface's
-// for as long as it is there.
+// macOf is the hardware address that the sandbox driver gives an interface: it is
+// locally administered and follows from the private address, so it stays
+// for as long as the interface is there.
 func macOf(ip netip.Addr) string {
 	b := ip.As4()
-	return fmt.Sprintf("0a:58:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
+	return fmt.Sprintf("02:5c:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-
 func (in *instance) profileAssociation(state string) *api.IamInstanceProfileAssociation {
 	return &api.IamInstanceProfileAssociation{
 		AssociationId: in.Profile.Association, InstanceId: in.ID, State: state, Timestamp: ptr(in.Profile.Since),

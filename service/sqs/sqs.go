@@ -1,0 +1,52 @@
+// Package sqs implements the SQS API: standard queues, durable before the reply.
+// It may import api/sqs, arn, auth, fault, reconcile and store. The Service owns
+// one goroutine, the sweep, which Stop ends; a long poll waits on its caller's.
+//
+// A request is not retried; the sweep reruns whole.
+package sqs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	api "github.com/slipway/slipway/api/sqs"
+	"github.com/slipway/slipway/auth/keyring"
+	"github.com/slipway/slipway/reconcile"
+	"github.com/slipway/slipway/store"
+)
+
+// Config is what the service stands on.
+type Config struct {
+	Store  store.Store
+	Ring   *keyring.Ring // seals messages (SSE-SQS)
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Service is the SQS API.
+type Service struct {
+	api.Unimplemented
+	store store.Store
+	ring  *keyring.Ring
+	now   func() time.Time
+	sweep *reconcile.Loop
+}
+
+var _ api.Service = (*Service)(nil)
+
+// New makes the service. Start begins its upkeep.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now}
+	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
+	return s
+}
+
+// Start begins to remove what queues no longer hold, and returns at once.
+func (s *Service) Start(ctx context.Context) { s.sweep.Start(ctx) }
+
+// Stop ends the sweep. It is safe to call twice.
+func (s *Service) Stop() { s.sweep.Stop() }

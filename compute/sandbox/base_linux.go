@@ -49,13 +49,13 @@ func (d *Driver) makeBase() (string, error) {
 		}
 	}
 	name := filepath.Join("base", arn.Hash(key)[:12])
-	if _, err := os.Stat(d.path(name)); err == nil {
+	if _, err := os.Stat(d.Path(name)); err == nil {
 		return name, nil
 	}
-	if err := os.MkdirAll(d.path("base"), 0o700); err != nil {
+	if err := os.MkdirAll(d.Path("base"), 0o700); err != nil {
 		return "", err
 	}
-	tmp, err := os.MkdirTemp(d.path("base"), "tmp-")
+	tmp, err := os.MkdirTemp(d.Path("base"), "tmp-")
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +71,7 @@ func (d *Driver) makeBase() (string, error) {
 		_ = os.RemoveAll(tmp)
 		return "", err
 	}
-	if err := os.Rename(tmp, d.path(name)); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, unix.ENOTEMPTY) {
+	if err := os.Rename(tmp, d.Path(name)); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, unix.ENOTEMPTY) {
 		return "", err
 	}
 	return name, nil

@@ -1,11 +1,8 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,25 +11,21 @@ import (
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute"
-	"github.com/slipway/slipway/compute/boot"
-	"github.com/slipway/slipway/compute/proc"
+	"github.com/slipway/slipway/compute/keeper"
 )
 
 // Driver runs instances in namespaces of this host.
 type Driver struct {
+	*keeper.Keeper
 	dir     string // absolute
 	slipway string // absolute
 	tag     string // 6 digits that tell this data folder's things on the host from others'
-	log     *slog.Logger
 	base    string // folder below dir with the skeleton of root file systems
 	cgroups cgroups
 	net     *network
-	watcher *proc.Watcher
-	events  *compute.Events
 
-	mu        sync.Mutex
-	instances map[string]*instance
-	owners    map[uint32]string // first host uid of a range -> instance id
+	mu     sync.Mutex
+	owners map[uint32]string // first host uid of a range -> instance id
 }
 
 var (
@@ -46,10 +39,7 @@ func New(cfg Config) (compute.Driver, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("sandbox: needs root: %w", compute.ErrUnsupported)
 	}
-	d := &Driver{log: cfg.Logger, instances: map[string]*instance{}, owners: map[uint32]string{}}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
-	}
+	d := &Driver{owners: map[uint32]string{}}
 	var err error
 	if d.dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -61,10 +51,11 @@ func New(cfg Config) (compute.Driver, error) {
 		return nil, fmt.Errorf("sandbox: %s is not the slipway binary (%v)", d.slipway, err)
 	}
 	d.tag = arn.Hash(d.dir)[:6]
-	if err := os.MkdirAll(d.path("instances"), 0o700); err != nil {
+	if d.Keeper, err = keeper.Open(Name, d.dir, cfg.Logger); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	if err := d.setUp(); err != nil {
+		_ = d.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	return d, nil
@@ -78,168 +69,70 @@ func (d *Driver) setUp() (err error) {
 	if d.cgroups, err = openCgroups("slipway-" + d.tag); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
-	if d.net, err = openNetwork(d.path("network.json"), d.tag, d.log); err != nil {
+	if d.net, err = openNetwork(d.Path("network.json"), d.tag, d.Log()); err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
-	if d.watcher, err = proc.NewWatcher(); err != nil {
-		return err
-	}
-	d.events = compute.NewEvents()
-	if err = d.adopt(); err != nil {
-		_ = d.Close()
+	if err := d.Adopt(); err != nil {
 		return fmt.Errorf("find instances: %w", err)
+	}
+	for _, in := range d.All() {
+		if base, ok := baseOf(in); ok {
+			d.owners[base] = in.ID
+		}
 	}
 	return nil
 }
-
-func (d *Driver) path(elem ...string) string {
-	return filepath.Join(append([]string{d.dir}, elem...)...)
-}
-
-// Name is "sandbox".
-func (d *Driver) Name() string { return Name }
 
 // Network is the address ranges that this driver took on the host.
 func (d *Driver) Network() compute.Network { return d.net.offer() }
 
-// Events tells of instances that ended unasked.
-func (d *Driver) Events() <-chan compute.Event { return d.events.Chan() }
+// Each instance has 65536 user ids of the host to itself, in a part of the
+// number space that neither accounts nor systemd-nspawn use (systemd's
+// "Users, Groups, UIDs and GIDs on systemd Systems").
+const (
+	firstUID = 0x70000000
+	idCount  = 0x10000
+	ranges   = 4095
+)
 
-// Close ends the driver's goroutines; instances go on. It is safe to call twice.
-func (d *Driver) Close() error {
-	d.watcher.Close()
-	d.events.Close()
-	return nil
+// baseOf is the first host uid of an instance that has files: their owner.
+func baseOf(in *keeper.Instance) (uint32, bool) {
+	var st unix.Stat_t
+	if unix.Stat(in.File("root"), &st) != nil || st.Uid < firstUID {
+		return 0, false
+	}
+	return st.Uid, true
 }
 
-// adopt finds the instances of a driver that was here before.
-func (d *Driver) adopt() error {
-	ids, err := d.onDisk()
-	if err != nil {
-		return err
+// claim gives the instance its range of host ids, the same one each time.
+func (d *Driver) claim(in *keeper.Instance) (uint32, error) {
+	if base, ok := baseOf(in); ok {
+		return base, nil
 	}
-	for _, id := range ids {
-		in := d.instance(id)
-		in.read()
-		if in.base != 0 {
-			d.owners[in.base] = id
-		}
-		if in.rec.Process.Alive() {
-			d.watch(in)
-		}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var start uint32
+	for _, c := range []byte(arn.Hash(d.dir + in.ID)[:8]) {
+		start = start*16 + uint32(c%16)
 	}
-	return nil
-}
-
-// onDisk is the ids of all instances that have a folder.
-func (d *Driver) onDisk() ([]string, error) {
-	entries, err := os.ReadDir(d.path("instances"))
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, e := range entries {
-		if validID.MatchString(e.Name()) {
-			ids = append(ids, e.Name())
+	for i := range uint32(ranges) {
+		base := firstUID + (start+i)%ranges*idCount
+		if owner, taken := d.owners[base]; !taken || owner == in.ID {
+			d.owners[base] = in.ID
+			return base, nil
 		}
 	}
-	return ids, nil
+	return 0, fmt.Errorf("all %d ranges of user ids are taken", ranges)
 }
 
-// List finds every instance of this data folder.
-func (d *Driver) List(context.Context) ([]compute.Handle, error) {
-	ids, err := d.onDisk()
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: list: %w", err)
-	}
-	hs := make([]compute.Handle, len(ids))
-	for i, id := range ids {
-		hs[i] = handle(id)
-	}
-	return hs, nil
-}
-
-func handle(id string) compute.Handle {
-	return compute.Handle{Driver: Name, Version: 1, ID: id}
-}
-
-// check refuses a handle that this driver cannot have made.
-func check(h compute.Handle) error {
-	if h.Driver != Name || h.Version != 1 {
-		return fmt.Errorf("handle of driver %q version %d: %w", h.Driver, h.Version, compute.ErrUnsupported)
-	}
-	if !validID.MatchString(h.ID) {
-		return fmt.Errorf("%q is not an instance id", h.ID)
-	}
-	return nil
-}
-
-// Describe looks at the host.
-func (d *Driver) Describe(_ context.Context, h compute.Handle) (compute.Status, error) {
-	if err := check(h); err != nil {
-		return compute.Status{}, fmt.Errorf("sandbox: describe: %w", err)
-	}
-	in := d.instance(h.ID)
-	if !in.exists() {
-		return compute.Status{State: compute.Gone}, nil
-	}
-	rec := in.snapshot()
-	st := compute.Status{State: compute.Stopped, Address: rec.Spec.Address, Reason: rec.Reason, Exit: rec.Exit}
-	if rec.Process.Alive() {
-		st = compute.Status{State: compute.Running, Address: rec.Spec.Address}
-	}
-	return st, nil
-}
-
-// Console returns the last 64 KiB of the console.
-func (d *Driver) Console(_ context.Context, h compute.Handle) ([]byte, error) {
-	if err := check(h); err != nil {
-		return nil, fmt.Errorf("sandbox: console: %w", err)
-	}
-	f, err := os.Open(d.instance(h.ID).file("console"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("sandbox: console of %s: %w", h.ID, compute.ErrGone)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: console: %w", err)
-	}
-	defer f.Close()
-	return boot.ReadRing(f)
-}
-
-// watch notices the end of the instance's first process.
-func (d *Driver) watch(in *instance) {
-	id := in.rec.Process
-	exited := make(chan struct{})
-	in.mu.Lock()
-	in.exited = exited
-	in.mu.Unlock()
-	err := d.watcher.Watch(id, func(e proc.Exit) {
-		d.ended(in, id, e)
-		close(exited)
-	})
-	if err != nil {
-		if !errors.Is(err, os.ErrProcessDone) {
-			d.log.Error("cannot watch an instance", "instance", in.id, "error", err)
+// unclaim gives the range back.
+func (d *Driver) unclaim(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for base, owner := range d.owners {
+		if owner == id {
+			delete(d.owners, base)
 		}
-		close(exited)
-	}
-}
-
-func (d *Driver) ended(in *instance, id proc.Identity, e proc.Exit) {
-	in.mu.Lock()
-	asked := in.asked
-	if in.rec.Process == id {
-		in.rec.Exit, in.rec.Reason = e.Code(), e.Reason()
-		if asked {
-			in.rec.Reason = ""
-		}
-	}
-	in.mu.Unlock()
-	if !asked {
-		in.save()
-		d.log.Info("instance ended unasked", "instance", in.id, "reason", e.Reason())
-		d.events.Post(in.id)
 	}
 }
 

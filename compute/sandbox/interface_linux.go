@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/arn"
-	"github.com/slipway/slipway/compute"
 )
 
 // port is the name of the host's end of the instance's cable.
@@ -174,23 +173,4 @@ func (d *Driver) ListenMetadata(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("sandbox: listen for metadata requests: %w", err)
 	}
 	return ln, nil
-}
-
-// checkAddress refuses an address that another interface of this host has, or
-// that is outside the range.
-func (d *Driver) checkAddress(spec compute.Spec) error {
-	if !d.net.saved.Instances.Contains(spec.Address) || spec.Address == d.net.gateway() || spec.Address == d.net.saved.Instances.Addr() {
-		return fmt.Errorf("address %s is not one for instances in %s", spec.Address, d.net.saved.Instances)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for id, other := range d.instances {
-		if id == spec.ID {
-			continue
-		}
-		if rec := other.snapshot(); rec.Spec.Address == spec.Address && rec.Process.Alive() {
-			return fmt.Errorf("address %s of %s: %w", spec.Address, id, compute.ErrAddressBusy)
-		}
-	}
-	return nil
 }

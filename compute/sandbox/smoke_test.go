@@ -33,12 +33,12 @@ func TestSmoke(t *testing.T) {
 		h, err := d.Launch(t.Context(), spec)
 		t.Log("launch", time.Since(start), h, err)
 		if err != nil {
-			b, _ := os.ReadFile(d.path("instances/i-1/init.log"))
+			b, _ := os.ReadFile(d.Path("instances/i-1/init.log"))
 			t.Fatal(string(b))
 		}
 		if os.Getenv("PAUSE") != "" {
 			st, _ := d.Describe(t.Context(), h)
-			pid := d.instance("i-1").rec.Process.PID
+			pid := d.Instance("i-1").Record().Process.PID
 			fmt.Println("PID", pid, st)
 			b, _ := d.Console(t.Context(), h)
 			fmt.Println(string(b))

@@ -24,7 +24,7 @@ import (
 // it makes /new its root and lets go of the rest (package agent).
 type stage struct {
 	driver *Driver
-	in     *instance
+	id     string
 	base   uint32
 	idmap  int       // user namespace with the instance's range of ids
 	files  []uintptr // standard streams, control socket, console
@@ -55,7 +55,7 @@ func (s *stage) run() error {
 			return fmt.Errorf("new mount namespace: %w", err)
 		}
 		unix.Umask(0)
-		if err := s.driver.cgroups.joinThread(s.in.id); err != nil {
+		if err := s.driver.cgroups.joinThread(s.id); err != nil {
 			return fmt.Errorf("join cgroups: %w", err)
 		}
 		for _, step := range []struct {
@@ -80,7 +80,7 @@ func (s *stage) enter() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	dir := s.driver.path("stage")
+	dir := s.driver.Path("stage")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (s *stage) root() error {
 
 // overlay mounts a writable view; the instance's changes are in its folder.
 func (s *stage) overlay(name, lower, at string) error {
-	dir := "d/instances/" + s.in.id + "/" + name
+	dir := "d/instances/" + s.id + "/" + name
 	opts := "lowerdir=" + lower + ",upperdir=" + dir + ",workdir=" + dir + ".work,redirect_dir=on,index=off,metacopy=off,xino=off"
 	if err := unix.Mount("overlay", at, "overlay", 0, opts); err != nil {
 		return fmt.Errorf("overlay for %s (%s): %w", at, opts, err)
@@ -196,6 +196,9 @@ func (s *stage) devices() error {
 		"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
 	} {
 		if err := unix.Symlink(target, "new/dev/"+name); err != nil {
+			return err
+		}
+		if err := unix.Lchown("new/dev/"+name, int(s.base), int(s.base)); err != nil {
 			return err
 		}
 	}
@@ -246,7 +249,7 @@ func (s *stage) fork() error {
 		UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
 		Credential: &syscall.Credential{},
 	}
-	if fd, ok := s.driver.cgroups.fd(s.in.id); ok {
+	if fd, ok := s.driver.cgroups.fd(s.id); ok {
 		defer unix.Close(fd)
 		sys.UseCgroupFD, sys.CgroupFD = true, fd
 	}

@@ -1,0 +1,95 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/keeper"
+)
+
+var noAddress netip.Addr
+
+// AssignAddress moves an elastic address to the instance.
+func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+	in, release, err := d.Take(ctx, h)
+	if err != nil {
+		return fmt.Errorf("sandbox: assign %s: %w", ip, err)
+	}
+	err = d.assign(in, ip)
+	release()
+	if err != nil {
+		return fmt.Errorf("sandbox: assign %s to %s: %w", ip, h.ID, err)
+	}
+	// Never while holding the new holder: two moves that cross would wait for each other.
+	for _, other := range d.All() {
+		if other != in && other.Record().Has(ip) {
+			if err := d.dispossess(ctx, other, ip); err != nil {
+				return fmt.Errorf("sandbox: take %s from %s: %w", ip, other.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
+	if !d.net.saved.Elastic.Contains(ip) {
+		return fmt.Errorf("it is not within %s", d.net.saved.Elastic)
+	}
+	err := in.Change(func(r *keeper.Record) {
+		if !r.Has(ip) {
+			r.Elastic = append(slices.Clone(r.Elastic), ip)
+		}
+	})
+	rec := in.Record()
+	if err != nil || !rec.Process.Alive() {
+		return err
+	}
+	// The new holder answers before the route leads there, so no packet is lost.
+	if err := d.net.addElastic(rec.Process.PID, ip); err != nil {
+		return err
+	}
+	return d.net.routeElastic(ip, rec.Spec.Address)
+}
+
+func (d *Driver) dispossess(ctx context.Context, in *keeper.Instance, ip netip.Addr) error {
+	release, err := in.Hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return d.drop(in, ip)
+}
+
+// drop takes the address out of the instance and its record.
+func (d *Driver) drop(in *keeper.Instance, ip netip.Addr) error {
+	err := in.Change(func(r *keeper.Record) {
+		r.Elastic = slices.DeleteFunc(slices.Clone(r.Elastic), func(a netip.Addr) bool { return a == ip })
+	})
+	if rec := in.Record(); err == nil && rec.Process.Alive() {
+		err = d.net.removeElastic(rec.Process.PID, ip)
+	}
+	return err
+}
+
+// UnassignAddress takes an elastic address away.
+func (d *Driver) UnassignAddress(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+	in, release, err := d.Take(ctx, h)
+	if errors.Is(err, compute.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox: unassign %s: %w", ip, err)
+	}
+	defer release()
+	if !in.Record().Has(ip) {
+		return nil
+	}
+	if err := errors.Join(d.net.routeElastic(ip, noAddress), d.drop(in, ip)); err != nil {
+		return fmt.Errorf("sandbox: unassign %s from %s: %w", ip, h.ID, err)
+	}
+	return nil
+}

@@ -245,7 +245,7 @@ func TestEndedRunsArePurged(t *testing.T) {
 }
 
 func TestManyParkedFlowsAreCheap(t *testing.T) {
-	const n = 2000
+	const n = 1000
 	b := newBench(t)
 	var parked atomic.Int32
 	e := b.engine(b.config("one"), func(e *workflow.Engine) {

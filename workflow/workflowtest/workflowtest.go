@@ -105,6 +105,7 @@ func straight(t testing.TB, c Case, found *journal) {
 	})
 	w.begin(e)
 	w.finish(e)
+	e.Stop() // the last entry is noted after its run has ended for all others
 }
 
 // variant is one thing that goes wrong.

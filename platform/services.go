@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/slipway/slipway/api"
 	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
@@ -44,7 +45,13 @@ type services struct {
 	keys           auth.Keys
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
-	stops          []func() // in the order of the starts
+	loops          []loop // in the order of their starts
+}
+
+// loop is a service with work of its own beside requests and workflows.
+type loop interface {
+	Start(ctx context.Context)
+	Stop()
 }
 
 // wire makes the services and ties them together. A service reaches another
@@ -65,7 +72,7 @@ func (p *Platform) wire() (*services, error) {
 
 	ssmService := ssm.New(ssm.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, BuiltinImage: ec2.BuiltinImage})
 	ssms := ssmapi.Intercept(ssmService, guard)
-	sqsService := sqs.New(sqs.Config{Store: p.store, Now: cfg.Now, Logger: cfg.Logger})
+	sqsService := sqs.New(sqs.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	var err error
 	s.s3, err = s3.New(s3.Config{Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger})
@@ -91,6 +98,7 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
+	s.loops = []loop{s.ec2, s.s3, sqsService}
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	return s, nil
 }
@@ -132,15 +140,14 @@ func Built() ([]wire.Mount, []string) {
 
 // start begins the services' loops. The engine runs already.
 func (s *services) start(ctx context.Context) {
-	s.ec2.Start(ctx)
-	s.stops = append(s.stops, s.ec2.Stop)
-	s.s3.Start(ctx)
-	s.stops = append(s.stops, s.s3.Stop)
+	for _, l := range s.loops {
+		l.Start(ctx)
+	}
 }
 
-// stop ends the loops and waits for them.
+// stop ends the loops, also those that never started, and waits for them.
 func (s *services) stop() {
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i]()
+	for _, l := range slices.Backward(s.loops) {
+		l.Stop()
 	}
 }

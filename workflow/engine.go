@@ -82,6 +82,7 @@ func (e *Engine) loop(changed <-chan struct{}) {
 	defer e.wg.Done()
 	beat := time.NewTicker(e.cfg.LeaseTTL / 3)
 	defer beat.Stop()
+	last := time.Now() // sign of life
 	for {
 		select {
 		case <-e.ctx.Done():
@@ -98,6 +99,11 @@ func (e *Engine) loop(changed <-chan struct{}) {
 				return
 			} else if err != nil {
 				e.report("show life", err)
+			} else {
+				if time.Since(last) > e.cfg.LeaseTTL {
+					e.report("look for lost runs", e.dropLost())
+				}
+				last = time.Now()
 			}
 			e.report("take over runs", e.takeOver())
 			e.report("start runs", e.startBegun())
@@ -126,6 +132,30 @@ func (e *Engine) renew() error {
 		}
 		s.Beat++
 		return servers.Put(tx, esc(e.self.Server), s)
+	})
+}
+
+// dropLost ends the flows that others took while this engine showed no life.
+// Their next entry would be refused; this spares them the work until then.
+func (e *Engine) dropLost() error {
+	e.mu.Lock()
+	flows := make([]*running, 0, len(e.flows))
+	for _, r := range e.flows {
+		flows = append(flows, r)
+	}
+	e.mu.Unlock()
+	return e.store.View(e.ctx, func(tx store.Tx) error {
+		for _, r := range flows {
+			doc, err := tx.Get(leases.Prefix() + esc(r.id))
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			if string(doc.Value) != string(r.leaseDoc) {
+				r.interrupt()
+				r.cancel()
+			}
+		}
+		return nil
 	})
 }
 

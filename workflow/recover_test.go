@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +132,79 @@ func TestLapsedLeaseIsTakenOver(t *testing.T) {
 	// The loser's step returned, but its entry was refused, so it went no further.
 	first.Stop()
 	c.expect(t, [4]int32{1, 1, 2, 1})
+}
+
+// stalled is a store whose updates wait at a gate, as those of a server that
+// stands still for a while.
+type stalled struct {
+	store.Store
+	mu   sync.Mutex
+	gate chan struct{} // nil: open
+}
+
+func (s *stalled) set(gate chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate = gate
+}
+
+func (s *stalled) Update(ctx context.Context, fn func(store.Tx) error) error {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+// TestStalledEngineDropsItsRuns has an engine come back after another took its
+// run: it notices by itself, while the step that it was in still runs.
+func TestStalledEngineDropsItsRuns(t *testing.T) {
+	b := newBench(t)
+	slow := &stalled{Store: b.store}
+	step := make(chan string, 2)
+	dropped, leave := make(chan struct{}), make(chan struct{})
+	register := func(name string) func(*workflow.Engine) {
+		return func(e *workflow.Engine) {
+			workflow.Register(e, "flow", func(f *workflow.Flow, _ int) error {
+				_, err := workflow.Step(f, "long", func(ctx context.Context, _ string) (int, error) {
+					step <- name
+					select {
+					case <-ctx.Done():
+						if name == "first" {
+							close(dropped)
+						}
+					case <-leave:
+					}
+					return 0, ctx.Err()
+				})
+				return err
+			})
+		}
+	}
+	cfg := b.config("one")
+	cfg.Store, cfg.LeaseTTL = slow, 60*time.Millisecond
+	first := b.engine(cfg, register("first"))
+	b.begin(first, "flow", "run", 0)
+	if got := <-step; got != "first" {
+		t.Fatal(got)
+	}
+	gate := make(chan struct{})
+	slow.set(gate)
+	cfg = b.config("two")
+	cfg.LeaseTTL = 200 * time.Millisecond
+	second := b.engine(cfg, register("second"))
+	if got := <-step; got != "second" {
+		t.Fatal(got)
+	}
+	slow.set(nil)
+	close(gate)
+	<-dropped
+	close(leave)
+	if st := b.end(second, "run"); st.State != workflow.Done {
+		t.Errorf("%+v", st)
+	}
 }
 
 func TestLiveLeaseIsLeftAlone(t *testing.T) {

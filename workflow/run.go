@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"time"
 
@@ -133,7 +134,7 @@ func (e *Engine) begin(tx store.Tx, name, id, parent string, params any) error {
 // Signal leaves a signal for a run. It is kept until awaited; signals of one
 // name are read in the order in which they came.
 func (e *Engine) Signal(tx store.Tx, id, signal string, payload any) error {
-	if err := running1(tx, id); err != nil {
+	if err := stillRunning(tx, id); err != nil {
 		return err
 	}
 	raw, err := json.Marshal(payload)
@@ -177,14 +178,14 @@ func ends(tx store.Tx, prefix string) (first, last int64, err error) {
 // Cancel asks a run to end: Sleep and Await return ErrCancelled from then on,
 // Cancelled is true. The flow decides what to undo. Twice is no error.
 func (e *Engine) Cancel(tx store.Tx, id string) error {
-	if err := running1(tx, id); err != nil {
+	if err := stillRunning(tx, id); err != nil {
 		return err
 	}
 	return tx.Put(cancelOf(id), []byte("true"))
 }
 
-// running1 is nil for a run under way.
-func running1(tx store.Tx, id string) error {
+// stillRunning is nil for a run under way.
+func stillRunning(tx store.Tx, id string) error {
 	r, err := runs.Get(tx, esc(id))
 	if err != nil {
 		return err
@@ -201,7 +202,26 @@ func (e *Engine) Get(tx store.Tx, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return Status{ID: id, Workflow: r.Workflow, State: r.State, Err: r.Failure.err(), Created: r.Created, Ended: r.Ended}, nil
+	return r.status(id), nil
+}
+
+// Runs yields the runs under way and those that ended lately, by id.
+func (e *Engine) Runs(tx store.Tx) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		for r, err := range runs.Scan(tx, "") {
+			var st Status
+			if err == nil {
+				st = r.Value.status(unesc(r.Key))
+			}
+			if !yield(st, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *run) status(id string) Status {
+	return Status{ID: id, Workflow: r.Workflow, State: r.State, Err: r.Failure.err(), Created: r.Created, Ended: r.Ended}
 }
 
 // Wait waits for the end of a run, whichever engine runs it.

@@ -100,7 +100,12 @@ func (f *Flow) step(kind, name, key string, opts []Option, fn func(context.Conte
 			return nil, f.r.interrupt()
 		}
 	}
-	if err := f.r.put(key, en); err != nil {
+	err = f.r.put(key, en)
+	if errors.Is(err, store.ErrTooLarge) { // the result is: it cannot be kept
+		en.Value, en.Failure = nil, failureOf(fmt.Errorf("workflow: the result of step %q: %w", name, err))
+		err = f.r.put(key, en)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return en.Value, en.Failure.err()

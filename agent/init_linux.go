@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/compute/boot"
+	"github.com/slipway/slipway/compute/proc"
 )
 
 // Init is an instance's first process. It returns the status to exit with when
@@ -82,8 +84,8 @@ func (p *firstProcess) setUp() error {
 		if err := p.names(); err != nil {
 			return err
 		}
-	} else if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("become subreaper: %w", err)
+	} else if err := p.becomeRoot(); err != nil {
+		return err
 	}
 	if err := p.writeEnvironment(); err != nil {
 		return err
@@ -95,6 +97,24 @@ func (p *firstProcess) setUp() error {
 	p.output = w
 	go p.copyOutput(r)
 	p.logf("instance %s starts as %s at %s", p.cfg.ID, p.cfg.Hostname, p.cfg.Address)
+	return nil
+}
+
+// becomeRoot makes this process the root of a tree that nothing leaves, with
+// the limits that a process without privileges can set.
+func (p *firstProcess) becomeRoot() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become subreaper: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("no core files: %w", err)
+	}
+	if m := p.cfg.Memory; m > 0 {
+		// For each process of the tree; there is no bound for all of them.
+		if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(m), Max: uint64(m)}); err != nil {
+			return fmt.Errorf("limit memory: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -130,20 +150,27 @@ func (p *firstProcess) names() error {
 
 // writeEnvironment keeps Slipway's variables where login shells load them.
 func (p *firstProcess) writeEnvironment() error {
-	keys := make([]string, 0, len(p.cfg.Environment))
-	for k := range p.cfg.Environment {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
+	vars := p.variables()
 	var b strings.Builder
-	for _, k := range keys {
-		b.WriteString(k + "='" + strings.ReplaceAll(p.cfg.Environment[k], "'", `'\''`) + "'\n")
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		b.WriteString(k + "='" + strings.ReplaceAll(vars[k], "'", `'\''`) + "'\n")
 	}
 	name := filepath.Join(p.cfg.Root, boot.Environ)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(name, []byte(b.String()), 0o644)
+}
+
+// variables are Slipway's own: the same in every kind of instance, so that one
+// user data works in all of them.
+func (p *firstProcess) variables() map[string]string {
+	vars := map[string]string{
+		"SLIPWAY_INSTANCE_ID": p.cfg.ID,
+		"SLIPWAY_INSTANCE_IP": p.cfg.Address.String(),
+	}
+	maps.Copy(vars, p.cfg.Environment)
+	return vars
 }
 
 // environ is what user data and all that it starts find in their environment.
@@ -159,7 +186,7 @@ func (p *firstProcess) environ() []string {
 			return strings.HasPrefix(kv, "GOGC=") || strings.HasPrefix(kv, "GOMAXPROCS=")
 		})
 	}
-	for k, v := range p.cfg.Environment {
+	for k, v := range p.variables() {
 		env = append(env, k+"="+v)
 	}
 	return env
@@ -288,7 +315,7 @@ func (p *firstProcess) signalAll(sig unix.Signal) {
 		_ = unix.Kill(-1, sig)
 		return
 	}
-	for _, pid := range descendants(os.Getpid()) {
+	for _, pid := range proc.Descendants(os.Getpid()) {
 		_ = unix.Kill(pid, sig)
 		if sig == unix.SIGTERM {
 			_ = unix.Kill(pid, unix.SIGCONT)

@@ -56,7 +56,8 @@ type Config struct {
 	Root        string            `json:"root"` // "/" in a sandbox, the instance's folder otherwise
 	Metadata    string            `json:"metadata"`
 	Environment map[string]string `json:"environment,omitempty"`
-	Grace       int               `json:"grace"` // seconds
+	Grace       int               `json:"grace"`            // seconds
+	Memory      int64             `json:"memory,omitempty"` // bytes for each process, where there are no cgroups
 }
 
 // maxLine bounds a message. Environments are small.

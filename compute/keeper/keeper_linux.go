@@ -124,6 +124,15 @@ func (k *Keeper) Instance(id string) *Instance {
 	return in
 }
 
+// FirstProcess is the host's number of the instance's first process; 0 where
+// none runs.
+func (k *Keeper) FirstProcess(id string) int {
+	if p := k.Instance(id).Record().Process; p.Alive() {
+		return p.PID
+	}
+	return 0
+}
+
 // All is every object that there is, by id.
 func (k *Keeper) All() []*Instance {
 	k.mu.Lock()

@@ -1,12 +1,20 @@
 // Package process is the compute driver that needs no privileges: an instance
-// is a process tree in a directory, with a 127.x.y.z address.
+// is a process tree in a folder, with a 127.x.y.z address of its own. It keeps
+// instances apart by convention, not by force: what user data starts has the
+// host's files and the user's rights. Servers should listen on the address in
+// SLIPWAY_INSTANCE_IP.
+//
+// It may import compute and what is below it. A Driver owns the process watcher,
+// the queue of events, the metadata listeners and the forwarders of elastic
+// addresses; Close ends them all.
 package process
 
 import (
 	"log/slog"
-
-	"github.com/slipway/slipway/compute"
 )
+
+// Name is the driver's name in handles.
+const Name = "process"
 
 // Config says where instances live.
 type Config struct {
@@ -14,6 +22,3 @@ type Config struct {
 	Slipway string // path of the slipway binary, which is each instance's first process
 	Logger  *slog.Logger
 }
-
-// New opens the driver on its folder and finds the instances that run there.
-func New(cfg Config) (compute.Driver, error) { return nil, compute.ErrUnsupported }

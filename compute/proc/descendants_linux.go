@@ -1,4 +1,4 @@
-package agent
+package proc
 
 import (
 	"bytes"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// descendants is all processes below pid. As pid is their subreaper, none gets
+// Descendants is all processes below pid. As pid is their subreaper, none gets
 // away by leaving its parent.
-func descendants(pid int) []int {
+func Descendants(pid int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil

@@ -18,7 +18,7 @@ const usage = `usage:
   apigen generate                              write api/ from model/
   apigen refresh <botocore-data-dir>           write model/services/ from botocore's models
   apigen refresh-resources <cfnlint-schemas>   write model/schemas/ from cfn-lint's resource schemas
-Run it anywhere within the repository.`
+run it anywhere within the repository`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -46,7 +46,6 @@ type exchange struct {
 	call   auth.Call
 	input  any
 	output any
-	wrote  bool
 }
 
 // ServeHTTP answers one request.

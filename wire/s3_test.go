@@ -126,7 +126,8 @@ func TestS3ObjectOut(t *testing.T) {
 	if w.Code != http.StatusPartialContent || w.Body.String() != "ell" {
 		t.Error(w.Code, w.Body)
 	}
-	if got := w.Header()["x-amz-meta-colour"]; len(got) != 1 || got[0] != "Blue" {
+	const metadata = "x-amz-meta-colour" // in lower case, as clients expect it back
+	if got := map[string][]string(w.Header())[metadata]; len(got) != 1 || got[0] != "Blue" {
 		t.Error("metadata:", w.Header())
 	}
 	for name, want := range map[string]string{

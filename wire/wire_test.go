@@ -14,6 +14,7 @@ import (
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
+	"github.com/slipway/slipway/api/kms"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/api/ssm"
@@ -23,7 +24,7 @@ import (
 
 // described are the generated services.
 var described = []func() *api.Service{
-	cloudformation.Describe, ec2.Describe, iam.Describe, s3.Describe, sqs.Describe, ssm.Describe, sts.Describe,
+	cloudformation.Describe, ec2.Describe, iam.Describe, kms.Describe, s3.Describe, sqs.Describe, ssm.Describe, sts.Describe,
 }
 
 // unimplemented mounts every generated service with nothing built.
@@ -32,6 +33,7 @@ func unimplemented() []Mount {
 		{Desc: cloudformation.Describe(), Impl: cloudformation.Unimplemented{}},
 		{Desc: ec2.Describe(), Impl: ec2.Unimplemented{}},
 		{Desc: iam.Describe(), Impl: iam.Unimplemented{}},
+		{Desc: kms.Describe(), Impl: kms.Unimplemented{}},
 		{Desc: s3.Describe(), Impl: s3.Unimplemented{}},
 		{Desc: sqs.Describe(), Impl: sqs.Unimplemented{}},
 		{Desc: ssm.Describe(), Impl: ssm.Unimplemented{}},

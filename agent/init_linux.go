@@ -58,8 +58,9 @@ func Init() int {
 type firstProcess struct {
 	cfg     boot.Config
 	console *boot.Ring
-	output  *os.File // write end of the pipe to the console
-	boot    int      // process that runs user data; 0 when done
+	output  *os.File      // write end of the pipe to the console
+	copied  chan struct{} // closed when nobody holds that end any more
+	boot    int           // process that runs user data; 0 when done
 }
 
 func newInit(cfg boot.Config, console *os.File) (*firstProcess, error) {
@@ -94,7 +95,7 @@ func (p *firstProcess) setUp() error {
 	if err != nil {
 		return err
 	}
-	p.output = w
+	p.output, p.copied = w, make(chan struct{})
 	go p.copyOutput(r)
 	p.logf("instance %s starts as %s at %s", p.cfg.ID, p.cfg.Hostname, p.cfg.Address)
 	return nil
@@ -195,6 +196,7 @@ func (p *firstProcess) environ() []string {
 // copyOutput brings what user data and its daemons print to the console and
 // to cloud-init's log, for as long as anyone holds the pipe.
 func (p *firstProcess) copyOutput(r *os.File) {
+	defer close(p.copied)
 	var log io.WriteCloser
 	buf := make([]byte, 4096)
 	for {
@@ -259,6 +261,11 @@ func (p *firstProcess) serve(signals <-chan os.Signal) int {
 		}
 		p.logf("instance stops (%s)", s)
 		p.endAll(signals)
+		_ = p.output.Close()
+		select { // what they printed last
+		case <-p.copied:
+		case <-time.After(time.Second):
+		}
 		p.logf("instance stopped")
 		return 0
 	}

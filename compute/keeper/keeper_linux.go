@@ -100,7 +100,7 @@ func (k *Keeper) Adopt() error {
 // onDisk is the ids of all instances that have a folder.
 func (k *Keeper) onDisk() ([]string, error) {
 	entries, err := os.ReadDir(k.Path("instances"))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var ids []string

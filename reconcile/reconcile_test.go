@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,41 +13,43 @@ import (
 
 func TestRunsAtStartWhenWokenAndToResync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		runs := 0
-		l := reconcile.New("test", func(context.Context) error { runs++; return nil }, reconcile.Options{Resync: time.Minute})
+		var runs atomic.Int32
+		l := reconcile.New("test", func(context.Context) error { runs.Add(1); return nil }, reconcile.Options{Resync: time.Minute})
 		l.Wake() // before Start: seen by its first run, or by a second
 		l.Start(t.Context())
 		l.Start(t.Context())
 		synctest.Wait()
-		base := runs
+		base := runs.Load()
 		if base < 1 || base > 2 {
 			t.Fatalf("%d runs at start", base)
 		}
 		l.Wake()
 		synctest.Wait()
-		if runs != base+1 {
-			t.Errorf("%d runs after a wake, want %d", runs, base+1)
+		if runs.Load() != base+1 {
+			t.Errorf("%d runs after a wake, want %d", runs.Load(), base+1)
 		}
 		time.Sleep(time.Minute + time.Second)
 		synctest.Wait()
-		if runs != base+2 {
-			t.Errorf("%d runs after the resync interval, want %d", runs, base+2)
+		if runs.Load() != base+2 {
+			t.Errorf("%d runs after the resync interval, want %d", runs.Load(), base+2)
 		}
 		l.Stop()
 		l.Stop()
 		l.Wake()
 		l.Start(t.Context())
 		time.Sleep(time.Hour)
-		if runs != base+2 {
-			t.Errorf("%d runs after Stop", runs)
+		synctest.Wait()
+		if runs.Load() != base+2 {
+			t.Errorf("%d runs after Stop", runs.Load())
 		}
 	})
 }
 
 func TestWakesDuringARunMergeIntoOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		runs, gate := 0, make(chan struct{})
-		l := reconcile.New("test", func(context.Context) error { runs++; <-gate; return nil }, reconcile.Options{Resync: -1})
+		var runs atomic.Int32
+		gate := make(chan struct{})
+		l := reconcile.New("test", func(context.Context) error { runs.Add(1); <-gate; return nil }, reconcile.Options{Resync: -1})
 		l.Start(t.Context())
 		synctest.Wait()
 		for range 10 {
@@ -54,12 +57,13 @@ func TestWakesDuringARunMergeIntoOne(t *testing.T) {
 		}
 		close(gate)
 		synctest.Wait()
-		if runs != 2 {
-			t.Errorf("%d runs, want 2", runs)
+		if runs.Load() != 2 {
+			t.Errorf("%d runs, want 2", runs.Load())
 		}
 		time.Sleep(24 * time.Hour)
-		if runs != 2 {
-			t.Errorf("%d runs without a resync interval, want 2", runs)
+		synctest.Wait()
+		if runs.Load() != 2 {
+			t.Errorf("%d runs without a resync interval, want 2", runs.Load())
 		}
 		l.Stop()
 	})
@@ -123,8 +127,9 @@ func TestStopWithoutStart(t *testing.T) {
 
 func TestWatchWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		runs, changes := 0, make(chan struct{}, 1)
-		l := reconcile.New("test", func(context.Context) error { runs++; return nil }, reconcile.Options{
+		var runs atomic.Int32
+		changes := make(chan struct{}, 1)
+		l := reconcile.New("test", func(context.Context) error { runs.Add(1); return nil }, reconcile.Options{
 			Resync: -1,
 			Watch:  func(context.Context) <-chan struct{} { return changes },
 		})
@@ -132,19 +137,19 @@ func TestWatchWakes(t *testing.T) {
 		synctest.Wait()
 		changes <- struct{}{}
 		synctest.Wait()
-		if runs != 2 {
-			t.Errorf("%d runs, want 2", runs)
+		if runs.Load() != 2 {
+			t.Errorf("%d runs, want 2", runs.Load())
 		}
 		close(changes) // the store has closed: no spinning
 		synctest.Wait()
-		if runs > 3 {
-			t.Errorf("%d runs after the watch closed", runs)
+		if runs.Load() > 3 {
+			t.Errorf("%d runs after the watch closed", runs.Load())
 		}
 		l.Wake()
-		before := runs
+		before := runs.Load()
 		synctest.Wait()
-		if runs != before+1 {
-			t.Errorf("%d runs after a wake, want %d", runs, before+1)
+		if runs.Load() != before+1 {
+			t.Errorf("%d runs after a wake, want %d", runs.Load(), before+1)
 		}
 		l.Stop()
 	})

@@ -67,7 +67,7 @@ func (p queueProperties) attributes() map[string]string {
 // its property ("SetQueueAttributes", Amazon SQS API Reference).
 var defaults = map[string]string{
 	api.QueueAttributeNameDelaySeconds:                  "0",
-	api.QueueAttributeNameMaximumMessageSize:            "262144",
+	api.QueueAttributeNameMaximumMessageSize:            "1048576",
 	api.QueueAttributeNameMessageRetentionPeriod:        "345600",
 	api.QueueAttributeNameReceiveMessageWaitTimeSeconds: "0",
 	api.QueueAttributeNameVisibilityTimeout:             "30",

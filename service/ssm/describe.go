@@ -126,8 +126,7 @@ func (f filter) match(p *parameter) bool {
 	}
 	switch f.key {
 	case "Name":
-		// With or without the slash that names in a hierarchy begin with.
-		return any(p.Name) || any(strings.TrimPrefix(p.Name, "/"))
+		return any(p.Name)
 	case "Type":
 		return any(p.Latest.Type)
 	case "KeyId":

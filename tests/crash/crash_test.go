@@ -1,0 +1,272 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slipway/slipway/tests/server"
+)
+
+// Bounds of waiting. They only bound what a hang costs.
+const (
+	settleTimeout = 3 * time.Minute
+	callTimeout   = time.Minute
+)
+
+const slots = 3
+
+func setting(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q is no number", name, text)
+	}
+	return n
+}
+
+// harness is one run: a data folder, and the servers that lived and died on it.
+type harness struct {
+	t       *testing.T
+	rnd     *rand.Rand
+	data    string
+	binary  string
+	compute string
+	server  *server.Server
+	client  *client
+	traffic *traffic
+	slots   []*slot
+	kills   int
+	window  time.Duration // within which a kill comes: what the last operations took, and some more
+}
+
+// TestKills kills the server SLIPWAY_CRASH_KILLS times. SLIPWAY_CRASH_SEED
+// repeats a run's choices, SLIPWAY_CRASH_COMPUTE names the driver.
+func TestKills(t *testing.T) {
+	wanted := int(setting(t, "SLIPWAY_CRASH_KILLS", 12))
+	seed := setting(t, "SLIPWAY_CRASH_SEED", rand.Uint64()>>1)
+	t.Logf("SLIPWAY_CRASH_SEED=%d SLIPWAY_CRASH_KILLS=%d", seed, wanted)
+	binary, err := server.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{
+		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), data: filepath.Join(t.TempDir(), "data"), binary: binary,
+		compute: os.Getenv("SLIPWAY_CRASH_COMPUTE"), window: time.Second,
+	}
+	if h.compute == "" {
+		h.compute = "auto"
+	}
+	t.Cleanup(h.end)
+	h.start()
+	h.traffic, err = newTraffic(t.Context(), h.client)
+	h.must(err)
+	for i := range slots {
+		h.slots = append(h.slots, &slot{name: fmt.Sprintf("crash-%c", 'a'+i)})
+	}
+	for round := 0; h.kills < wanted; round++ {
+		h.round(round)
+	}
+	h.emptyAll()
+}
+
+func (h *harness) start() {
+	h.t.Helper()
+	s, err := server.Start(h.binary, nil, "--data", h.data, "--listen", "127.0.0.1:0", "--compute", h.compute, "--wait-scale", "0.01", "--log", "warn")
+	if err != nil {
+		h.fail("the server does not start: %v", err)
+	}
+	h.server, h.client = s, newClient(s.Endpoint)
+}
+
+func (h *harness) kill() {
+	h.server.Kill()
+	h.client.close()
+	h.kills++
+}
+
+func (h *harness) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.fail("%v", err)
+	}
+}
+
+// fail ends the run: after a violation nothing that follows can be told apart.
+func (h *harness) fail(format string, args ...any) {
+	h.t.Helper()
+	log := ""
+	if h.server != nil {
+		lines := strings.Split(strings.TrimSpace(h.server.Log()), "\n")
+		log = strings.Join(lines[max(0, len(lines)-60):], "\n")
+	}
+	h.t.Fatalf("after %d kills: %s\nthe last server's log:\n%s", h.kills, fmt.Sprintf(format, args...), log)
+}
+
+// instant is a random one within the window.
+func (h *harness) instant() time.Duration { return time.Duration(h.rnd.Int64N(int64(h.window))) }
+
+// round begins an operation on each stack, kills the server at an instant, and
+// maybe the next one while it recovers, and checks what comes of it.
+func (h *harness) round(n int) {
+	for _, s := range h.slots {
+		s.choose(h.rnd.IntN)
+	}
+	instant, again := h.instant(), h.rnd.IntN(3) == 0
+	h.t.Logf("round %d: %s; kill after %s", n, h.plan(), instant.Round(time.Millisecond))
+	h.operate(instant)
+	h.start()
+	began := time.Now()
+	if again {
+		h.wait(h.instant())
+		h.kill()
+		h.start()
+	}
+	h.settle()
+	h.window = max(300*time.Millisecond, h.window/2+time.Since(began)/2+instant/2)
+	h.check()
+	if n%4 == 3 {
+		h.checkHost()
+	}
+}
+
+func (h *harness) plan() string {
+	var ops []string
+	for _, s := range h.slots {
+		ops = append(ops, s.op.kind+" "+s.name)
+	}
+	return strings.Join(ops, ", ")
+}
+
+// wait passes the time until a random instant.
+func (h *harness) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-h.t.Context().Done():
+	}
+}
+
+// operate asks for the operations and sends traffic until the kill.
+func (h *harness) operate(instant time.Duration) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
+	defer cancel()
+	var calls sync.WaitGroup
+	errs := make([]error, slots+1)
+	for i, s := range h.slots {
+		calls.Go(func() { errs[i] = s.issue(ctx, h.client) })
+	}
+	calls.Go(func() { errs[slots] = h.traffic.flow(ctx, h.client) })
+	h.wait(instant)
+	h.kill()
+	calls.Wait()
+	for _, err := range errs {
+		h.must(err)
+	}
+}
+
+// settle waits for every stack's end and compares it with where its operation
+// leads.
+func (h *harness) settle() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), settleTimeout)
+	defer cancel()
+	for _, s := range h.slots {
+		at, reason, err := s.settle(ctx, h.client)
+		h.must(err)
+		h.must(s.conclude(at, reason))
+	}
+}
+
+// inventories are what stacks and harness own, and what is there.
+func (h *harness) inventories(ctx context.Context) (owned, there inventory) {
+	h.t.Helper()
+	owned = inventory{}
+	h.traffic.owned(owned)
+	for _, s := range h.slots {
+		if s.at.status != absent {
+			h.must(owned.ownedBy(ctx, h.client, s.name))
+		}
+	}
+	there, err := take(ctx, h.client)
+	h.must(err)
+	return owned, there
+}
+
+func (h *harness) check() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
+	defer cancel()
+	owned, there := h.inventories(ctx)
+	wrong := differences(owned, there)
+	lost, err := h.traffic.check(ctx, h.client)
+	h.must(err)
+	if wrong = append(wrong, lost...); len(wrong) > 0 {
+		h.fail("%s", strings.Join(wrong, "\n"))
+	}
+}
+
+// checkHost kills the server at rest and compares the host's instances with the
+// API's.
+func (h *harness) checkHost() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
+	defer cancel()
+	_, there := h.inventories(ctx)
+	h.kill()
+	wrong, err := host{h.data, h.binary}.differences(ctx, there["AWS::EC2::Instance"])
+	h.must(err)
+	if len(wrong) > 0 {
+		h.fail("%s", strings.Join(wrong, "\n"))
+	}
+	h.start()
+}
+
+// emptyAll deletes every stack: nothing may be left, on the host either.
+func (h *harness) emptyAll() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), settleTimeout)
+	defer cancel()
+	for _, s := range h.slots {
+		s.op = &operation{kind: deletion}
+		h.must(s.issue(ctx, h.client))
+	}
+	h.settle()
+	h.check()
+	h.checkHost()
+	if err := h.server.Stop(); err != nil {
+		h.fail("the server does not stop well: %v", err)
+	}
+	h.client.close()
+	left, err := host{h.data, h.binary}.processes()
+	h.must(err)
+	if len(left) > 0 {
+		h.fail("processes are left:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// end leaves nothing on the host, however the run went.
+func (h *harness) end() {
+	if h.server != nil {
+		h.server.Kill()
+	}
+	if _, err := os.Stat(filepath.Join(h.data, "instances", "driver")); err != nil {
+		return
+	}
+	if _, err := (host{h.data, h.binary}).clean(context.Background()); err != nil {
+		h.t.Errorf("clean the host: %v", err)
+	}
+}

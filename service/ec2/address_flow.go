@@ -33,8 +33,8 @@ func (s *Service) beginMoves(tx store.Tx, list ...move) (string, error) {
 }
 
 func (s *Service) addressFlow(f *workflow.Flow, p moves) error {
-	for _, m := range p.Moves {
-		_, err := workflow.Step(f, "assert-"+m.IP.String(), func(ctx context.Context, _ string) (struct{}, error) {
+	for i, m := range p.Moves {
+		_, err := workflow.Step(f, fmt.Sprintf("assert-%d", i), func(ctx context.Context, _ string) (struct{}, error) {
 			return struct{}{}, s.assertAddress(ctx, m, nil)
 		})
 		if err != nil {

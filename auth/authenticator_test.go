@@ -221,6 +221,29 @@ func TestPresignedWithSessionToken(t *testing.T) {
 	}
 }
 
+// TestSignatureVersion2 is what boto3 puts into presigned URLs by default: let
+// in where nothing is verified, refused plainly where it would have to be.
+func TestSignatureVersion2(t *testing.T) {
+	url := "http://127.0.0.1:4566/b/k?AWSAccessKeyId=123456789012&Signature=x%3D&Expires="
+	live, dead := url+"1795348860", url+"1795348799"
+	now := func() time.Time { return day }
+	if service, _, ok := SignatureScope(newRequest(t, "GET", live, "", nil)); !ok || service != "s3" {
+		t.Errorf("scope %s, %v", service, ok)
+	}
+	out, err := (&Authenticator{Open: true, Now: now}).Authenticate(newRequest(t, "GET", live, "", nil), "s3")
+	if err != nil || out.Scope.Account != "123456789012" || out.Verified || !out.Presigned {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := (&Authenticator{Open: true, Now: now}).Authenticate(newRequest(t, "GET", dead, "", nil), "s3"); !fault.Is(err, fault.AccessDenied) {
+		t.Errorf("expired: %v", err)
+	}
+	for _, r := range []*http.Request{newRequest(t, "GET", live, "", nil), newRequest(t, "GET", "http://h/", "", map[string]string{"Authorization": "AWS AKID:sig="})} {
+		if _, err := (&Authenticator{Keys: testKeys, Now: now}).Authenticate(r, "s3"); !fault.Is(err, fault.InvalidRequest) {
+			t.Errorf("closed: %v", err)
+		}
+	}
+}
+
 func TestSignatureScope(t *testing.T) {
 	r := signedRequest(t, Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, "monitoring", day)
 	if service, region, ok := SignatureScope(r); service != "monitoring" || region != "eu-west-1" || !ok {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slipway/slipway/arn"
 )
 
 // signature is what a request says of its own signature.
@@ -23,6 +25,7 @@ type signature struct {
 	amzDate     string // the time as it was signed
 	expires     time.Duration
 	presigned   bool
+	legacy      bool // Signature Version 2, which is not verified
 }
 
 func (s *signature) scope() string { return credentialScope(s.date, s.region, s.service) }
@@ -46,8 +49,11 @@ func SignatureScope(r *http.Request) (service, region string, ok bool) {
 }
 
 // parseSignature reads the Authorization header or the query. It returns nil
-// and no error for a request that has no Signature Version 4.
+// and no error for a request that has no signature.
 func parseSignature(r *http.Request) (*signature, error) {
+	if s := parseLegacy(r); s != nil {
+		return s, nil
+	}
 	if h := r.Header.Get("Authorization"); h != "" {
 		return parseHeader(r, h)
 	}
@@ -55,6 +61,27 @@ func parseSignature(r *http.Request) (*signature, error) {
 		return parsePresigned(r.URL.Query())
 	}
 	return nil, nil
+}
+
+// parseLegacy reads a Signature Version 2 to S3, which some clients still put
+// into presigned URLs: only whose it says that it is, and until when.
+func parseLegacy(r *http.Request) *signature {
+	s := &signature{legacy: true, region: arn.DefaultRegion, service: "s3"}
+	if rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS "); ok {
+		s.accessKeyID, s.value, _ = strings.Cut(rest, ":")
+		return s
+	}
+	if !strings.Contains(r.URL.RawQuery, "AWSAccessKeyId=") || !strings.Contains(r.URL.RawQuery, "Expires=") {
+		return nil
+	}
+	q := r.URL.Query()
+	s.presigned, s.accessKeyID, s.value, s.token = true, q.Get("AWSAccessKeyId"), q.Get("Signature"), q.Get("x-amz-security-token")
+	seconds, err := strconv.ParseInt(q.Get("Expires"), 10, 64)
+	if err != nil || s.value == "" {
+		return nil
+	}
+	s.time = time.Unix(seconds, 0)
+	return s
 }
 
 func parseHeader(r *http.Request, h string) (*signature, error) {

@@ -19,7 +19,7 @@ var statuses = map[string]int{
 	SignatureDoesNotMatch: http.StatusForbidden,
 	InvalidAccessKeyID:    http.StatusForbidden,
 	RequestTimeTooSkewed:  http.StatusForbidden,
-	AuthFailure:           http.StatusForbidden,
+	AuthFailure:           http.StatusUnauthorized,
 	ExpiredToken:          http.StatusForbidden,
 	IncompleteSignature:   http.StatusBadRequest,
 	DryRunOperation:       http.StatusPreconditionFailed,

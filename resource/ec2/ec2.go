@@ -4,6 +4,8 @@ package ec2
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,10 +61,11 @@ func specs(tags map[string]string, types ...string) []api.TagSpecification {
 	return out
 }
 
+// apiTags are in order: a repeated call with the same token must be the same.
 func apiTags(tags map[string]string) []api.Tag {
 	out := make([]api.Tag, 0, len(tags))
-	for k, v := range tags {
-		out = append(out, api.Tag{Key: k, Value: v})
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, api.Tag{Key: k, Value: tags[k]})
 	}
 	return out
 }

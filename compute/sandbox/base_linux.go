@@ -231,6 +231,9 @@ func copyEntry(from, to string, info fs.FileInfo) error {
 		return nil
 	}
 	st := info.Sys().(*syscall.Stat_t)
+	if st.Uid == 0 && st.Gid == 0 {
+		return nil
+	}
 	return os.Lchown(to, int(st.Uid), int(st.Gid))
 }
 
@@ -325,4 +328,23 @@ func systemAccounts(path string, fields int) ([][]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// pruneBases removes skeletons of earlier package states. Instances that run
+// may still read theirs, so they stay until none does.
+func (d *Driver) pruneBases(keep string) {
+	for _, in := range d.All() {
+		if in.Record().Process.Alive() {
+			return
+		}
+	}
+	entries, err := os.ReadDir(d.Path("base"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if name := filepath.Join("base", e.Name()); name != keep {
+			_ = os.RemoveAll(d.Path(name))
+		}
+	}
 }

@@ -20,7 +20,10 @@ type Driver struct {
 	dir     string // absolute
 	slipway string // absolute
 	tag     string // 6 digits that tell this data folder's things on the host from others'
-	base    string // folder below dir with the skeleton of root file systems
+	// base is the folder below dir with the skeleton of root file systems. It is
+	// built beside start-up, the first time; making waits for that.
+	base    func() (string, error)
+	making  sync.WaitGroup
 	cgroups cgroups
 	net     *network
 
@@ -63,9 +66,7 @@ func New(cfg Config) (compute.Driver, error) {
 
 // setUp makes the host's side of the driver and adopts its instances.
 func (d *Driver) setUp() (err error) {
-	if d.base, err = d.makeBase(); err != nil {
-		return fmt.Errorf("skeleton of root file systems: %w", err)
-	}
+	d.base = sync.OnceValues(d.makeBase)
 	if d.cgroups, err = openCgroups("slipway-" + d.tag); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
@@ -75,12 +76,23 @@ func (d *Driver) setUp() (err error) {
 	if err := d.Adopt(); err != nil {
 		return fmt.Errorf("find instances: %w", err)
 	}
+	d.making.Go(func() {
+		if base, err := d.base(); err == nil {
+			d.pruneBases(base)
+		}
+	})
 	for _, in := range d.All() {
 		if base, ok := baseOf(in); ok {
 			d.owners[base] = in.ID
 		}
 	}
 	return nil
+}
+
+// Close ends the driver's goroutines; instances go on. It is safe to call twice.
+func (d *Driver) Close() error {
+	d.making.Wait()
+	return d.Keeper.Close()
 }
 
 // Network is the address ranges that this driver took on the host.

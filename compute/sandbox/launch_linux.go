@@ -155,13 +155,17 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, base uint32, spec
 
 // fork builds the instance's mounts and forks its first process.
 func (d *Driver) fork(in *keeper.Instance, base uint32, streams *keeper.Streams) (int, error) {
+	lower, err := d.base()
+	if err != nil {
+		return 0, fmt.Errorf("skeleton of root file systems: %w", err)
+	}
 	idmap, err := idmapFD(base)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(idmap)
 	s := &stage{
-		driver: d, id: in.ID, base: base, idmap: idmap, files: streams.Files(),
+		driver: d, id: in.ID, base: base, lower: lower, idmap: idmap, files: streams.Files(),
 		env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "GOGC=20", "GOMAXPROCS=1"},
 	}
 	err = s.run()

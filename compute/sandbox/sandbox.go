@@ -3,8 +3,8 @@
 // idmapped so that root inside owns it), cgroup limits, and an address on a
 // bridge. Its first process is `slipway agent`, which outlives Slipway.
 //
-// It may import compute and what is below it. A Driver owns two goroutines, the
-// process watcher and the queue of events; Close ends both.
+// It may import compute and what is below it. A Driver owns the process
+// watcher, the queue of events and the building of the skeleton; Close ends all.
 package sandbox
 
 import (

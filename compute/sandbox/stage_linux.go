@@ -26,6 +26,7 @@ type stage struct {
 	driver *Driver
 	id     string
 	base   uint32
+	lower  string    // folder below the driver's with the skeleton
 	idmap  int       // user namespace with the instance's range of ids
 	files  []uintptr // standard streams, control socket, console
 	env    []string
@@ -139,7 +140,7 @@ func idmapped(userns int, host, at string) error {
 
 // root mounts the instance's file systems at "new".
 func (s *stage) root() error {
-	base := "d/" + s.driver.base
+	base := "d/" + s.lower
 	if err := s.layer(base+"/root", "l/root"); err != nil {
 		return err
 	}

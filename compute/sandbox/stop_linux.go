@@ -120,6 +120,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 	if len(errs) > 0 {
 		return removed, errors.Join(errs...)
 	}
+	d.making.Wait()
 	more, err := d.net.remove()
 	removed = append(removed, more...)
 	errs = append(errs, err)

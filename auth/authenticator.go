@@ -92,7 +92,7 @@ func (a *Authenticator) Authenticate(r *http.Request, service string) (Authentic
 			return a.letIn(r, s)
 		}
 		if s.token != "" {
-			return Authenticated{}, badToken(service, s.token)
+			return Authenticated{}, badToken(service)
 		}
 		return Authenticated{}, unknownKey(service, s.accessKeyID)
 	}

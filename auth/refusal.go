@@ -83,7 +83,7 @@ func unknownKey(service, accessKeyID string) *fault.Error {
 	return e
 }
 
-func badToken(service, token string) *fault.Error {
+func badToken(service string) *fault.Error {
 	f := familyOf(service)
 	e := fault.New(f.code(fault.InvalidClientTokenID, fault.UnrecognizedClient, fault.AuthFailure, fault.InvalidToken),
 		"The security token included in the request is invalid.")

@@ -120,7 +120,7 @@ func TestPublishedSignatures(t *testing.T) {
 	}
 }
 
-// TestPathsEncodedTwice has a signature that botocore 1.x computes for the URL.
+// TestCanonicalPaths: S3 encodes once and keeps every segment, others twice.
 func TestCanonicalPaths(t *testing.T) {
 	for _, c := range []struct{ url, service, want string }{
 		{"http://h/2015-03-31/functions/arn%3Aaws%3Alambda/invocations", "lambda", "/2015-03-31/functions/arn%253Aaws%253Alambda/invocations"},

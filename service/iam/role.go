@@ -54,7 +54,7 @@ func boundaryOf(policyARN string) *api.AttachedPermissionsBoundary {
 	return &api.AttachedPermissionsBoundary{PermissionsBoundaryArn: policyARN, PermissionsBoundaryType: "Policy"}
 }
 
-func checkTrust(name, text string) error {
+func checkTrust(text string) error {
 	if err := checkDocument(text, policy.Trust); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *Service) CreateRole(ctx context.Context, in *api.CreateRoleInput) (*api
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTrust(in.RoleName, in.AssumeRolePolicyDocument); err != nil {
+	if err := checkTrust(in.AssumeRolePolicyDocument); err != nil {
 		return nil, err
 	}
 	tags, err := merge(ctx, nil, in.Tags)
@@ -164,7 +164,7 @@ func (s *Service) UpdateRoleDescription(ctx context.Context, in *api.UpdateRoleD
 
 // UpdateAssumeRolePolicy sets who may assume the role.
 func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *api.UpdateAssumeRolePolicyInput) (*api.UpdateAssumeRolePolicyOutput, error) {
-	if err := checkTrust(in.RoleName, in.PolicyDocument); err != nil {
+	if err := checkTrust(in.PolicyDocument); err != nil {
 		return nil, err
 	}
 	return &api.UpdateAssumeRolePolicyOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {

@@ -63,7 +63,7 @@ func pageTags(tags []api.Tag, marker string, max *int32) (page []api.Tag, next s
 	return page, next
 }
 
-// tagged is where an entity keeps its tags.
+// retag changes the tags that an entity keeps where tags points.
 func retag[T any](ctx context.Context, s *Service, n noun[T], name string, tags func(*T) *[]api.Tag, add []api.Tag, drop []string) error {
 	return edit(ctx, s, n, name, func(_ store.Tx, v *T) (err error) {
 		at := tags(v)

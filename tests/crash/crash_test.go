@@ -43,6 +43,7 @@ type harness struct {
 	data    string
 	binary  string
 	compute string
+	listen  string
 	server  *server.Server
 	client  *client
 	traffic *traffic
@@ -63,7 +64,7 @@ func TestKills(t *testing.T) {
 	}
 	h := &harness{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), data: filepath.Join(t.TempDir(), "data"), binary: binary,
-		compute: os.Getenv("SLIPWAY_CRASH_COMPUTE"), window: time.Second,
+		compute: os.Getenv("SLIPWAY_CRASH_COMPUTE"), listen: "127.0.0.1:0", window: time.Second,
 	}
 	if h.compute == "" {
 		h.compute = "auto"
@@ -83,10 +84,13 @@ func TestKills(t *testing.T) {
 
 func (h *harness) start() {
 	h.t.Helper()
-	s, err := server.Start(h.binary, nil, "--data", h.data, "--listen", "127.0.0.1:0", "--compute", h.compute, "--wait-scale", "0.01", "--log", "warn")
+	s, err := server.Start(h.binary, nil, "--data", h.data, "--listen", h.listen, "--compute", h.compute, "--wait-scale", "0.01", "--log", "warn")
 	if err != nil {
 		h.fail("the server does not start: %v", err)
 	}
+	// The first server takes a free port; the others come back to it, as
+	// clients know queues by their URLs.
+	h.listen = strings.TrimPrefix(s.Endpoint, "http://")
 	h.server, h.client = s, newClient(s.Endpoint)
 }
 

@@ -107,8 +107,9 @@ func (i inventory) ec2(ctx context.Context, c *client) error {
 		return err
 	}
 	for _, n := range out.all("securityGroupInfo/item") {
-		if n.text("groupName") != "default" {
-			i.add("AWS::EC2::SecurityGroup", n.text("groupId"))
+		// A group that a template gives no VPC is known to its stack by its name.
+		if name := n.text("groupName"); name != "default" {
+			i.add("AWS::EC2::SecurityGroup", name)
 		}
 	}
 	return nil

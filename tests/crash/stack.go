@@ -16,6 +16,9 @@ func template(fails bool) string {
 Parameters:
   Version: { Type: Number }
   Zone: { Type: String }
+  Image:
+    Type: AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>
+    Default: /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64
 Resources:
   Queue:
     Type: AWS::SQS::Queue
@@ -40,7 +43,7 @@ Resources:
   Instance:
     Type: AWS::EC2::Instance
     Properties:
-      ImageId: resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64
+      ImageId: !Ref Image
       InstanceType: t3.nano
       AvailabilityZone: !Sub '${AWS::Region}${Zone}'
       IamInstanceProfile: !Ref Profile
@@ -186,7 +189,25 @@ func (s *slot) look(ctx context.Context, c *client) (at outcome, reason string, 
 			at.version, _ = strconv.Atoi(o.text("OutputValue")) // 0 shows as a wrong version
 		}
 	}
-	return at, st[0].text("StackStatusReason"), nil
+	reason = st[0].text("StackStatusReason")
+	if strings.Contains(at.status, "ROLLBACK") || strings.Contains(at.status, "FAILED") {
+		reason += s.failures(ctx, c)
+	}
+	return at, reason, nil
+}
+
+// failures are the reasons that the stack's events give.
+func (s *slot) failures(ctx context.Context, c *client) (reasons string) {
+	out, err := c.query(ctx, "cloudformation", "DescribeStackEvents", "StackName", s.name)
+	if err != nil {
+		return fmt.Sprintf(" (its events: %v)", err)
+	}
+	for _, e := range out.all("StackEvents/member") {
+		if strings.HasSuffix(e.text("ResourceStatus"), "_FAILED") {
+			reasons += fmt.Sprintf("\n  %s %s: %s", e.text("LogicalResourceId"), e.text("ResourceStatus"), e.text("ResourceStatusReason"))
+		}
+	}
+	return reasons
 }
 
 // settle waits until nothing is under way with the stack.

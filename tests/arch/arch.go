@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -86,30 +87,37 @@ func Load() ([]*Package, error) {
 }
 
 func (p *Package) parse() error {
-	names := map[bool][]string{false: append(append([]string(nil), p.GoFiles...), p.IgnoredGoFiles...), true: append(append([]string(nil), p.TestGoFiles...), p.XTestGoFiles...)}
-	for test, list := range names {
-		for _, name := range list {
-			src, err := os.ReadFile(filepath.Join(p.Dir, name))
-			if err != nil {
-				return err
-			}
-			f := &File{
-				Path: strings.TrimPrefix(p.Path+"/"+name, "/"), Set: token.NewFileSet(), Test: test,
-				Lines: bytes.Count(src, []byte("\n")), Generated: generated.Match(src),
-			}
-			if f.Syntax, err = parser.ParseFile(f.Set, name, src, parser.ParseComments|parser.SkipObjectResolution); err != nil {
-				return err
-			}
-			p.Files = append(p.Files, f)
+	for _, name := range slices.Concat(p.GoFiles, p.IgnoredGoFiles, p.TestGoFiles, p.XTestGoFiles) {
+		src, err := os.ReadFile(filepath.Join(p.Dir, name))
+		if err != nil {
+			return err
 		}
+		f := &File{
+			Path: strings.TrimPrefix(p.Path+"/"+name, "/"), Set: token.NewFileSet(), Test: strings.HasSuffix(name, "_test.go"),
+			Lines: bytes.Count(src, []byte("\n")), Generated: generated.Match(src),
+		}
+		if f.Syntax, err = parser.ParseFile(f.Set, name, src, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+			return err
+		}
+		p.Files = append(p.Files, f)
 	}
 	return nil
 }
 
-// Doc is the package comment.
+// Suite reports whether a package is a suite that tests of others run, such as
+// storetest: its functions are tests.
+func (p *Package) Suite() bool { return strings.HasSuffix(p.Name, "test") || Within(p.Path, "tests") }
+
+// Doc is the package comment: that of a file which is built here, else of one
+// that other systems build, else of a test.
 func (p *Package) Doc() string {
 	for _, f := range p.Files {
-		if !f.Test && f.Syntax.Doc != nil {
+		if f.Syntax.Doc != nil && strings.HasPrefix(f.Syntax.Doc.Text(), "Package ") {
+			return f.Syntax.Doc.Text()
+		}
+	}
+	for _, f := range p.Files {
+		if f.Syntax.Doc != nil {
 			return f.Syntax.Doc.Text()
 		}
 	}

@@ -3,12 +3,13 @@ package arch
 import (
 	"fmt"
 	"go/ast"
+	"go/token"
 	"strings"
 	"testing"
 )
 
-// enders are the methods by which an owner ends its goroutines.
-var enders = map[string]bool{"Stop": true, "Close": true, "Shutdown": true, "Wait": true}
+// enders are the methods by which an owner ends its goroutines, exported or not.
+var enders = map[string]bool{"stop": true, "close": true, "shutdown": true, "wait": true}
 
 // TestEveryGoroutineHasAnOwner: a goroutine is started by a type that can be
 // stopped, or by a constructor of one, or by a function that waits for it before
@@ -21,7 +22,7 @@ func TestEveryGoroutineHasAnOwner(t *testing.T) {
 	}
 	used := map[string]bool{}
 	for _, p := range module(t) {
-		if Within(p.Path, "tests") {
+		if p.Suite() {
 			continue
 		}
 		owners := stoppable(p)
@@ -60,7 +61,7 @@ func stoppable(p *Package) map[string]bool {
 			continue
 		}
 		for _, d := range f.Syntax.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && enders[fn.Name.Name] && Receiver(fn) != "" {
+			if fn, ok := d.(*ast.FuncDecl); ok && enders[strings.ToLower(fn.Name.Name)] && Receiver(fn) != "" {
 				owners[Receiver(fn)] = true
 			}
 		}
@@ -102,13 +103,19 @@ func constructs(fn *ast.FuncDecl, owners map[string]bool) bool {
 	return false
 }
 
-// waits reports whether a function waits for what it started.
+// waits reports whether a function waits for what it started: by a Wait, or by
+// receiving from a channel outside of its function literals.
 func waits(fn *ast.FuncDecl) (found bool) {
 	ast.Inspect(fn.Body, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok {
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Wait" {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.CallExpr:
+			if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Wait" {
 				found = true
 			}
+		case *ast.UnaryExpr:
+			found = found || n.Op == token.ARROW
 		}
 		return !found
 	})
@@ -119,7 +126,7 @@ func waits(fn *ast.FuncDecl) (found bool) {
 // comment who owns them.
 func TestOwnersOfGoroutinesSaySo(t *testing.T) {
 	for _, p := range module(t) {
-		if Within(p.Path, "tests") || p.Name == "main" {
+		if p.Suite() || p.Name == "main" {
 			continue
 		}
 		for _, f := range p.Files {
@@ -131,7 +138,7 @@ func TestOwnersOfGoroutinesSaySo(t *testing.T) {
 				if !ok || fn.Body == nil {
 					continue
 				}
-				if at := startsGoroutine(f, fn); at != "" && !strings.Contains(strings.ToLower(p.Doc()), "goroutine") {
+				if at := startsGoroutine(f, fn); at != "" && !strings.Contains(p.Doc(), "goroutine") && !strings.Contains(p.Doc(), " own") {
 					t.Errorf("%s: package %s starts goroutines, and its comment does not say who owns them", at, p.Path)
 				}
 			}

@@ -43,7 +43,9 @@ var rooms = map[string]string{
 	"compute":    ". agentproto arn",
 	"agentproto": "",
 	"dataplane":  ". arn",
-	"agent":      "agentproto compute/boot",
+	"agent":      "agentproto compute/boot compute/proc",
+
+	"compute/computetest": "compute agent agentproto arn dataplane",
 
 	"cfn":          "arn fault",
 	"cfn/template": ". arn cfn fault",

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"strings"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -170,30 +169,4 @@ func (v imageView) view() api.Image {
 			Ebs:        &api.EbsBlockDevice{DeleteOnTermination: ptr(true), VolumeType: "gp3", Encrypted: ptr(false)},
 		}},
 	}
-}
-
-// IsBuiltinName says whether a public image parameter's path is one of those that
-// give the built-in image: "/aws/service/ami-amazon-linux-latest/…",
-// "/aws/service/debian/release/…" and "/aws/service/canonical/ubuntu/…", for this
-// host's architecture.
-func IsBuiltinName(path string) bool {
-	other := []string{"arm64", "aarch64"}
-	if hostArch() == arm {
-		other = []string{"x86_64", "amd64"}
-	}
-	for _, o := range other {
-		if strings.Contains(path, o) {
-			return false
-		}
-	}
-	switch {
-	case strings.HasPrefix(path, "/aws/service/ami-amazon-linux-latest/"):
-		name := path[len("/aws/service/ami-amazon-linux-latest/"):]
-		return name != "" && !strings.Contains(name, "/") && (strings.HasPrefix(name, "al2023-ami-") || strings.HasPrefix(name, "amzn2-ami-"))
-	case strings.HasPrefix(path, "/aws/service/debian/release/"):
-		return strings.Count(path[len("/aws/service/debian/release/"):], "/") == 2
-	case strings.HasPrefix(path, "/aws/service/canonical/ubuntu/server/"):
-		return strings.HasSuffix(path, "/ami-id")
-	}
-	return false
 }

@@ -146,21 +146,6 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: %+v", name, out.Images)
 		}
 	}
-	if hostArch() == x86 {
-		for path, want := range map[string]bool{
-			"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64":              true,
-			"/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2":                      true,
-			"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64":               false,
-			"/aws/service/debian/release/12/latest/amd64":                                        true,
-			"/aws/service/canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id": true,
-			"/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base":              false,
-			"/aws/service/ami-amazon-linux-latest/":                                              false,
-		} {
-			if got := IsBuiltinName(path); got != want {
-				t.Errorf("IsBuiltinName(%q) = %t", path, got)
-			}
-		}
-	}
 }
 
 func TestTypesAndZones(t *testing.T) {

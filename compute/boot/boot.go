@@ -27,6 +27,10 @@ const (
 	Environ = "/etc/slipway/environment"       // KEY=VALUE lines that shells and scripts load
 )
 
+// Tools are the names, besides its own, by which the slipway binary is called
+// in instances: the cfn helpers ("CloudFormation helper scripts reference").
+var Tools = []string{"cfn-signal", "cfn-init", "cfn-hup", "cfn-get-metadata"}
+
 // MetadataPort is the port of the metadata service on a process instance's
 // own address, where 169.254.169.254:80 is not to be had.
 const MetadataPort = 8254

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -163,6 +164,9 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 			return err
 		}
 	}
+	if err := d.linkTools(in.File("root", "bin")); err != nil {
+		return err
+	}
 	sweep(in)
 	if err := in.Change(func(r *keeper.Record) { r.Spec = spec }); err != nil {
 		return err
@@ -171,6 +175,27 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 		return err
 	}
 	d.serve(in.Record())
+	return nil
+}
+
+// linkTools puts the cfn helpers where the tree's PATH begins. They are the
+// slipway binary under another name.
+func (d *Driver) linkTools(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, tool := range boot.Tools {
+		link := filepath.Join(dir, tool)
+		if target, err := os.Readlink(link); err == nil && target == d.slipway {
+			continue
+		}
+		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := os.Symlink(d.slipway, link); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -225,9 +250,10 @@ func environ(in *keeper.Instance, spec compute.Spec) []string {
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + metadataURL(spec.Address),
 		"HOME=" + in.File("root", "home"),
 		"TMPDIR=" + in.File("root", "tmp"),
+		"PATH=" + in.File("root", "bin") + ":" + os.Getenv("PATH"),
 		"GOGC=20", "GOMAXPROCS=1",
 	}
-	for _, name := range []string{"PATH", "LANG", "LC_ALL", "USER", "LOGNAME", "SHELL", "TZ"} {
+	for _, name := range []string{"LANG", "LC_ALL", "USER", "LOGNAME", "SHELL", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}

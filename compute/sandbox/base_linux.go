@@ -160,7 +160,7 @@ func writeBinaries(root, usr string) error {
 	if err := os.MkdirAll(filepath.Join(usr, "bin"), 0o755); err != nil {
 		return err
 	}
-	for _, tool := range []string{"cfn-signal", "cfn-init", "cfn-hup", "cfn-get-metadata"} {
+	for _, tool := range boot.Tools {
 		for _, link := range []string{filepath.Join(usr, "bin", tool), filepath.Join(root, "opt/aws/bin", tool)} {
 			if err := os.Symlink(boot.Binary, link); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/slipway/slipway/cfn/plan"
@@ -65,7 +66,8 @@ func (r *Runner) Begin(l *Ledger, s *Stack, op Operation, status, reason string)
 			return err
 		}
 	}
-	op.ID = "cloudformation/" + s.Key() + "/" + newUUID()
+	s.Count++
+	op.ID = "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	op.StackKey, op.Started = s.Key(), l.Now
 	s.begin(op.ID)
 	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {

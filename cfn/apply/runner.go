@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,9 +155,9 @@ func (o *operation) create(f *workflow.Flow) error {
 		case s.OnFailure == "DO_NOTHING" || s.DisableRollback:
 			return false, o.end(l, s, CreateFailed, reason)
 		case s.OnFailure == "DELETE":
-			return true, l.Stack(s, DeleteInProgress, reason+deletionRequested)
+			return true, l.Stack(s, DeleteInProgress, strings.TrimSpace(reason)+deletionRequested)
 		}
-		return true, l.Stack(s, RollbackInProgress, reason+rollbackRequested)
+		return true, l.Stack(s, RollbackInProgress, strings.TrimSpace(reason)+rollbackRequested)
 	})
 	if err != nil || !failed {
 		return err

@@ -102,6 +102,7 @@ type Stack struct {
 	// operation is set, but for REVIEW_IN_PROGRESS.
 	Operation string
 	Last      string // id of the latest operation
+	Count     int    // of the operations so far
 	Request   string // the latest ClientRequestToken
 	RequestOp string // the API operation that gave it
 	Token     string // of the durable step that made the stack

@@ -93,7 +93,7 @@ func TestCreateStackRollsBack(t *testing.T) {
 		"B CREATE_IN_PROGRESS",
 		"B CREATE_IN_PROGRESS Resource creation Initiated",
 		"B CREATE_FAILED " + reasonB,
-		"(stack) ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [B].  Rollback requested by user.",
+		"(stack) ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [B]. Rollback requested by user.",
 		"B DELETE_IN_PROGRESS", "B DELETE_COMPLETE",
 		"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
 		"(stack) ROLLBACK_COMPLETE",

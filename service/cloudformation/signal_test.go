@@ -12,6 +12,7 @@ import (
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/cloudformation"
 )
@@ -97,6 +98,15 @@ func TestCreationPolicyTimesOut(t *testing.T) {
 // Another resource's failure ends the waiting.
 func TestWaitingIsCancelled(t *testing.T) {
 	w := newWorld(t, nil)
+	begun := make(chan struct{})
+	w.cloud.create = func(_ context.Context, r cfn.Request) error {
+		if r.LogicalID == "A" {
+			close(begun)
+		} else {
+			<-begun
+		}
+		return nil
+	}
 	w.create("s", `
 Resources:
   A: {Type: 'AWS::Test::Thing', CreationPolicy: {ResourceSignal: {Timeout: PT12H}}}

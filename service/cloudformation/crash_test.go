@@ -1,0 +1,175 @@
+package cloudformation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+	"github.com/slipway/slipway/workflow/workflowtest"
+)
+
+// flowCase is an operation that is crashed and repeated at every journal entry.
+// Whatever happens, the events and what is left in the cloud are the same.
+type flowCase struct {
+	name   string
+	before string // template of the stack that is there, "" for none
+	begin  func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error)
+	status string
+	events []string
+	things int
+}
+
+func creates(body string) func(*cloudformation.Service, context.Context) (cloudformation.Beginning, error) {
+	return func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
+		return s.BeginCreate(ctx, "s", body)
+	}
+}
+
+func updates(body string) func(*cloudformation.Service, context.Context) (cloudformation.Beginning, error) {
+	return func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
+		return s.BeginUpdate(ctx, "s", body)
+	}
+}
+
+func deletes(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
+	return s.BeginDelete(ctx, "s"), nil
+}
+
+var flowCases = []flowCase{
+	{name: "create", begin: creates(chain), status: "CREATE_COMPLETE", things: 3, events: []string{
+		"(stack) CREATE_IN_PROGRESS User Initiated",
+		"A CREATE_IN_PROGRESS", "A CREATE_IN_PROGRESS Resource creation Initiated", "A CREATE_COMPLETE",
+		"B CREATE_IN_PROGRESS", "B CREATE_IN_PROGRESS Resource creation Initiated", "B CREATE_COMPLETE",
+		"C CREATE_IN_PROGRESS", "C CREATE_IN_PROGRESS Resource creation Initiated", "C CREATE_COMPLETE",
+		"(stack) CREATE_COMPLETE",
+	}},
+	{name: "create that fails", begin: creates(failing), status: "ROLLBACK_COMPLETE", events: []string{
+		"(stack) CREATE_IN_PROGRESS User Initiated",
+		"A CREATE_IN_PROGRESS", "A CREATE_IN_PROGRESS Resource creation Initiated", "A CREATE_COMPLETE",
+		"B CREATE_IN_PROGRESS", "B CREATE_IN_PROGRESS Resource creation Initiated", "B CREATE_FAILED " + reasonB,
+		"(stack) ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [B]. Rollback requested by user.",
+		"B DELETE_IN_PROGRESS", "B DELETE_COMPLETE", "A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
+		"(stack) ROLLBACK_COMPLETE",
+	}},
+	{name: "update with replacement", before: pair, begin: updates(strings.Replace(pair, "Name: first", "Name: second", 1)), status: "UPDATE_COMPLETE", things: 2, events: []string{
+		"(stack) UPDATE_IN_PROGRESS User Initiated",
+		"A UPDATE_IN_PROGRESS Requested update requires the creation of a new physical resource; hence creating one.",
+		"A UPDATE_IN_PROGRESS Resource creation Initiated", "A UPDATE_COMPLETE",
+		"B UPDATE_IN_PROGRESS", "B UPDATE_COMPLETE",
+		"(stack) UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+		"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
+		"(stack) UPDATE_COMPLETE",
+	}},
+	{name: "update that fails", before: pair, status: "UPDATE_ROLLBACK_COMPLETE", things: 2, begin: updates(`
+Resources:
+  A: {Type: 'AWS::Test::Thing', Properties: {Name: second, Value: two}}
+  B: {Type: 'AWS::Test::Thing', Properties: {Value: !Ref A, Fail: update}}
+`), events: []string{
+		"(stack) UPDATE_IN_PROGRESS User Initiated",
+		"A UPDATE_IN_PROGRESS Requested update requires the creation of a new physical resource; hence creating one.",
+		"A UPDATE_IN_PROGRESS Resource creation Initiated", "A UPDATE_COMPLETE",
+		"B UPDATE_IN_PROGRESS", `B UPDATE_FAILED Resource handler returned message: "the thing cannot change (InvalidThing)" (RequestToken: `,
+		"(stack) UPDATE_ROLLBACK_IN_PROGRESS The following resource(s) failed to update: [B].",
+		"A UPDATE_IN_PROGRESS", "A UPDATE_COMPLETE", "B UPDATE_IN_PROGRESS", "B UPDATE_COMPLETE",
+		"(stack) UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+		"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
+		"(stack) UPDATE_ROLLBACK_COMPLETE",
+	}},
+	{name: "delete", before: pair, begin: deletes, status: "DELETE_COMPLETE", events: []string{
+		"(stack) DELETE_IN_PROGRESS User Initiated",
+		"B DELETE_IN_PROGRESS", "B DELETE_COMPLETE", "A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
+		"(stack) DELETE_COMPLETE",
+	}},
+	{name: "create that times out", begin: creates(conditionedShort), status: "ROLLBACK_COMPLETE", events: []string{
+		"(stack) CREATE_IN_PROGRESS User Initiated",
+		"Handle CREATE_IN_PROGRESS", "Handle CREATE_IN_PROGRESS Resource creation Initiated", "Handle CREATE_COMPLETE",
+		"Wait CREATE_IN_PROGRESS", "Wait CREATE_IN_PROGRESS Resource creation Initiated",
+		"Wait CREATE_FAILED WaitCondition timed out. Received 0 conditions when expecting 1",
+		"(stack) ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [Wait]. Rollback requested by user.",
+		"Wait DELETE_IN_PROGRESS", "Wait DELETE_COMPLETE", "Handle DELETE_IN_PROGRESS", "Handle DELETE_COMPLETE",
+		"(stack) ROLLBACK_COMPLETE",
+	}},
+}
+
+const conditionedShort = `
+Resources:
+  Handle: {Type: 'AWS::CloudFormation::WaitConditionHandle'}
+  Wait: {Type: 'AWS::CloudFormation::WaitCondition', Properties: {Handle: !Ref Handle, Timeout: 0}}
+`
+
+// TestOperationsSurvive crashes each operation before and after each entry of
+// its journal, and repeats each of its steps.
+func TestOperationsSurvive(t *testing.T) {
+	for _, c := range flowCases {
+		t.Run(c.name, func(t *testing.T) {
+			workflowtest.Check(t, workflowtest.Case{Setup: c.setup})
+		})
+	}
+}
+
+func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
+	cl := &cloud{there: map[string]cfn.Properties{}}
+	// The token fixes the ids, by which the cases find the entries of the journal.
+	ctx := auth.WithToken(callContext(context.WithoutCancel(t.Context())), "the test")
+	id, skip := "", 0
+	if c.before != "" {
+		e := workflow.New(workflow.Config{Store: s})
+		w := &world{Service: service(s, e, cl, nil), t: t, cloud: cl, store: s, engine: e, ctx: ctx}
+		if err := e.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		id = w.create("s", c.before)
+		w.settle("s", "CREATE_COMPLETE")
+		e.Stop()
+		skip = len(w.events("s"))
+	}
+	var svc *cloudformation.Service
+	var last *workflow.Engine
+	return workflowtest.Scenario{
+		Register: func(e *workflow.Engine) { svc, last = service(s, e, cl, nil), e },
+		Begin: func(tx store.Tx, _ *workflow.Engine) (string, error) {
+			begin, err := c.begin(svc, ctx)
+			if err != nil {
+				return "", err
+			}
+			op, err := begin(tx)
+			if at := strings.LastIndexByte(op, '/'); err == nil && id == "" {
+				parts := strings.Split(op[:at], "/")
+				id = fmt.Sprintf("arn:aws:cloudformation:us-east-1:111111111111:stack/s/%s", parts[len(parts)-1])
+			}
+			return op, err
+		},
+		Check: func(t testing.TB, s store.Store, st workflow.Status) {
+			w := &world{Service: svc, t: t, cloud: cl, store: s, engine: last, ctx: ctx}
+			if st.State != workflow.Done {
+				t.Errorf("the workflow is %s: %v", st.State, st.Err)
+			}
+			if got := w.stack(id).StackStatus; got != c.status {
+				t.Errorf("stack is %s, want %s", got, c.status)
+			}
+			got := slices.Clone(since(w.events(id), skip))
+			if diff := cmp.Diff(c.events, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if things := cl.things(); len(things) != c.things {
+				t.Errorf("the cloud has %v, want %d things", things, c.things)
+			}
+			err := s.View(ctx, func(tx store.Tx) error {
+				return errors.Join(cloudformation.CheckInvariants(tx, last)...)
+			})
+			if err != nil {
+				t.Errorf("records: %v", err)
+			}
+		},
+	}
+}

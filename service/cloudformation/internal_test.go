@@ -1,0 +1,57 @@
+package cloudformation
+
+import (
+	"context"
+	"time"
+
+	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/store"
+)
+
+// Beginning begins an operation in a transaction of the test's, as the tests by
+// construction of package workflowtest want it.
+type Beginning func(tx store.Tx) (workflowID string, err error)
+
+func ledger(tx store.Tx) *apply.Ledger { return &apply.Ledger{Tx: tx, Now: time.Now()} }
+
+func (s *Service) BeginCreate(ctx context.Context, name, body string) (Beginning, error) {
+	w, err := s.want(ctx, nil, request{source: source{Body: body}})
+	return func(tx store.Tx) (string, error) {
+		l := ledger(tx)
+		st, err := claim(l, auth.From(ctx), name)
+		if err != nil {
+			return "", err
+		}
+		err = s.begin(l, st, w, apply.Caller{Principal: auth.From(ctx).Principal})
+		return st.Operation, err
+	}, err
+}
+
+func (s *Service) BeginUpdate(ctx context.Context, name, body string) (Beginning, error) {
+	st, err := s.updatable(ctx, auth.From(ctx).Scope, name)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.want(ctx, st, request{source: source{Body: body}})
+	return func(tx store.Tx) (string, error) {
+		st, err := must(tx, auth.From(ctx).Scope, name, noStack)
+		if err != nil {
+			return "", err
+		}
+		err = s.beginUpdate(ledger(tx), st, w, apply.Caller{Principal: auth.From(ctx).Principal})
+		return st.Operation, err
+	}, err
+}
+
+func (s *Service) BeginDelete(ctx context.Context, name string) Beginning {
+	return func(tx store.Tx) (string, error) {
+		st, err := must(tx, auth.From(ctx).Scope, name, noStack)
+		if err != nil {
+			return "", err
+		}
+		err = s.beginDelete(ledger(tx), st, &api.DeleteStackInput{StackName: name}, apply.Caller{Principal: auth.From(ctx).Principal})
+		return st.Operation, err
+	}
+}

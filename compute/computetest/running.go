@@ -76,6 +76,8 @@ func testUserDataForms(t *testing.T, w *World) {
 		{"environment", "#!/bin/sh\necho $AWS_REGION at $SLIPWAY_INSTANCE_IP\n", "eu-central-1 at "},
 		{"cloud-config", "#cloud-config\nwrite_files:\n- path: /var/lib/it\n  content: works\n  permissions: '0600'\nruncmd:\n- [sh, -c, 'echo it $0', works]\n- echo two words\n", "it works\ntwo words\n"},
 		{"failing script", "#!/bin/sh\necho about to fail\nexit 3\n", "part-001: exit status 3"},
+		{"cfn-signal", "#!/bin/sh\ncfn-signal -e 0\n", "or the URL of a wait condition handle"},
+		{"cfn-init", "#!/bin/sh\ncfn-init || echo it gave $?\n", "it gave 1\n"},
 		{"no user data", "", "no user data"},
 		{"neither", "hello", "neither a script"},
 	} {

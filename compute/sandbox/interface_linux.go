@@ -41,14 +41,30 @@ func (n *network) connect(id string, pid int, ip netip.Addr, elastic []netip.Add
 	if err := netlink.LinkSetUp(host); err != nil {
 		return err
 	}
-	// The host does not ask for the hardware address, so nobody can answer falsely.
-	err = netlink.NeighSet(&netlink.Neigh{
-		LinkIndex: n.index, IP: ip.AsSlice(), HardwareAddr: hardware(ip), State: netlink.NUD_PERMANENT, Family: unix.AF_INET,
-	})
-	if err != nil {
-		return fmt.Errorf("neighbour %s: %w", ip, err)
+	if err := n.pin(host, ip); err != nil {
+		return err
 	}
 	return n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, ip, elastic) })
+}
+
+// pin ties the addresses to the port: the host never asks who has the IP
+// address, and the bridge never learns the hardware address elsewhere. An
+// instance that takes another's address gets no answer, so it cannot pose as
+// the other before the metadata service.
+func (n *network) pin(port netlink.Link, ip netip.Addr) error {
+	if err := netlink.LinkSetLearning(port, false); err != nil {
+		return fmt.Errorf("switch off learning: %w", err)
+	}
+	for _, entry := range []*netlink.Neigh{
+		{LinkIndex: port.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP, Flags: netlink.NTF_MASTER},
+		{LinkIndex: n.index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: ip.AsSlice()},
+	} {
+		entry.HardwareAddr = hardware(ip)
+		if err := netlink.NeighSet(entry); err != nil {
+			return fmt.Errorf("pin %s: %w", ip, err)
+		}
+	}
+	return nil
 }
 
 // inside opens a netlink socket in the process's network namespace.

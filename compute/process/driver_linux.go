@@ -246,6 +246,7 @@ func environ(in *keeper.Instance, spec compute.Spec) []string {
 		marker(in),
 		"SLIPWAY_INSTANCE_ID=" + spec.ID,
 		"SLIPWAY_INSTANCE_IP=" + spec.Address.String(),
+		"SLIPWAY_BIND_ADDRESS=" + spec.Address.String(), // the whole host's ports are not the instance's
 		"SLIPWAY_INSTANCE_HOSTNAME=" + spec.Hostname,
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + metadataURL(spec.Address),
 		"HOME=" + in.File("root", "home"),

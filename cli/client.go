@@ -85,13 +85,12 @@ func (s stack) output(key string) string {
 
 // event is what the demo shows of a stack's event.
 type event struct {
-	ID       string    `xml:"EventId"`
-	Logical  string    `xml:"LogicalResourceId"`
-	Physical string    `xml:"PhysicalResourceId"`
-	Type     string    `xml:"ResourceType"`
-	Status   string    `xml:"ResourceStatus"`
-	Reason   string    `xml:"ResourceStatusReason"`
-	Time     time.Time `xml:"Timestamp"`
+	ID       string `xml:"EventId"`
+	Logical  string `xml:"LogicalResourceId"`
+	Physical string `xml:"PhysicalResourceId"`
+	Type     string `xml:"ResourceType"`
+	Status   string `xml:"ResourceStatus"`
+	Reason   string `xml:"ResourceStatusReason"`
 }
 
 func (c *client) createStack(ctx context.Context, name, template string) (string, error) {

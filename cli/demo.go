@@ -83,7 +83,8 @@ func demoSession(ctx context.Context, c *client, p *platform.Platform, out io.Wr
 	if err != nil {
 		return err
 	}
-	s, err := follow(ctx, c, id, out)
+	seen := map[string]bool{}
+	s, err := follow(ctx, c, id, seen, out)
 	if err != nil {
 		return err
 	}
@@ -109,19 +110,18 @@ func demoSession(ctx context.Context, c *client, p *platform.Platform, out io.Wr
 	if err := c.deleteStack(endCtx, id); err != nil {
 		return err
 	}
-	s, err = follow(endCtx, c, id, out)
+	s, err = follow(endCtx, c, id, seen, out)
 	if err == nil && s.Status != "DELETE_COMPLETE" {
 		err = fmt.Errorf("stack %s ended in %s: %s", demoStack, s.Status, s.Reason)
 	}
 	return err
 }
 
-// follow prints a stack's new events until its operation has ended.
-func follow(ctx context.Context, c *client, id string, out io.Writer) (stack, error) {
+// follow prints a stack's events that were not seen yet until its operation has
+// ended.
+func follow(ctx context.Context, c *client, id string, seen map[string]bool, out io.Writer) (stack, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	// Events of an operation before this one are old news.
-	seen := map[string]bool{}
 	began := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -136,11 +136,11 @@ func follow(ctx context.Context, c *client, id string, out io.Writer) (stack, er
 		}
 		for i := len(events) - 1; i >= 0; i-- {
 			e := events[i]
-			if seen[e.ID] || e.Time.Before(began.Add(-time.Second)) {
+			if seen[e.ID] {
 				continue
 			}
 			seen[e.ID] = true
-			line := fmt.Sprintf("  %6.2fs  %-19s %-26s %s", time.Since(began).Seconds(), e.Status, e.Type, e.Logical)
+			line := fmt.Sprintf("  %6.2fs  %-18s  %-30s %s", time.Since(began).Seconds(), e.Status, e.Type, e.Logical)
 			if e.Reason != "" {
 				line += "  (" + e.Reason + ")"
 			}

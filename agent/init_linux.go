@@ -50,7 +50,7 @@ func Init() int {
 	if err := in.startBoot(); err != nil {
 		in.logf("cannot start user data: %v", err)
 	}
-	debug.FreeOSMemory()
+	shrink()
 	return in.serve(signals)
 }
 
@@ -285,6 +285,7 @@ func (p *firstProcess) reap() (left bool) {
 			return true
 		case pid == p.boot:
 			p.boot = 0
+			shrink()
 			if st.Signaled() {
 				p.logf("user data was ended by signal %d", int(st.Signal()))
 			}

@@ -151,6 +151,23 @@ func TestLimitsHold(t *testing.T) {
 	w.Want(h, compute.Running)
 }
 
+// TestIdleInstanceIsSmall: the first process, which is all of Slipway's binary,
+// holds on to little of it.
+func TestIdleInstanceIsSmall(t *testing.T) {
+	requireHost(t)
+	w := computetest.New(t, harness)
+	h := w.Launch(w.Spec(""))
+	w.Console(h, "no user data\n")
+	status := fmt.Sprintf("/proc/%d/status", w.Driver.(*Driver).FirstProcess(h.ID))
+	w.Until("less than 12 MB of memory", func() bool {
+		b, err := os.ReadFile(status)
+		_, after, ok := strings.Cut(string(b), "VmRSS:")
+		var kB int
+		_, scanErr := fmt.Sscan(after, &kB)
+		return err == nil && ok && scanErr == nil && kB < 12<<10
+	})
+}
+
 // TestRebootFromWithin: the system call that reboots a machine ends an instance
 // only, and that is told as an exit.
 func TestRebootFromWithin(t *testing.T) {

@@ -23,6 +23,9 @@ const (
 
 const slots = 3
 
+// enough kills are sure to come while something is under way.
+const enough = 10
+
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	t.Helper()
 	text := os.Getenv(name)
@@ -49,16 +52,21 @@ type harness struct {
 	traffic *traffic
 	slots   []*slot
 	kills   int
+	caught  int           // operations that were under way when a server was killed
 	window  time.Duration // within which a kill comes: what the last operations took, and some more
 }
 
 // TestKills kills the server SLIPWAY_CRASH_KILLS times. SLIPWAY_CRASH_SEED
-// repeats a run's choices, SLIPWAY_CRASH_COMPUTE names the driver.
+// repeats a run's choices, SLIPWAY_CRASH_COMPUTE names the driver, and
+// SLIPWAY_CRASH_BINARY a binary that was built already.
 func TestKills(t *testing.T) {
 	wanted := int(setting(t, "SLIPWAY_CRASH_KILLS", 12))
 	seed := setting(t, "SLIPWAY_CRASH_SEED", rand.Uint64()>>1)
 	t.Logf("SLIPWAY_CRASH_SEED=%d SLIPWAY_CRASH_KILLS=%d", seed, wanted)
-	binary, err := server.Build(t.TempDir())
+	binary, err := os.Getenv("SLIPWAY_CRASH_BINARY"), error(nil)
+	if binary == "" {
+		binary, err = server.Build(t.TempDir())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +88,10 @@ func TestKills(t *testing.T) {
 		h.round(round)
 	}
 	h.emptyAll()
+	t.Logf("%d kills caught %d operations under way", h.kills, h.caught)
+	if wanted >= enough && h.caught == 0 {
+		t.Errorf("none of %d kills came while an operation was under way: they prove little", h.kills)
+	}
 }
 
 func (h *harness) start() {
@@ -131,6 +143,7 @@ func (h *harness) round(n int) {
 	h.t.Logf("round %d: %s; kill after %s", n, h.plan(), instant.Round(time.Millisecond))
 	h.operate(instant)
 	h.start()
+	h.countCaught()
 	began := time.Now()
 	if again {
 		h.wait(h.instant())
@@ -142,6 +155,20 @@ func (h *harness) round(n int) {
 	h.check()
 	if n%4 == 3 {
 		h.checkHost()
+	}
+}
+
+// countCaught counts the operations that go on after the restart.
+func (h *harness) countCaught() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
+	defer cancel()
+	for _, s := range h.slots {
+		at, _, err := s.look(ctx, h.client)
+		h.must(err)
+		if strings.HasSuffix(at.status, "_IN_PROGRESS") {
+			h.caught++
+		}
 	}
 }
 

@@ -278,6 +278,7 @@ func (h *harness) emptyAll() {
 	h.settle()
 	h.check()
 	h.checkHost()
+	h.awaitNoFiles(ctx)
 	if err := h.server.Stop(); err != nil {
 		h.fail("the server does not stop well: %v", err)
 	}
@@ -286,6 +287,26 @@ func (h *harness) emptyAll() {
 	h.must(err)
 	if len(left) > 0 {
 		h.fail("processes are left:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// awaitNoFiles waits until no file of an object is left: all objects are
+// deleted, and what the kills left is removed in the background after a start.
+func (h *harness) awaitNoFiles(ctx context.Context) {
+	h.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n, err := host{h.data, h.binary}.objectFiles()
+		h.must(err)
+		if n == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			h.fail("%d files of deleted objects are left", n)
+		}
 	}
 }
 

@@ -70,6 +70,12 @@ func (h host) clean(ctx context.Context) (removed []string, err error) {
 	return d.Clean(ctx)
 }
 
+// objectFiles counts the files that hold objects of S3.
+func (h host) objectFiles() (int, error) {
+	files, err := filepath.Glob(filepath.Join(h.data, "objects", "objects", "*", "*"))
+	return len(files), err
+}
+
 // processes finds the processes whose command line or environment names the
 // data folder.
 func (h host) processes() (found []string, err error) {

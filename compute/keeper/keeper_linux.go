@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -241,14 +242,15 @@ func (k *Keeper) Busy(spec compute.Spec) *Instance {
 	return nil
 }
 
-// Holder is the instance that has an elastic address, or nil.
-func (k *Keeper) Holder(of func(Record) bool) *Instance {
-	for _, in := range k.All() {
-		if of(in.Record()) {
-			return in
+// Elsewhere reports whether an instance other than in has the elastic address:
+// while it moves, two have it for a moment.
+func (k *Keeper) Elsewhere(in *Instance, ip netip.Addr) bool {
+	for _, other := range k.All() {
+		if other != in && other.Record().Has(ip) {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // Discard removes the instance's folder and forgets its record. It is renamed

@@ -88,8 +88,16 @@ func (d *Driver) UnassignAddress(ctx context.Context, h compute.Handle, ip netip
 	if !in.Record().Has(ip) {
 		return nil
 	}
-	if err := errors.Join(d.net.routeElastic(ip, noAddress), d.drop(in, ip)); err != nil {
+	if err := errors.Join(d.unroute(in, ip), d.drop(in, ip)); err != nil {
 		return fmt.Errorf("sandbox: unassign %s from %s: %w", ip, h.ID, err)
 	}
 	return nil
+}
+
+// unroute makes the address unreachable, unless it has moved on already.
+func (d *Driver) unroute(in *keeper.Instance, ip netip.Addr) error {
+	if d.Elsewhere(in, ip) {
+		return nil
+	}
+	return d.net.routeElastic(ip, noAddress)
 }

@@ -116,8 +116,12 @@ func (n *network) save() error {
 	return os.Rename(n.path+".tmp", n.path)
 }
 
-// chooseRanges keeps the ranges of the last time unless they were taken since.
+// chooseRanges keeps the ranges of the last time: as long as the bridge is there,
+// instances may live in them; later only unless they were taken since.
 func (n *network) chooseRanges() (err error) {
+	if _, err := netlink.LinkByName(n.bridge); err == nil && n.saved.Instances.IsValid() {
+		return nil
+	}
 	used, err := n.inUse()
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (d *Driver) stop(ctx context.Context, in *keeper.Instance, force bool) erro
 	d.net.forget(rec.Spec.Address)
 	for _, ip := range rec.Elastic {
 		// Unreachable while it is stopped, as on EC2; Start brings it back.
-		if err := d.net.routeElastic(ip, noAddress); err != nil {
+		if err := d.unroute(in, ip); err != nil {
 			return err
 		}
 	}

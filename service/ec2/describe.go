@@ -232,6 +232,25 @@ func (v instanceView) interfaceView() api.InstanceNetworkInterface {
 	return i
 }
 
+// alikeFields are the filters that all instances answer alike.
+var alikeFields = map[string][]string{
+	"architecture":                   {hostArch()},
+	"ena-support":                    {"true"},
+	"enclave-options.enabled":        {"false"},
+	"hibernation-options.configured": {"false"},
+	"hypervisor":                     {"xen"},
+	"platform-details":               {"Linux/UNIX"},
+	"root-device-name":               {rootDevice},
+	"root-device-type":               {"ebs"},
+	"tenancy":                        {"default"},
+	"usage-operation":                {"RunInstances"},
+	"virtualization-type":            {"hvm"},
+	// What no instance has.
+	"affinity": nil, "capacity-reservation-id": nil, "host-id": nil, "instance-lifecycle": nil, "ipv6-address": nil, "kernel-id": nil,
+	"outpost-arn": nil, "placement-group-name": nil, "placement-partition-number": nil, "platform": nil, "product-code": nil,
+	"product-code.type": nil, "ramdisk-id": nil, "requester-id": nil, "spot-instance-request-id": nil,
+}
+
 // instanceFields reads what DescribeInstances filters by. The zero view has no
 // instance.
 func instanceFields(v instanceView, name string) ([]string, bool) {
@@ -244,19 +263,14 @@ func instanceFields(v instanceView, name string) ([]string, bool) {
 	if values, ok := placeFields(v, name); ok {
 		return values, true
 	}
+	if values, ok := alikeFields[name]; ok {
+		return values, true
+	}
 	switch name {
-	case "architecture":
-		return one(hostArch())
 	case "client-token":
 		return one(v.ClientToken)
 	case "ebs-optimized":
 		return oneBool(v.Optimized)
-	case "ena-support":
-		return oneBool(true)
-	case "enclave-options.enabled", "hibernation-options.configured":
-		return oneBool(false)
-	case "hypervisor":
-		return one("xen")
 	case "image-id":
 		return one(v.Image)
 	case "instance-id":
@@ -277,29 +291,12 @@ func instanceFields(v instanceView, name string) ([]string, bool) {
 		return one(v.monitoring())
 	case "owner-id":
 		return one(v.Scope.Account)
-	case "platform-details":
-		return one("Linux/UNIX")
 	case "reason":
 		return one(v.Transition)
-	case "requester-id":
-		return nil, true
 	case "reservation-id":
 		return one(v.Reservation)
-	case "root-device-name":
-		return one(rootDevice)
-	case "root-device-type":
-		return one("ebs")
-	case "usage-operation":
-		return one("RunInstances")
-	case "virtualization-type":
-		return one("hvm")
-	case "tenancy":
-		return one("default")
 	case "state-reason-code", "state-reason-message":
 		return reasonFields(v.Reason, name)
-	case "instance-lifecycle", "platform", "host-id", "affinity", "kernel-id", "ramdisk-id", "product-code", "product-code.type",
-		"placement-group-name", "placement-partition-number", "spot-instance-request-id", "capacity-reservation-id", "outpost-arn", "ipv6-address":
-		return nil, true
 	}
 	if values, ok := optionFields(v, name); ok {
 		return values, true

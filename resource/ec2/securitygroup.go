@@ -80,14 +80,6 @@ func (p ruleProperty) traffic() string {
 	return strings.ToLower(resource.Text(ptr(b)))
 }
 
-func permissionsOf(rules []ruleProperty) []api.IpPermission {
-	out := make([]api.IpPermission, 0, len(rules))
-	for _, r := range rules {
-		out = append(out, r.permission())
-	}
-	return out
-}
-
 // egress are the outgoing rules, the default one where the template names none.
 func (p groupProperties) egress() []ruleProperty {
 	if len(p.SecurityGroupEgress) == 0 {

@@ -44,29 +44,6 @@ func owner(account string) *api.Owner { return &api.Owner{ID: ownerID(account)} 
 
 func bucketARN(name string) string { return arn.ARN{Service: "s3", Resource: name}.String() }
 
-// lookup finds a bucket that the caller may use: the caller's account owns it.
-// expected is the account that the caller thinks owns it, or "".
-func lookup(ctx context.Context, tx store.Tx, name, expected string) (*bucket, error) {
-	if expected != "" && !arn.IsAccount(expected) {
-		return nil, fault.New(fault.InvalidBucketOwner,
-			"The value of the expected bucket owner parameter must be an AWS Account ID... [%s]", expected)
-	}
-	if !validBucketName(name) {
-		return nil, invalidBucketName(name)
-	}
-	b, err := buckets.Get(tx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, noSuchBucket(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if b.Account != auth.From(ctx).Scope.Account || expected != "" && expected != b.Account {
-		return nil, accessDenied()
-	}
-	return b, nil
-}
-
 // CreateBucket makes a bucket. In us-east-1 making one's own bucket again is no
 // error, as ever; a durable step, which has a token, sees it as taken.
 func (s *Service) CreateBucket(ctx context.Context, in *api.CreateBucketInput) (*api.CreateBucketOutput, error) {
@@ -151,7 +128,7 @@ func (s *Service) HeadBucket(ctx context.Context, in *api.HeadBucketInput) (*api
 // bucket is lookup in a view of its own.
 func (s *Service) bucket(ctx context.Context, name, expected string) (b *bucket, err error) {
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		b, err = lookup(ctx, tx, name, expected)
+		b, err = lookup(ctx, tx, name, expected, "")
 		return err
 	})
 	return b, err
@@ -170,7 +147,7 @@ func (s *Service) GetBucketLocation(ctx context.Context, in *api.GetBucketLocati
 // with it.
 func (s *Service) DeleteBucket(ctx context.Context, in *api.DeleteBucketInput) (*api.DeleteBucketOutput, error) {
 	err := s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner)
+		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, "")
 		if err != nil {
 			return err
 		}

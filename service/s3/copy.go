@@ -40,7 +40,7 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 		return nil, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	cond := readCondition{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince, "x-amz-copy-source-"}
-	sel, body, err := s.choosePart(ctx, reading{target: src, cond: cond})
+	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -21,7 +22,7 @@ func (s *Service) DeleteObject(ctx context.Context, in *api.DeleteObjectInput) (
 	}
 	var gone removed
 	err := s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner)
+		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key)
 		if err != nil {
 			return err
 		}
@@ -75,12 +76,12 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 	var out *api.DeleteObjectsOutput
 	err := s.update(ctx, nil, func(c *change) error {
 		out = &api.DeleteObjectsOutput{}
-		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner)
+		b, err := findBucket(c, in.Bucket, in.ExpectedBucketOwner)
 		if err != nil {
 			return err
 		}
 		for _, id := range in.Delete.Objects {
-			gone, err := s.deleteOne(c, b, id)
+			gone, err := s.deleteOne(auth.From(ctx), c, b, id)
 			var refused *fault.Error
 			switch {
 			case errors.As(err, &refused):
@@ -99,7 +100,10 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 	return out, nil
 }
 
-func (s *Service) deleteOne(c *change, b *bucket, id api.ObjectIdentifier) (removed, error) {
+func (s *Service) deleteOne(call auth.Call, c *change, b *bucket, id api.ObjectIdentifier) (removed, error) {
+	if err := permit(call, b, id.Key); err != nil {
+		return removed{}, err
+	}
 	if id.LastModifiedTime != nil || id.Size != nil {
 		return removed{}, headerNotImplemented("LastModifiedTime,Size", "")
 	}

@@ -175,7 +175,7 @@ func checkListing(name string, n *int32, encoding string) (int, encoder, error) 
 // page lists in a view of its own.
 func (s *Service) page(ctx context.Context, l listing, expected string) (b *bucket, p *page, err error) {
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		if b, err = lookup(ctx, tx, l.bucket, expected); err != nil {
+		if b, err = lookup(ctx, tx, l.bucket, expected, ""); err != nil {
 			return err
 		}
 		p, err = l.list(tx)

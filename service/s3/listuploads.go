@@ -45,7 +45,7 @@ func (s *Service) ListMultipartUploads(ctx context.Context, in *api.ListMultipar
 	}
 	p := &uploadPage{}
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		b, err := lookup(ctx, tx, in.Bucket, in.ExpectedBucketOwner)
+		b, err := lookup(ctx, tx, in.Bucket, in.ExpectedBucketOwner, "")
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func (s *Service) ListObjectVersions(ctx context.Context, in *api.ListObjectVers
 	var b *bucket
 	var p *versionPage
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		if b, err = lookup(ctx, tx, in.Bucket, in.ExpectedBucketOwner); err != nil {
+		if b, err = lookup(ctx, tx, in.Bucket, in.ExpectedBucketOwner, ""); err != nil {
 			return err
 		}
 		p, err = l.list(tx)

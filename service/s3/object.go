@@ -199,7 +199,7 @@ func (s *Service) admit(ctx context.Context, w writing, length int64) error {
 		return entityTooLarge(length, maxPut)
 	}
 	return s.store.View(ctx, func(tx store.Tx) error {
-		b, err := lookup(ctx, tx, w.bucket, w.expected)
+		b, err := lookup(ctx, tx, w.bucket, w.expected, w.object.Key)
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (s *Service) write(ctx context.Context, w writing, r *received) (*bucket, e
 	}
 	var b *bucket
 	err := s.update(ctx, made, func(c *change) (err error) {
-		if b, err = lookup(ctx, c, w.bucket, w.expected); err != nil {
+		if b, err = lookup(ctx, c, w.bucket, w.expected, w.object.Key); err != nil {
 			return err
 		}
 		if err := w.cond.check(c, b, w.object.Key); err != nil {
@@ -272,7 +272,7 @@ type target struct {
 // object finds a version of an object in a view of its own.
 func (s *Service) object(ctx context.Context, t target) (b *bucket, o *object, err error) {
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		if b, err = lookup(ctx, tx, t.bucket, t.expected); err != nil {
+		if b, err = lookup(ctx, tx, t.bucket, t.expected, t.key); err != nil {
 			return err
 		}
 		f, err := find(tx, b, t)

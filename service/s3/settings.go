@@ -4,7 +4,6 @@ import (
 	"context"
 
 	api "github.com/slipway/slipway/api/s3"
-	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -250,12 +249,11 @@ func (s *Service) PutBucketAcl(ctx context.Context, in *api.PutBucketAclInput) (
 
 // GetObjectAcl gives the one list that there is: full control of the owner.
 func (s *Service) GetObjectAcl(ctx context.Context, in *api.GetObjectAclInput) (*api.GetObjectAclOutput, error) {
-	_, _, err := s.object(ctx, target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "GET"})
+	b, _, err := s.object(ctx, target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "GET"})
 	if err != nil {
 		return nil, err
 	}
-	account := auth.From(ctx).Scope.Account
-	return &api.GetObjectAclOutput{Owner: owner(account), Grants: ownerGrant(account)}, nil
+	return &api.GetObjectAclOutput{Owner: owner(b.Account), Grants: ownerGrant(b.Account)}, nil
 }
 
 // GetBucketRequestPayment gives who pays: the owner.

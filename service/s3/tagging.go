@@ -178,7 +178,7 @@ func (s *Service) DeleteBucketTagging(ctx context.Context, in *api.DeleteBucketT
 // change changes a bucket's record.
 func (s *Service) change(ctx context.Context, name, expected string, fn func(b *bucket) error) error {
 	return s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, name, expected)
+		b, err := lookup(ctx, c, name, expected, "")
 		if err != nil {
 			return err
 		}
@@ -226,7 +226,7 @@ func (s *Service) DeleteObjectTagging(ctx context.Context, in *api.DeleteObjectT
 
 func (s *Service) retag(ctx context.Context, t target, tags []tag) (version string, err error) {
 	err = s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, t.bucket, t.expected)
+		b, err := lookup(ctx, c, t.bucket, t.expected, t.key)
 		if err != nil {
 			return err
 		}

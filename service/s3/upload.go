@@ -62,7 +62,7 @@ func badPartNumber(n int32) error {
 
 // findUpload gives the upload that a request names.
 func findUpload(ctx context.Context, tx store.Tx, bucketName, expected, key, id string) (*bucket, *upload, error) {
-	b, err := lookup(ctx, tx, bucketName, expected)
+	b, err := lookup(ctx, tx, bucketName, expected, key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,7 +128,7 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 		return nil, err
 	}
 	err = s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner)
+		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key)
 		if err != nil {
 			return err
 		}
@@ -264,7 +264,7 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if err := checkCopyRange(in.CopySourceRange); err != nil {
 		return nil, err
 	}
-	sel, body, err := s.choosePart(ctx, reading{target: src, cond: cond, rangeHeader: in.CopySourceRange})
+	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond, rangeHeader: in.CopySourceRange})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,127 @@
+package s3
+
+import (
+	"context"
+	"errors"
+
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/policy"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// lookup finds a bucket that the caller may use for its operation, on the
+// bucket itself or, where key is set, on an object.
+func lookup(ctx context.Context, tx store.Tx, name, expected, key string) (*bucket, error) {
+	b, err := findBucket(tx, name, expected)
+	if err != nil {
+		return nil, err
+	}
+	if err := permit(auth.From(ctx), b, key); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// findBucket finds a bucket. expected is the account that the caller thinks owns
+// it, or "".
+func findBucket(tx store.Tx, name, expected string) (*bucket, error) {
+	if expected != "" && !arn.IsAccount(expected) {
+		return nil, fault.New(fault.InvalidBucketOwner,
+			"The value of the expected bucket owner parameter must be an AWS Account ID... [%s]", expected)
+	}
+	if !validBucketName(name) {
+		return nil, invalidBucketName(name)
+	}
+	b, err := buckets.Get(tx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noSuchBucket(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if expected != "" && expected != b.Account {
+		return nil, accessDenied()
+	}
+	return b, nil
+}
+
+// permit applies the bucket's policy: a Deny to all principals that policies
+// bind, an Allow to those of other accounts, who need one. What a caller's own
+// policies allow was decided before the call got here.
+func permit(call auth.Call, b *bucket, key string) error {
+	other := call.Scope.Account != b.Account
+	if !other && (b.Policy == "" || !call.Principal.Enforced || call.Principal.Kind == auth.Service) {
+		return nil
+	}
+	if b.Policy == "" {
+		return accessDenied()
+	}
+	doc, err := parsePolicy(b.Policy, b.Name)
+	if err != nil {
+		return err
+	}
+	ask := call.Requests(&struct{ Bucket, Key string }{b.Name, key})[0]
+	if !other && call.Principal.Kind == auth.Root && policyActions[ask.Action] {
+		return nil // or nobody could take a policy back that denies everybody
+	}
+	request := policy.Request{Action: ask.Action, Resource: bucketARN(b.Name), Context: ask.Context}
+	if key != "" {
+		request.Resource += "/" + key
+	}
+	switch decide(doc, callerOf(call.Principal), request) {
+	case policy.Denied:
+		return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
+			call.Principal.ARN, request.Action, request.Resource)
+	case policy.Allowed:
+		if other && b.Public != nil && b.Public.RestrictPublicBuckets && public(doc) {
+			return accessDenied()
+		}
+		return nil
+	}
+	if other {
+		return accessDenied()
+	}
+	return nil
+}
+
+// policyActions are what the root user of the bucket's account may always do.
+var policyActions = map[string]bool{"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true}
+
+func callerOf(p auth.Principal) policy.Caller {
+	who := policy.Caller{Account: p.Account, ARN: p.ARN}
+	switch p.Kind {
+	case auth.AssumedRole:
+		who.RoleName = p.Name
+	case auth.Service:
+		who.Service = p.Name
+	}
+	return who
+}
+
+// decide evaluates a resource-based policy: a statement counts if it is about
+// the request and names the caller.
+func decide(doc *policy.Document, who policy.Caller, ask policy.Request) policy.Decision {
+	decision := policy.NoMatch
+	for _, st := range doc.Statements {
+		one := &policy.Document{Version: doc.Version, ID: doc.ID, Statements: []policy.Statement{st}}
+		if policy.Evaluate([]*policy.Document{one}, ask) == policy.NoMatch {
+			continue
+		}
+		switch one.Trusts(who, ask.Action, ask.Context) {
+		case policy.Refused:
+			return policy.Denied
+		case policy.ByAccount, policy.ByName:
+			decision = policy.Allowed
+		}
+	}
+	return decision
+}
+
+// readingSource is the context in which a copy reads its source.
+func readingSource(ctx context.Context) context.Context {
+	call := auth.From(ctx)
+	call.Operation = "GetObject"
+	return auth.With(ctx, call)
+}

@@ -1,0 +1,90 @@
+package s3
+
+import (
+	"context"
+	"testing"
+
+	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/fault"
+)
+
+// user is a principal that policies bind, calling an operation.
+func user(account, name, operation string) context.Context {
+	call := auth.From(as(account, usEast1))
+	call.Principal = auth.Principal{Kind: auth.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + name, Name: name, Enforced: true}
+	if name == "root" {
+		call.Principal.Kind, call.Principal.ARN = auth.Root, "arn:aws:iam::"+account+":root"
+	}
+	call.Service, call.Operation = "s3", operation
+	return auth.With(context.Background(), call)
+}
+
+func TestBucketPolicyDecides(t *testing.T) {
+	const other = "222222222222"
+	f := newFixture(t).bucket("bkt").bucket("mine")
+	f.put("bkt", "public/k", "x")
+	f.put("bkt", "secret/k", "x")
+	_, err := f.PutBucketPolicy(f.ctx, &api.PutBucketPolicyInput{Bucket: "bkt", Policy: `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Action":["s3:GetObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::bkt/public/*"},
+		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:user/ann"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::bkt"},
+		{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bkt/secret/*"},
+		{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111111111111:user/bob"},"Action":"s3:PutBucketPolicy","Resource":"arn:aws:s3:::bkt"}]}`})
+	noError(t, err)
+	get := func(key string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := f.GetObject(ctx, &api.GetObjectInput{Bucket: "bkt", Key: key})
+			return err
+		}
+	}
+	put := func(ctx context.Context) error {
+		_, err := f.PutObject(ctx, &api.PutObjectInput{Bucket: "bkt", Key: "public/new", Body: text("x")})
+		return err
+	}
+	list := func(ctx context.Context) error {
+		_, err := f.ListObjectsV2(ctx, &api.ListObjectsV2Input{Bucket: "bkt"})
+		return err
+	}
+	unset := func(ctx context.Context) error {
+		_, err := f.GetBucketPolicy(ctx, &api.GetBucketPolicyInput{Bucket: "bkt"})
+		return err
+	}
+	copyOut := func(key string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := f.CopyObject(ctx, &api.CopyObjectInput{Bucket: "mine", Key: "k", CopySource: "bkt/" + key})
+			return err
+		}
+	}
+	tests := []struct {
+		name, account, user, operation string
+		do                             func(context.Context) error
+		allowed                        bool
+	}{
+		{"own user", account, "bob", "GetObject", get("public/k"), true},
+		{"own user, denied", account, "bob", "GetObject", get("secret/k"), false},
+		{"own root, denied", account, "root", "GetObject", get("secret/k"), false},
+		{"own root takes the policy back", account, "root", "GetBucketPolicy", unset, true},
+		{"own user copies", account, "bob", "CopyObject", copyOut("public/k"), true},
+		{"own user copies what is denied", account, "bob", "CopyObject", copyOut("secret/k"), false},
+		{"other account", other, "cid", "GetObject", get("public/k"), true},
+		{"other account, another object", other, "cid", "GetObject", get("secret/k"), false},
+		{"other account writes", other, "cid", "PutObject", put, false},
+		{"other account lists", other, "cid", "ListObjectsV2", list, false},
+		{"the named user lists", other, "ann", "ListObjectsV2", list, true},
+		{"third account", "333333333333", "eve", "GetObject", get("public/k"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.do(user(tt.account, tt.user, tt.operation))
+			if tt.allowed {
+				noError(t, err)
+				return
+			}
+			wantFault(t, err, fault.AccessDenied, "")
+		})
+	}
+	out, err := f.DeleteObjects(user(other, "cid", "DeleteObjects"), &api.DeleteObjectsInput{Bucket: "bkt", Delete: &api.Delete{Objects: []api.ObjectIdentifier{{Key: "public/k"}, {Key: "secret/k"}}}})
+	if err != nil || len(out.Deleted) != 1 || len(out.Errors) != 1 || out.Errors[0].Code != fault.AccessDenied || out.Errors[0].Key != "secret/k" {
+		t.Fatalf("delete both = %+v, %v; want the secret one denied", out, err)
+	}
+}

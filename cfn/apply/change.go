@@ -138,7 +138,7 @@ func (o *operation) record(l *Ledger, s *Stack, target plan.Resource) (*Resource
 func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 	keep := begun{Action: plan.Keep}
 	if s.Until != nil && !l.Now.Before(*s.Until) && !s.Stop {
-		s.Stop, s.Failure = true, fmt.Sprintf("The stack was not complete within %d minutes.", s.TimeoutMinutes)
+		s.Stop, s.Failure = true, s.timedOut()
 		return keep, Stacks.Put(l.Tx, s.Key(), s)
 	}
 	if s.Stop {

@@ -173,7 +173,8 @@ func (o *operation) removed(l *Ledger, s *Stack, v victim, status string, keep b
 	case !keep:
 		return Resources.Delete(l.Tx, resourceKey(s, r.LogicalID))
 	}
-	return nil
+	r.Properties, r.Attributes, r.Shown = nil, nil, ""
+	return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
 }
 
 func sortedKeys[T any](m map[string]T) []string {

@@ -32,7 +32,7 @@ type Resource struct {
 // Resources are keyed by the stack's key and the logical id.
 var Resources = store.NewCollection[Resource]("cloudformation/resource",
 	store.Index[Resource]{Name: "physical", Keys: func(_ string, r *Resource) []string {
-		if r.PhysicalID == "" || r.Status == DeleteComplete {
+		if r.PhysicalID == "" || r.Status == DeleteComplete || r.Status == DeleteSkipped {
 			return nil
 		}
 		return []string{r.PhysicalID}

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -67,7 +68,7 @@ type operation struct {
 
 func (r *Runner) run(f *workflow.Flow, p params) error {
 	o := &operation{r: r, slots: make(chan struct{}, r.cfg.Parallel)}
-	if err := o.load(f, p); err != nil {
+	if err := o.load(f, p); err != nil || o.Operation == nil {
 		return err
 	}
 	switch o.Kind {
@@ -94,6 +95,9 @@ func (o *operation) load(f *workflow.Flow, p params) error {
 			return err
 		}
 		stack = s
+		if s.Operation != p.Operation {
+			return nil // it has ended, and the crash came before the run's end was kept
+		}
 		if o.Operation, err = Operations.Get(tx, operationKey(s, p.Operation)); err != nil {
 			return err
 		}
@@ -213,11 +217,44 @@ func (o *operation) gone(l *Ledger, s *Stack, status string) error {
 	}
 	if status == DeleteComplete {
 		s.TerminationProtection, s.ChangeSetID = false, ""
-		if err := Names.Delete(l.Tx, s.Scope.Key()+"/"+s.Name); err != nil {
+		if err := forget(l.Tx, s); err != nil {
 			return err
 		}
 	}
 	return o.end(l, s, status, "")
+}
+
+// forget removes what only a live stack needs: the claim on its name, signals,
+// the operation's working state and templates of the past.
+func forget(tx store.Tx, s *Stack) error {
+	if err := Names.Delete(tx, s.Scope.Key()+"/"+s.Name); err != nil {
+		return err
+	}
+	return errors.Join(
+		deleteUnder(tx, Signals, s.Key()+"/", ""),
+		deleteUnder(tx, waiters, s.Key()+"/", ""),
+		deleteUnder(tx, Operations, s.Key()+"/", ""),
+		deleteUnder(tx, Templates, s.Key()+"/", s.Version.TemplateKey),
+	)
+}
+
+// deleteUnder deletes the documents whose keys begin with prefix, but one.
+func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix, keep string) error {
+	var keys []string
+	for e, err := range c.Scan(tx, prefix) {
+		if err != nil {
+			return err
+		}
+		if e.Key != keep {
+			keys = append(keys, e.Key)
+		}
+	}
+	for _, k := range keys {
+		if err := c.Delete(tx, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // update changes a stack.

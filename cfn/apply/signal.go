@@ -38,19 +38,7 @@ func sourceKey(s *Stack, source string) string { return s.Key() + "/" + source +
 
 // ClearSignals forgets what a source has received.
 func ClearSignals(tx store.Tx, s *Stack, source string) error {
-	var keys []string
-	for e, err := range Signals.Scan(tx, sourceKey(s, source)) {
-		if err != nil {
-			return err
-		}
-		keys = append(keys, e.Key)
-	}
-	for _, k := range keys {
-		if err := Signals.Delete(tx, k); err != nil {
-			return err
-		}
-	}
-	return nil
+	return deleteUnder(tx, Signals, sourceKey(s, source), "")
 }
 
 // GetSignal returns nil where no such signal has come.

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -180,4 +181,9 @@ type Caller struct {
 func (s *Stack) begin(operation string) {
 	s.Operation, s.Last = operation, operation
 	s.Stop, s.Cancel, s.Failure, s.Failed = false, false, "", nil
+}
+
+// timedOut words that TimeoutInMinutes has passed.
+func (s *Stack) timedOut() string {
+	return fmt.Sprintf("The stack was not complete within %d minutes.", s.TimeoutMinutes)
 }

@@ -101,6 +101,7 @@ func (o *operation) stopWaiting(tx store.Tx, s *Stack, id string, w cfn.Wait) er
 // verdict is how waiting ended.
 type verdict struct {
 	Over    bool
+	Late    bool
 	Failure string
 	Data    string
 	Left    time.Duration
@@ -117,8 +118,17 @@ func (o *operation) await(f *workflow.Flow, id string, w cfn.Wait) (verdict, err
 	for i := 0; ; i++ {
 		v, err := tx(o, f, fmt.Sprintf("wait %d", i), func(l *Ledger, s *Stack) (verdict, error) {
 			t, err := countSignals(l.Tx, s, waitSource(id, w))
-			left := begun.Add(w.Timeout).Sub(l.Now)
-			return judge(w, t, s.Stop, o.Kind == CreateStack, late || left <= 0, left), err
+			until := begun.Add(w.Timeout)
+			whole := s.Until != nil && s.Until.Before(until) && o.Kind == CreateStack
+			if whole {
+				until = *s.Until
+			}
+			left := until.Sub(l.Now)
+			v := judge(w, t, s.Stop, o.Kind == CreateStack, late || left <= 0, left)
+			if v.Late && whole {
+				v.Failure = s.timedOut()
+			}
+			return v, err
 		})
 		if err != nil || v.Over {
 			return v, err
@@ -150,9 +160,9 @@ func judge(w cfn.Wait, t tally, stopped, creating, late bool, left time.Duration
 	case stopped:
 		return verdict{Over: true, Failure: updateCancelled}
 	case late && own:
-		return verdict{Over: true, Failure: fmt.Sprintf("Failed to receive %d resource signal(s) within the specified duration", w.Count-t.Successes)}
+		return verdict{Over: true, Late: true, Failure: fmt.Sprintf("Failed to receive %d resource signal(s) within the specified duration", w.Count-t.Successes)}
 	case late:
-		return verdict{Over: true, Failure: fmt.Sprintf("WaitCondition timed out. Received %d conditions when expecting %d", t.Successes, w.Count)}
+		return verdict{Over: true, Late: true, Failure: fmt.Sprintf("WaitCondition timed out. Received %d conditions when expecting %d", t.Successes, w.Count)}
 	}
 	return verdict{Left: left}
 }

@@ -47,10 +47,13 @@ type changeSet struct {
 	Execution   string
 	Operation   string // that executes it
 	OnFailure   string
-	Version     apply.Version
-	Changes     []plan.Change
-	WithValues  []plan.Change
-	Token       string
+	// Nested is IncludeNestedStacks. While there is no type for nested stacks,
+	// every change set includes all there are.
+	Nested     bool
+	Version    apply.Version
+	Changes    []plan.Change
+	WithValues []plan.Change
+	Token      string
 }
 
 // changeSets are keyed by the stack's key and the UUID of the change set's id.
@@ -109,8 +112,6 @@ func checkChangeSet(in *cloudformation.CreateChangeSetInput) (create bool, err e
 		return false, fault.New(fault.NotImplemented, "Importing resources by a change set is not implemented")
 	case isTrue(in.ImportExistingResources):
 		return false, fault.New(fault.NotImplemented, "ImportExistingResources is not implemented")
-	case isTrue(in.IncludeNestedStacks):
-		return false, fault.New(fault.NotImplemented, "IncludeNestedStacks is not implemented")
 	case in.DeploymentMode != "":
 		return false, fault.New(fault.NotImplemented, "DeploymentMode %s is not implemented", in.DeploymentMode)
 	}
@@ -189,6 +190,7 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 		ID:   c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+apply.NewUUID()).String(),
 		Name: in.ChangeSetName, StackID: st.ID, StackName: st.Name, Type: "UPDATE",
 		Description: in.Description, Created: l.Now, OnFailure: in.OnStackFailure, Token: in.ClientToken,
+		Nested: isTrue(in.IncludeNestedStacks),
 	}
 	if create {
 		cs.Type = "CREATE"

@@ -151,34 +151,3 @@ func describeTags(tags map[string]string) []cloudformation.Tag {
 	slices.SortFunc(out, func(a, b cloudformation.Tag) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
-
-// DescribeStackEvents lists what happened to a stack, newest first.
-func (s *Service) DescribeStackEvents(ctx context.Context, in *cloudformation.DescribeStackEventsInput) (*cloudformation.DescribeStackEventsOutput, error) {
-	c, err := s.call(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &cloudformation.DescribeStackEventsOutput{}
-	err = s.view(ctx, func(tx store.Tx) error {
-		st, err := must(tx, c.Scope, in.StackName, noStack)
-		if err != nil {
-			return err
-		}
-		items, next, err := apply.Events.Page(tx, st.Key()+"/", in.NextToken, pageSize, nil)
-		if err != nil {
-			return tokenError(err, in.NextToken)
-		}
-		for _, it := range items {
-			e := it.Value
-			out.StackEvents = append(out.StackEvents, cloudformation.StackEvent{
-				StackId: e.StackID, EventId: e.ID, StackName: e.StackName, OperationId: operationID(e.Operation),
-				LogicalResourceId: e.LogicalID, PhysicalResourceId: e.PhysicalID, ResourceType: e.Type,
-				Timestamp: &e.Time, ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
-				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
-			})
-		}
-		out.NextToken = next
-		return nil
-	})
-	return out, err
-}

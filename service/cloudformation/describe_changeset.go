@@ -50,14 +50,13 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 }
 
 func describeChangeSet(cs *changeSet, st *apply.Stack) *cloudformation.DescribeChangeSetOutput {
-	no := false
 	out := &cloudformation.DescribeChangeSetOutput{
 		ChangeSetName: cs.Name, ChangeSetId: cs.ID, StackId: cs.StackID, StackName: cs.StackName,
 		Description: cs.Description, Parameters: describeParameters(cs.Version.Parameters),
 		CreationTime: &cs.Created, ExecutionStatus: cs.execution(st), Status: cs.Status, StatusReason: cs.Reason,
 		NotificationARNs: []string{}, RollbackConfiguration: &cloudformation.RollbackConfiguration{},
 		Capabilities: cs.Version.Capabilities, Changes: []cloudformation.Change{},
-		IncludeNestedStacks: &no, OnStackFailure: cs.OnFailure,
+		IncludeNestedStacks: &cs.Nested, OnStackFailure: cs.OnFailure,
 	}
 	if out.Capabilities == nil {
 		out.Capabilities = []string{}
@@ -108,12 +107,11 @@ func (s *Service) ListChangeSets(ctx context.Context, in *cloudformation.ListCha
 			return err
 		}
 		part, next, err := page(all, st.ID, in.NextToken, placeOfChangeSet)
-		no := false
 		for _, cs := range part {
 			out.Summaries = append(out.Summaries, cloudformation.ChangeSetSummary{
 				StackId: cs.StackID, StackName: cs.StackName, ChangeSetId: cs.ID, ChangeSetName: cs.Name,
 				ExecutionStatus: cs.execution(st), Status: cs.Status, StatusReason: cs.Reason,
-				CreationTime: &cs.Created, Description: cs.Description, IncludeNestedStacks: &no,
+				CreationTime: &cs.Created, Description: cs.Description, IncludeNestedStacks: &cs.Nested,
 			})
 		}
 		out.NextToken = next

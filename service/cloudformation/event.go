@@ -1,0 +1,84 @@
+package cloudformation
+
+import (
+	"context"
+	"strings"
+
+	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// DescribeStackEvents lists what happened to a stack, newest first.
+func (s *Service) DescribeStackEvents(ctx context.Context, in *cloudformation.DescribeStackEventsInput) (*cloudformation.DescribeStackEventsOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &cloudformation.DescribeStackEventsOutput{}
+	err = s.view(ctx, func(tx store.Tx) error {
+		st, err := must(tx, c.Scope, in.StackName, noStack)
+		if err != nil {
+			return err
+		}
+		items, next, err := apply.Events.Page(tx, st.Key()+"/", in.NextToken, pageSize, nil)
+		if err != nil {
+			return tokenError(err, in.NextToken)
+		}
+		for _, it := range items {
+			e := it.Value
+			out.StackEvents = append(out.StackEvents, cloudformation.StackEvent{
+				StackId: e.StackID, EventId: e.ID, StackName: e.StackName, OperationId: operationID(e.Operation),
+				LogicalResourceId: e.LogicalID, PhysicalResourceId: e.PhysicalID, ResourceType: e.Type,
+				Timestamp: &e.Time, ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
+				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
+			})
+		}
+		out.NextToken = next
+		return nil
+	})
+	return out, err
+}
+
+// DescribeEvents lists what happened to a stack or in one operation, newest
+// first.
+func (s *Service) DescribeEvents(ctx context.Context, in *cloudformation.DescribeEventsInput) (*cloudformation.DescribeEventsOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.ChangeSetName != "" {
+		return nil, fault.New(fault.NotImplemented, "DescribeEvents of a change set is not implemented")
+	}
+	if in.StackName == "" {
+		return nil, fault.New(fault.NotImplemented, "DescribeEvents without StackName is not implemented")
+	}
+	failed := in.Filters != nil && isTrue(in.Filters.FailedEvents)
+	out := &cloudformation.DescribeEventsOutput{OperationEvents: []cloudformation.OperationEvent{}}
+	err = s.view(ctx, func(tx store.Tx) error {
+		st, err := must(tx, c.Scope, in.StackName, noStack)
+		if err != nil {
+			return err
+		}
+		items, next, err := apply.Events.Page(tx, st.Key()+"/", in.NextToken, pageSize, func(e *apply.Event) bool {
+			return (in.OperationId == "" || operationID(e.Operation) == in.OperationId) &&
+				(!failed || strings.HasSuffix(e.Status, "_FAILED"))
+		})
+		if err != nil {
+			return tokenError(err, in.NextToken)
+		}
+		for _, it := range items {
+			e := it.Value
+			out.OperationEvents = append(out.OperationEvents, cloudformation.OperationEvent{
+				EventId: e.ID, StackId: e.StackID, OperationId: operationID(e.Operation), EventType: "STACK_EVENT",
+				LogicalResourceId: e.LogicalID, PhysicalResourceId: e.PhysicalID, ResourceType: e.Type,
+				Timestamp: &e.Time, ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
+				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
+			})
+		}
+		out.NextToken = next
+		return nil
+	})
+	return out, err
+}

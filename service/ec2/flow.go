@@ -359,15 +359,35 @@ func (s *Service) rebootFlow(f *workflow.Flow, p transition) error {
 	out, err := workflow.Step(f, "reboot", func(ctx context.Context, _ string) (outcome, error) {
 		return s.acting(ctx, p, s.driverReboot)
 	}, fewTries...)
-	if err != nil || out.Overtaken || out.Handle == nil {
-		// What is left of the instance is for the reconcile loop to find.
-		s.loop.Wake()
+	if errors.Is(err, workflow.ErrInterrupted) {
 		return err
 	}
-	if err := s.assertElastic(f, p, out.Handle); err != nil {
+	if err == nil && out.Handle != nil {
+		if err := s.assertElastic(f, p, out.Handle); err != nil {
+			return err
+		}
+	}
+	_, txErr := workflow.Tx(f, "rebooted", func(tx store.Tx) (struct{}, error) { return struct{}{}, s.rebooted(tx, f.ID(), p, out) })
+	s.loop.Wake() // what a failed reboot has left is for the loop to find
+	return firstError(txErr, err)
+}
+
+// rebooted records the end of a reboot, whatever it came to.
+func (s *Service) rebooted(tx store.Tx, flow string, p transition, out outcome) error {
+	in, err := instances.Get(tx, instanceKey(p.Scope, p.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	return s.reached(f, p, out)
+	if in.Rebooting == flow {
+		in.Rebooting = ""
+	}
+	if out.Handle != nil && in.Generation == p.Generation {
+		in.Handle, in.Boot = out.Handle, s.cfg.Boot
+	}
+	return in.save(tx)
 }
 
 func (s *Service) driverReboot(ctx context.Context, in *instance) (outcome, error) {

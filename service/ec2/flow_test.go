@@ -181,10 +181,18 @@ func TestRebootSurvives(t *testing.T) {
 		w.prepare(t, s)
 		return workflowtest.Scenario{
 			Register: w.register(s),
-			Begin: func(tx store.Tx, e *workflow.Engine) (string, error) {
-				return "reboot", e.Begin(tx, flowReboot, "reboot", transition{Scope: testScope, ID: w.id})
+			Begin: func(tx store.Tx, _ *workflow.Engine) (string, error) {
+				in, err := loadInstance(tx, testScope, w.id)
+				if err != nil {
+					return "", err
+				}
+				return "reboot", w.service.askReboot(tx, in, "reboot")
 			},
-			Check: w.expect(running, nil),
+			Check: w.expect(running, func(t testing.TB, in *instance) {
+				if in.Rebooting != "" {
+					t.Errorf("the record still names %s", in.Rebooting)
+				}
+			}),
 		}
 	}})
 }

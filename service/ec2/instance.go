@@ -151,7 +151,10 @@ type instance struct {
 	// only for its own: one that was overtaken does nothing more.
 	Generation int64           `json:"generation"`
 	Handle     *compute.Handle `json:"handle,omitempty"`
-	Boot       string          `json:"boot,omitempty"` // of the host, when it was last started
+	// Rebooting is the workflow that reboots the instance: until it ends, that
+	// nothing runs on the host is no news.
+	Rebooting string `json:"rebooting,omitempty"`
+	Boot      string `json:"boot,omitempty"` // of the host, when it was last started
 }
 
 var instances = store.NewCollection("ec2/instance",

@@ -140,8 +140,7 @@ func (s *Service) RebootInstances(ctx context.Context, in *api.RebootInstancesIn
 		case terminated, shuttingDown:
 			return nil // AWS ignores these
 		case running:
-			p := transition{Scope: i.Scope, ID: i.ID, Generation: i.Generation}
-			return s.cfg.Engine.Begin(tx, flowReboot, flowReboot+"/"+i.ID+"/"+arn.NewID(""), p)
+			return s.askReboot(tx, i, flowReboot+"/"+i.ID+"/"+arn.NewID(""))
 		}
 		return wrongState(i, "rebooted")
 	})
@@ -149,6 +148,15 @@ func (s *Service) RebootInstances(ctx context.Context, in *api.RebootInstancesIn
 		return nil, err
 	}
 	return &api.RebootInstancesOutput{}, nil
+}
+
+// askReboot begins a reboot under the workflow's id.
+func (s *Service) askReboot(tx store.Tx, in *instance, flow string) error {
+	in.Rebooting = flow
+	if err := in.save(tx); err != nil {
+		return err
+	}
+	return s.cfg.Engine.Begin(tx, flowReboot, flow, transition{Scope: in.Scope, ID: in.ID, Generation: in.Generation})
 }
 
 // TerminateInstances ends instances for good. Where one is protected, those of

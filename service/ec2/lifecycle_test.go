@@ -123,6 +123,41 @@ func TestReboot(t *testing.T) {
 	c.sound()
 }
 
+// A crash between the halves of a reboot leaves nothing running on the host. The
+// loop must leave that to the workflow, which goes on.
+func TestAnInterruptedRebootGoesOn(t *testing.T) {
+	c := newCloud(t)
+	i := c.run()
+	halfway := make(chan struct{})
+	c.driver.Config.Reboot = func(ctx context.Context, _ compute.Spec, h compute.Handle) (compute.Handle, error) {
+		defer close(halfway)
+		if err := c.driver.RealStop(ctx, h, false); err != nil {
+			return h, err
+		}
+		<-ctx.Done()
+		return h, ctx.Err()
+	}
+	must(c.RebootInstances(c.ctx, &api.RebootInstancesInput{InstanceIds: []string{i.InstanceId}}))(t)
+	c.until("the first half is done", func() bool {
+		st, err := c.driver.Describe(c.ctx, compute.Handle{ID: i.InstanceId})
+		return err == nil && st.State == compute.Stopped
+	})
+	c.Service.Stop()
+	c.engine.Stop()
+	<-halfway
+	c.driver.Config.Reboot = nil
+	c.boot("boot-1")
+	c.until("it runs again", func() bool {
+		st, err := c.driver.Describe(c.ctx, compute.Handle{ID: i.InstanceId})
+		return err == nil && st.State == compute.Running
+	})
+	got := c.describe(i.InstanceId)
+	if got.State.Name != "running" || got.StateReason != nil {
+		t.Errorf("the record says %s, %+v", got.State.Name, got.StateReason)
+	}
+	c.sound()
+}
+
 func TestInstancesThatEndByThemselves(t *testing.T) {
 	for behaviour, want := range map[string]state{"stop": stopped, "terminate": terminated} {
 		t.Run(behaviour, func(t *testing.T) {

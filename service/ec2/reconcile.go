@@ -150,8 +150,24 @@ func (s *Service) compare(ctx context.Context, seen *instance) error {
 		if err != nil || in == nil {
 			return err
 		}
+		if busy, err := s.rebooting(tx, in); busy || err != nil {
+			return err
+		}
 		return s.amend(tx, in, st)
 	})
+}
+
+// rebooting says whether a reboot of the instance is under way: it may have been
+// interrupted between its halves, and goes on.
+func (s *Service) rebooting(tx store.Tx, in *instance) (bool, error) {
+	if in.Rebooting == "" {
+		return false, nil
+	}
+	st, err := s.cfg.Engine.Get(tx, in.Rebooting)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && st.State == workflow.Running, err
 }
 
 func agree(in *instance, host compute.State) bool {

@@ -1,13 +1,19 @@
 package cloudformation_test
 
 import (
+	"context"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/service/cloudformation"
 )
 
 const chain = `
@@ -229,5 +235,43 @@ func TestClientRequestToken(t *testing.T) {
 			t.Errorf("event id %s is given twice", e.EventId)
 		}
 		ids[e.EventId] = true
+	}
+}
+
+func TestTimeoutInMinutes(t *testing.T) {
+	var late atomic.Bool
+	w := newWorld(t, func(c *cloudformation.Config) {
+		c.Now = func() time.Time {
+			if late.Load() {
+				return time.Now().Add(2 * time.Minute)
+			}
+			return time.Now()
+		}
+	})
+	w.cloud.create = func(_ context.Context, r cfn.Request) error {
+		late.Store(true)
+		return nil
+	}
+	minutes := int32(1)
+	w.create("s", chain, func(in *api.CreateStackInput) { in.TimeoutInMinutes = &minutes })
+	st := w.settle("s", "ROLLBACK_COMPLETE")
+	if *st.TimeoutInMinutes != 1 || len(w.cloud.things()) > 0 {
+		t.Errorf("stack %+v left %v", st, w.cloud.things())
+	}
+	want := "(stack) ROLLBACK_IN_PROGRESS The stack was not complete within 1 minutes. Rollback requested by user."
+	if events := w.events("s"); !slices.Contains(events, want) {
+		t.Errorf("no %q in %v", want, events)
+	}
+}
+
+// A template that AWS's events were recorded for fails at an output.
+func TestOutputFails(t *testing.T) {
+	w := newWorld(t, nil)
+	w.create("s", "Resources:\n  A: {Type: 'AWS::Test::Thing'}\nOutputs:\n  O: {Value: !Sub '${A.Value}'}\n")
+	w.settle("s", "ROLLBACK_COMPLETE")
+	if events := w.events("s"); !slices.ContainsFunc(events, func(e string) bool {
+		return strings.HasPrefix(e, "(stack) ROLLBACK_IN_PROGRESS [Error] /Outputs/O/Value")
+	}) {
+		t.Errorf("events %v", events)
 	}
 }

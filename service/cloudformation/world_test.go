@@ -34,12 +34,16 @@ var schemas = map[string]string{
 	"AWS::Test::Fixed": `{"typeName":"AWS::Test::Fixed","additionalProperties":false,
 		"properties":{"Value":{"type":"string"},"Arn":{"type":"string"}},
 		"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
+	"AWS::IAM::Role": `{"typeName":"AWS::IAM::Role","properties":{"RoleName":{"type":"string"},"AssumeRolePolicyDocument":{"type":"object"},
+		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/RoleName"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/RoleName"]}`,
 	"AWS::CloudFormation::WaitCondition": `{"typeName":"AWS::CloudFormation::WaitCondition",
 		"properties":{"Count":{"type":"integer"},"Data":{"type":"object"},"Handle":{"type":"string"},"Id":{"type":"string"},"Timeout":{"type":"string"}},
 		"readOnlyProperties":["/properties/Data","/properties/Id"],"primaryIdentifier":["/properties/Id"]}`,
 	"AWS::CloudFormation::WaitConditionHandle": `{"typeName":"AWS::CloudFormation::WaitConditionHandle",
 		"properties":{"Id":{"type":"string"}},"readOnlyProperties":["/properties/Id"],"primaryIdentifier":["/properties/Id"]}`,
 }
+
+type cfnRequest = cfn.Request
 
 // cloud is the outside world: what the fake types have made, by physical id. It
 // outlives crashes.
@@ -170,7 +174,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 		change(&cfg)
 	}
 	svc := cloudformation.New(cfg)
-	registry.Add(c.typed("AWS::Test::Thing"))
+	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::IAM::Role"))
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)
@@ -299,5 +303,3 @@ func refused(t testing.TB, err error, code, message string) {
 }
 
 func yes() *bool { b := true; return &b }
-
-func i32(n int32) *int32 { return &n }

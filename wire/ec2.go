@@ -27,6 +27,7 @@ func (ec2Query) encode(x *exchange, resp *response, p *plan, v reflect.Value) er
 	w.element("requestId", x.id)
 	if p != nil {
 		w.members(p, v)
+		w.absentLists(p, v)
 	} else {
 		w.element("return", "true")
 	}

@@ -141,6 +141,13 @@ func TestEC2InputAndOutput(t *testing.T) {
 		`<tagSet><item><key>k</key><value></value></item></tagSet>`, `</reservationSet></DescribeInstancesResponse>`)
 }
 
+// EC2 names every list of an answer, also one with nothing in it.
+func TestEC2ListsAreNeverLeftOut(t *testing.T) {
+	a := &answering{output: &ec2.DescribeAddressesOutput{}}
+	w := do(New(testConfig(a.mount(ec2.Describe()))), request("POST", "/", "Action=DescribeAddresses&Version=2016-11-15", signed("ec2"), formType))
+	mustContain(t, w.Body.String(), `<addressesSet></addressesSet></DescribeAddressesResponse>`)
+}
+
 // RunInstances as the command line and the SDKs send it.
 func TestEC2RunInstances(t *testing.T) {
 	a := &answering{output: &ec2.RunInstancesOutput{}}

@@ -63,6 +63,18 @@ func (w *xmlWriter) members(p *plan, v reflect.Value) {
 	}
 }
 
+// absentLists writes an empty element for each list of an answer that is unset:
+// EC2 leaves none out, and clients show an absent one as null.
+func (w *xmlWriter) absentLists(p *plan, v reflect.Value) {
+	for i := range p.fields {
+		f := &p.fields[i]
+		if _, ok := f.get(v); !ok && f.plan.shape.Kind == api.List && !f.flat {
+			w.open(w.name(f), "")
+			w.close(w.name(f))
+		}
+	}
+}
+
 func (w *xmlWriter) member(f *field, name string, v reflect.Value) {
 	switch f.plan.shape.Kind {
 	case api.Structure:

@@ -20,7 +20,11 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 		if s.Before != nil {
 			s.Version = *s.Before
 		}
-		return wayBack(o.Old, all, o.Skip), Stacks.Put(l.Tx, s.Key(), s)
+		undone := o.ID
+		if o.Kind == Continue {
+			undone = o.Undoes
+		}
+		return wayBack(o.Old, all, undone, o.Skip), Stacks.Put(l.Tx, s.Key(), s)
 	})
 	if err != nil {
 		return err
@@ -79,12 +83,15 @@ func (o *operation) dropImports(l *Ledger, s *Stack) error {
 // backStep is one resource's way back.
 type backStep struct {
 	Target plan.Resource // as it was before the update
-	Action plan.Action   // Update, Restore, Create, or Retain: skipped on request
+	// Action is Update, Restore, Create, Keep (only records change back) or
+	// Retain (skipped on request).
+	Action plan.Action
 }
 
 // wayBack decides how the resources get back from what they are to what they
-// were. Those that are as they were take no step.
-func wayBack(before map[string]plan.Resource, now map[string]*Resource, skip []string) []backStep {
+// were before the operation that is undone. Those that are as they were take no
+// step.
+func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone string, skip []string) []backStep {
 	var steps []backStep
 	for _, id := range sortedKeys(before) {
 		was, r := before[id], now[id]
@@ -101,8 +108,10 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, skip []s
 			step.Action = plan.Restore
 		case r.Status == UpdateFailed && !r.Dirty && r.PhysicalID == was.PhysicalID:
 			step.Action = plan.Restore // a replacement failed: the old one was not touched
-		case r.Dirty || !sameProperties(r.Properties, was.Properties):
+		case r.Dirty || r.Changed == undone || !same(r.Properties, was.Properties):
 			step.Action = plan.Update
+		case !same(r.Resource, was):
+			step.Action = plan.Keep
 		default:
 			continue
 		}
@@ -114,7 +123,7 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, skip []s
 // goBack takes one step back.
 func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 	id := step.Target.LogicalID
-	if step.Action == plan.Restore || step.Action == plan.Retain {
+	if step.Action == plan.Restore || step.Action == plan.Retain || step.Action == plan.Keep {
 		return tx(o, f, "restore", func(l *Ledger, s *Stack) (bool, error) { return true, o.restore(l, s, step) })
 	}
 	type beginning struct {
@@ -167,7 +176,7 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 		if out.PhysicalID != "" {
 			r.PhysicalID = out.PhysicalID
 		}
-		r.Attributes, r.Dirty, r.Pending = out.Attributes, false, ""
+		r.Attributes, r.Dirty, r.Changed, r.Pending = out.Attributes, false, "", ""
 		return true, l.resource(s, r, UpdateComplete, "")
 	})
 }
@@ -179,6 +188,10 @@ func (o *operation) restore(l *Ledger, s *Stack, step backStep) error {
 	if err != nil {
 		return err
 	}
+	if step.Action == plan.Keep {
+		r.Resource = step.Target
+		return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
+	}
 	if step.Action == plan.Restore {
 		given := r.Resource
 		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool { return old.PhysicalID == step.Target.PhysicalID })
@@ -188,14 +201,15 @@ func (o *operation) restore(l *Ledger, s *Stack, step backStep) error {
 		r.Resource = step.Target
 		r.Shown = o.show(s, r.Properties)
 	}
-	r.Dirty, r.Pending = false, ""
+	r.Dirty, r.Changed, r.Pending = false, "", ""
 	if err := l.resource(s, r, UpdateInProgress, ""); err != nil {
 		return err
 	}
 	return l.resource(s, r, UpdateComplete, "")
 }
 
-func sameProperties(a, b map[string]any) bool {
+// same compares values by their JSON.
+func same(a, b any) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)

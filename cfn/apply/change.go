@@ -254,6 +254,7 @@ func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) e
 			r.Old = append(r.Old, b.Prior)
 		}
 	case plan.Update:
+		r.Changed = o.ID
 		if out.PhysicalID != "" {
 			now.PhysicalID = out.PhysicalID
 		}

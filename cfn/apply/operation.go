@@ -32,6 +32,7 @@ type Operation struct {
 	New      Version  // of a creation or update
 	Retain   []string // DeleteStack's RetainResources
 	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
+	Undoes   string   // the update that ContinueUpdateRollback rolls back
 	Started  time.Time
 }
 

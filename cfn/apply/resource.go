@@ -20,6 +20,9 @@ type Resource struct {
 	// Dirty is set from the beginning of an update in place until its end: the
 	// resource may be between two states.
 	Dirty bool
+	// Changed is the operation that changed the resource in place and has not
+	// been rolled back.
+	Changed string
 	// Pending is the physical id of what is being made and is not complete.
 	Pending string
 	// Old are physical resources that this one replaced and that are still

@@ -187,7 +187,10 @@ func (s *Service) ContinueUpdateRollback(ctx context.Context, in *cloudformation
 			}
 		}
 		st.Request, st.RequestOp = in.ClientRequestToken, "ContinueUpdateRollback"
-		op := apply.Operation{Kind: apply.Continue, Caller: caller, Old: last.Old, Skip: in.ResourcesToSkip}
+		op := apply.Operation{Kind: apply.Continue, Caller: caller, Old: last.Old, Skip: in.ResourcesToSkip, Undoes: last.Undoes}
+		if last.Kind == apply.UpdateStack {
+			op.Undoes = last.ID
+		}
 		return s.runner.Begin(l, st, op, apply.UpdateRollbackInProgress, apply.UserInitiated)
 	})
 }

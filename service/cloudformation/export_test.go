@@ -44,10 +44,9 @@ func TestExportsAndImports(t *testing.T) {
 
 	// In use: neither changed, nor removed, nor deleted.
 	w.updateTo("producer", strings.Replace(exporter, "first", "second", 1))
-	st := w.settle("producer", "UPDATE_ROLLBACK_COMPLETE")
+	w.settle("producer", "UPDATE_ROLLBACK_COMPLETE")
 	w.drop("producer")
-	st = w.stack("producer")
-	if st.StackStatus != "UPDATE_ROLLBACK_COMPLETE" {
+	if st := w.stack("producer"); st.StackStatus != "UPDATE_ROLLBACK_COMPLETE" {
 		t.Errorf("status %s", st.StackStatus)
 	}
 	events := w.events("producer")

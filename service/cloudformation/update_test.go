@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -286,5 +287,34 @@ func TestTagsReachResources(t *testing.T) {
 	w.settle("one", "UPDATE_COMPLETE")
 	if got := <-seen; got["team"] != "y" {
 		t.Errorf("tags %v", got)
+	}
+}
+
+// Tags and metadata go back, too, though no property tells them.
+func TestTagsAndMetadataRollBack(t *testing.T) {
+	w := newWorld(t, nil)
+	body := "Resources:\n  A: {Type: 'AWS::Test::Thing', Metadata: {Is: one}}\n  M: {Type: 'AWS::Test::Thing', Metadata: {Is: one}}\n"
+	tags := func(v string) []api.Tag { return []api.Tag{{Key: "team", Value: v}} }
+	w.create("s", body, func(in *api.CreateStackInput) { in.Tags = tags("x") })
+	w.settle("s", "CREATE_COMPLETE")
+	var mu sync.Mutex
+	last := ""
+	w.cloud.update = func(_ context.Context, r cfn.Request) error {
+		mu.Lock()
+		defer mu.Unlock()
+		last = r.Tags["team"]
+		return nil
+	}
+	bad := strings.ReplaceAll(body, "one", "two") + "  B: {Type: 'AWS::Test::Thing', DependsOn: [A, M], Properties: {Fail: create}}\n"
+	w.updateTo("s", bad, func(in *api.UpdateStackInput) { in.Tags = tags("y") })
+	st := w.settle("s", "UPDATE_ROLLBACK_COMPLETE")
+	if last != "x" || st.Tags[0].Value != "x" {
+		t.Errorf("the resource has tag %q, the stack %v", last, st.Tags)
+	}
+	for _, id := range []string{"A", "M"} {
+		r, err := w.DescribeStackResource(w.ctx, &api.DescribeStackResourceInput{StackName: "s", LogicalResourceId: id})
+		if err != nil || r.StackResourceDetail.Metadata != `{"Is":"one"}` {
+			t.Errorf("%s: %v %+v", id, err, r)
+		}
 	}
 }

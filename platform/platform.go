@@ -174,7 +174,8 @@ func (p *Platform) Stop(ctx context.Context) error {
 
 func (p *Platform) shutdown(ctx context.Context) error {
 	var errs []error
-	// Long polls end on their own within 20 seconds; the rest is quick.
+	// Long polls would hold the stop up by as much as 20 seconds; the rest is quick.
+	p.services.drain()
 	for _, s := range p.servers {
 		if err := s.Shutdown(ctx); err != nil {
 			errs = append(errs, s.Close())

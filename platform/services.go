@@ -46,6 +46,7 @@ type services struct {
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
 	loops          []loop // in the order of their starts
+	drain          func() // ends the requests that only wait
 }
 
 // loop is a service with work of its own beside requests and workflows.
@@ -99,6 +100,7 @@ func (p *Platform) wire() (*services, error) {
 	})
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
 	s.loops = []loop{s.ec2, s.s3, sqsService}
+	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	return s, nil
 }

@@ -59,6 +59,8 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 			if !open {
 				changed = nil
 			}
+		case <-s.draining:
+			wait = 0 // one last look
 		case <-ctx.Done():
 		}
 		timer.Stop()

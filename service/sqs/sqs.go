@@ -8,6 +8,7 @@ package sqs
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/sqs"
@@ -31,6 +32,9 @@ type Service struct {
 	ring  *keyring.Ring
 	now   func() time.Time
 	sweep *reconcile.Loop
+
+	drain    sync.Once
+	draining chan struct{} // closed once long polls are to end
 }
 
 var _ api.Service = (*Service)(nil)
@@ -40,7 +44,7 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now}
+	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, draining: make(chan struct{})}
 	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
 	return s
 }
@@ -48,5 +52,12 @@ func New(cfg Config) *Service {
 // Start begins to remove what queues no longer hold, and returns at once.
 func (s *Service) Start(ctx context.Context) { s.sweep.Start(ctx) }
 
-// Stop ends the sweep. It is safe to call twice.
-func (s *Service) Stop() { s.sweep.Stop() }
+// Drain ends the long polls that wait, as if their time were over, and lets no
+// later one wait: who asks again finds the next server, or this one's next start.
+func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// Stop drains and ends the sweep. It is safe to call twice.
+func (s *Service) Stop() {
+	s.Drain()
+	s.sweep.Stop()
+}

@@ -90,9 +90,21 @@ func (c Call) Requests(input any) []Request {
 		also("s3:GetObject", "arn:aws:s3:::"+source)
 	}
 	if role := in.text("RoleARN"); role != "" && c.Service == "cloudformation" {
-		also("iam:PassRole", role)
+		out = append(out, c.PassRole(role, "cloudformation.amazonaws.com"))
+	}
+	if role := in.text("RoleName"); role != "" && action == "iam:AddRoleToInstanceProfile" {
+		out = append(out, c.PassRole(iamARN(c, "role/"+role), "ec2.amazonaws.com"))
 	}
 	return out
+}
+
+// PassRole is the leave that the caller needs to give a role to an AWS service
+// ("Grant a user permissions to pass a role to an AWS service", IAM User Guide).
+// A service asks it itself where only its records know the role.
+func (c Call) PassRole(role, service string) Request {
+	keys := c.conditionContext()
+	keys["iam:passedtoservice"] = []string{service}
+	return Request{Principal: c.Principal, Service: c.Service, Action: "iam:PassRole", Resources: []string{role}, Context: keys}
 }
 
 // resources builds the ARNs that the operation acts on.
@@ -185,17 +197,16 @@ func parameterResources(c Call, in membersOf) []string {
 // knows is put in by Policies.FullARN.
 func iamResource(c Call, in membersOf) []string {
 	global := func(kind, name string) []string {
-		return []string{arn.ARN{Service: "iam", Account: c.Scope.Account, Resource: kind + strings.TrimSuffix(in.path(), "/") + "/" + name}.String()}
+		return []string{iamARN(c, kind+strings.TrimSuffix(in.path(), "/")+"/"+name)}
 	}
+	// What holds others comes first: a role is put into a profile, a user into a
+	// group.
 	for _, m := range []struct{ member, kind string }{
-		{"RoleName", "role"}, {"UserName", "user"}, {"GroupName", "group"},
+		{"InstanceProfileName", "instance-profile"}, {"GroupName", "group"}, {"RoleName", "role"}, {"UserName", "user"},
 	} {
 		if n := in.text(m.member); n != "" {
 			return global(m.kind, n)
 		}
-	}
-	if n := in.text("InstanceProfileName"); n != "" {
-		return global("instance-profile", n)
 	}
 	if a := in.text("PolicyArn"); a != "" {
 		return []string{a}
@@ -204,6 +215,10 @@ func iamResource(c Call, in membersOf) []string {
 		return global("policy", n)
 	}
 	return nil
+}
+
+func iamARN(c Call, resource string) string {
+	return arn.ARN{Service: "iam", Account: c.Scope.Account, Resource: resource}.String()
 }
 
 func stackResource(c Call, in membersOf) []string {

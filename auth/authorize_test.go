@@ -17,9 +17,10 @@ var here = arn.Scope{Account: "123456789012", Region: "us-east-1"}
 
 func TestActionsAndResources(t *testing.T) {
 	type in = struct {
-		QueueUrl, QueueName, Bucket, Key, CopySource, Name, Path, RoleName, StackName, RoleARN string
-		Names, InstanceIds                                                                     []string
-		Delete                                                                                 *struct{ Objects []struct{ Key string } }
+		QueueUrl, QueueName, Bucket, Key, CopySource, Name, Path, StackName, RoleARN string
+		RoleName, UserName, GroupName, InstanceProfileName                           string
+		Names, InstanceIds                                                           []string
+		Delete                                                                       *struct{ Objects []struct{ Key string } }
 	}
 	for _, c := range []struct {
 		service, operation string
@@ -38,6 +39,9 @@ func TestActionsAndResources(t *testing.T) {
 		{"ssm", "GetParametersByPath", in{Path: "/a"}, "ssm:GetParametersByPath arn:aws:ssm:us-east-1:123456789012:parameter/a"},
 		{"iam", "CreateRole", in{RoleName: "r", Path: "/p/"}, "iam:CreateRole arn:aws:iam::123456789012:role/p/r"},
 		{"iam", "GetRole", in{RoleName: "r"}, "iam:GetRole arn:aws:iam::123456789012:role/r"},
+		{"iam", "AddUserToGroup", in{GroupName: "g", UserName: "u"}, "iam:AddUserToGroup arn:aws:iam::123456789012:group/g"},
+		{"iam", "AddRoleToInstanceProfile", in{InstanceProfileName: "p", RoleName: "r"}, "iam:AddRoleToInstanceProfile arn:aws:iam::123456789012:instance-profile/p; iam:PassRole arn:aws:iam::123456789012:role/r"},
+		{"iam", "RemoveRoleFromInstanceProfile", in{InstanceProfileName: "p", RoleName: "r"}, "iam:RemoveRoleFromInstanceProfile arn:aws:iam::123456789012:instance-profile/p"},
 		{"ec2", "TerminateInstances", in{InstanceIds: []string{"i-1"}}, "ec2:TerminateInstances arn:aws:ec2:us-east-1:123456789012:instance/i-1"},
 		{"ec2", "RunInstances", in{}, "ec2:RunInstances "},
 		{"ec2", "DescribeInstances", in{InstanceIds: []string{"i-1"}}, "ec2:DescribeInstances *"},
@@ -121,6 +125,19 @@ func TestIAMDecides(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestPassRoleNamesTheService(t *testing.T) {
+	call := Call{Principal: ann, Scope: here, Service: "ec2", Operation: "RunInstances"}
+	pass := call.PassRole("arn:aws:iam::123456789012:role/r", "ec2.amazonaws.com")
+	for service, allowed := range map[string]bool{"ec2.amazonaws.com": true, "ecs.amazonaws.com": false} {
+		policies := fixedPolicies{identity: `[{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::123456789012:role/path/r",
+			"Condition":{"StringEquals":{"iam:PassedToService":"` + service + `"}}}]`}
+		err := (&IAM{Policies: policies}).Authorize(context.Background(), pass)
+		if allowed && err != nil || !allowed && !fault.Is(err, fault.UnauthorizedOperation) {
+			t.Errorf("%s: %v", service, err)
 		}
 	}
 }

@@ -6,8 +6,19 @@ import (
 
 	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 )
+
+// passProfile finds the profile that a caller gives to an instance. Who gives it
+// must have leave to pass its role.
+func (s *Service) passProfile(ctx context.Context, call auth.Call, name, profileARN string) (*profile, error) {
+	p, role, err := s.findProfile(ctx, call.Scope, name, profileARN)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return p, s.cfg.Authorizer.Authorize(ctx, call.PassRole(role, "ec2.amazonaws.com"))
+}
 
 // findProfile looks up an instance profile by name or ARN in IAM. Both empty is
 // no profile. role is the ARN of the profile's role.

@@ -20,7 +20,7 @@ func (in *instance) profileAssociation(state string) *api.IamInstanceProfileAsso
 // AssociateIamInstanceProfile gives an instance a profile that has none.
 func (s *Service) AssociateIamInstanceProfile(ctx context.Context, in *api.AssociateIamInstanceProfileInput) (*api.AssociateIamInstanceProfileOutput, error) {
 	call := auth.From(ctx)
-	p, err := s.specified(ctx, call.Scope, in.IamInstanceProfile)
+	p, err := s.specified(ctx, call, in.IamInstanceProfile)
 	if err != nil {
 		return nil, err
 	}
@@ -48,15 +48,14 @@ func (s *Service) AssociateIamInstanceProfile(ctx context.Context, in *api.Assoc
 }
 
 // specified finds the profile that a request must name.
-func (s *Service) specified(ctx context.Context, scope arn.Scope, spec *api.IamInstanceProfileSpecification) (*profile, error) {
+func (s *Service) specified(ctx context.Context, call auth.Call, spec *api.IamInstanceProfileSpecification) (*profile, error) {
 	if spec == nil || spec.Name == "" && spec.Arn == "" {
 		return nil, fault.New(fault.MissingParameter, "The request must contain the parameter IamInstanceProfile")
 	}
 	if spec.Name != "" && spec.Arn != "" {
 		return nil, fault.New(fault.InvalidParameterCombination, "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'")
 	}
-	p, _, err := s.findProfile(ctx, scope, spec.Name, spec.Arn)
-	return p, err
+	return s.passProfile(ctx, call, spec.Name, spec.Arn)
 }
 
 // DisassociateIamInstanceProfile takes the profile from an instance.
@@ -78,7 +77,7 @@ func (s *Service) DisassociateIamInstanceProfile(ctx context.Context, in *api.Di
 // ReplaceIamInstanceProfileAssociation changes an instance's profile.
 func (s *Service) ReplaceIamInstanceProfileAssociation(ctx context.Context, in *api.ReplaceIamInstanceProfileAssociationInput) (*api.ReplaceIamInstanceProfileAssociationOutput, error) {
 	call := auth.From(ctx)
-	p, err := s.specified(ctx, call.Scope, in.IamInstanceProfile)
+	p, err := s.specified(ctx, call, in.IamInstanceProfile)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (
 	if err != nil {
 		return nil, err
 	}
-	if r.model.Profile, _, err = s.findProfile(ctx, call.Scope, r.profileName, r.profileARN); err != nil {
+	if r.model.Profile, err = s.passProfile(ctx, call, r.profileName, r.profileARN); err != nil {
 		return nil, err
 	}
 	hash, err := requestHash(in)

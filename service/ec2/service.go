@@ -37,6 +37,9 @@ type Config struct {
 	Driver compute.Driver
 	// IAM answers for instance profiles. Without it, naming one is refused.
 	IAM iam.Service
+	// Authorizer decides whether a caller may pass a profile's role to EC2. The
+	// default lets everyone.
+	Authorizer auth.Authorizer
 	// Credentials gives the temporary credentials of an instance's role.
 	Credentials func(ctx context.Context, scope arn.Scope, roleARN, instanceID string) (metadata.Credentials, error)
 	// Identity gives the credentials by which an instance proves which one it is.
@@ -77,6 +80,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Authorizer == nil {
+		cfg.Authorizer = auth.Everyone{}
 	}
 	if cfg.Boot == "" {
 		cfg.Boot = bootOfHost()

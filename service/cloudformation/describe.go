@@ -82,6 +82,20 @@ func (s *Service) ListStacks(ctx context.Context, in *cloudformation.ListStacksI
 	return out, err
 }
 
+// CountStacks counts those that are not deleted, of all accounts.
+func CountStacks(tx store.Tx) (int, error) {
+	n := 0
+	for e, err := range apply.Stacks.Scan(tx, "") {
+		if err != nil {
+			return 0, err
+		}
+		if e.Value.Status != apply.DeleteComplete {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func newestFirst(tx store.Tx, scope arn.Scope, keep func(*apply.Stack) bool) ([]*apply.Stack, error) {
 	var all []*apply.Stack
 	for e, err := range apply.Stacks.Scan(tx, scope.Key()+"/") {

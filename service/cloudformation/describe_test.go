@@ -9,6 +9,8 @@ import (
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/store"
 )
 
 func TestListsInPages(t *testing.T) {
@@ -163,5 +165,25 @@ func TestDescribeEvents(t *testing.T) {
 	of, err := w.DescribeEvents(w.ctx, &api.DescribeEventsInput{StackName: "s", OperationId: op})
 	if err != nil || len(of.OperationEvents) != len(w.events("s")) {
 		t.Errorf("of the operation: %v, %d events", err, len(of.OperationEvents))
+	}
+}
+
+func TestDeletedStacksAreNotCounted(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.create("a", chain)
+	w.settle("a", "CREATE_COMPLETE")
+	w.create("b", chain)
+	w.settle("b", "CREATE_COMPLETE")
+	w.drop("a")
+	w.settle(id, "DELETE_COMPLETE")
+	err := w.store.View(w.ctx, func(tx store.Tx) error {
+		n, err := cloudformation.CountStacks(tx)
+		if n != 1 {
+			t.Errorf("%d stacks are counted, want 1", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

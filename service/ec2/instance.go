@@ -176,6 +176,20 @@ var instances = store.NewCollection("ec2/instance",
 	}},
 )
 
+// CountInstances counts those that are not terminated, of all accounts.
+func CountInstances(tx store.Tx) (int, error) {
+	n := 0
+	for e, err := range instances.Scan(tx, "") {
+		if err != nil {
+			return 0, err
+		}
+		if e.Value.State != terminated {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func instanceKey(scope arn.Scope, id string) string { return scope.Key() + "/" + id }
 
 func (in *instance) key() string { return instanceKey(in.Scope, in.ID) }

@@ -9,6 +9,7 @@ import (
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
 )
 
 func TestStopAndStart(t *testing.T) {
@@ -46,6 +47,7 @@ func TestTerminate(t *testing.T) {
 	c := newCloud(t)
 	i := c.run(func(in *api.RunInstancesInput) { in.DisableApiTermination = ptr(true) })
 	ids := []string{i.InstanceId}
+	c.count(1)
 	_, err := c.TerminateInstances(c.ctx, &api.TerminateInstancesInput{InstanceIds: ids})
 	wantFault(t, err, fault.OperationNotPermitted, "The instance '"+i.InstanceId+"' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.")
 	must(c.ModifyInstanceAttribute(c.ctx, &api.ModifyInstanceAttributeInput{InstanceId: i.InstanceId, DisableApiTermination: &api.AttributeBooleanValue{Value: ptr(false)}}))(t)
@@ -57,6 +59,7 @@ func TestTerminate(t *testing.T) {
 	if *got.State.Code != 48 || got.PrivateIpAddress != "" || len(got.NetworkInterfaces) != 0 || got.VpcId != "" {
 		t.Errorf("terminated: %+v", got)
 	}
+	c.count(0)
 	must(c.TerminateInstances(c.ctx, &api.TerminateInstancesInput{InstanceIds: ids}))(t)
 	_, err = c.StartInstances(c.ctx, &api.StartInstancesInput{InstanceIds: ids})
 	wantFault(t, err, fault.IncorrectInstanceState, "The instance '"+i.InstanceId+"' is not in a state from which it can be started.")
@@ -68,6 +71,21 @@ func TestTerminate(t *testing.T) {
 		out, err := c.DescribeInstances(c.ctx, &api.DescribeInstancesInput{})
 		return err == nil && len(out.Reservations) == 0
 	})
+}
+
+// count checks how many instances status tells of.
+func (c *cloud) count(want int) {
+	c.t.Helper()
+	err := c.store.View(c.ctx, func(tx store.Tx) error {
+		n, err := CountInstances(tx)
+		if n != want {
+			c.t.Errorf("%d instances are counted, want %d", n, want)
+		}
+		return err
+	})
+	if err != nil {
+		c.t.Error(err)
+	}
 }
 
 func TestTerminationProtectionKeepsTheZone(t *testing.T) {

@@ -62,6 +62,18 @@ var actions = map[string]string{
 	"lambda:Invoke": "lambda:InvokeFunction",
 }
 
+// versionActions are those of S3 on a version that the request names: who may
+// delete objects, which leaves their versions, may not delete these.
+var versionActions = map[string]string{
+	"s3:GetObject":           "s3:GetObjectVersion",
+	"s3:DeleteObject":        "s3:DeleteObjectVersion",
+	"s3:GetObjectAcl":        "s3:GetObjectVersionAcl",
+	"s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+	"s3:GetObjectTagging":    "s3:GetObjectVersionTagging",
+	"s3:PutObjectTagging":    "s3:PutObjectVersionTagging",
+	"s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
+}
+
 // Requests are what the call's operation needs leave for: the action on its
 // resources, and sometimes a second action.
 func (c Call) Requests(input any) []Request {
@@ -82,12 +94,9 @@ func (c Call) Requests(input any) []Request {
 		r.Action, r.Resources = action, resources
 		out = append(out, r)
 	}
-	if c.Service == "s3" && (c.Operation == "CopyObject" || c.Operation == "UploadPartCopy") {
-		source, _, _ := strings.Cut(strings.TrimPrefix(in.text("CopySource"), "/"), "?versionId=")
-		if plain, err := url.PathUnescape(source); err == nil {
-			source = plain
-		}
-		also("s3:GetObject", "arn:aws:s3:::"+source)
+	if c.Service == "s3" {
+		out[0].Action = versionAction(action, in.text("VersionId") != "")
+		c.alsoOfObjects(in, also)
 	}
 	if role := in.text("RoleARN"); role != "" && c.Service == "cloudformation" {
 		out = append(out, c.PassRole(role, "cloudformation.amazonaws.com"))
@@ -96,6 +105,39 @@ func (c Call) Requests(input any) []Request {
 		out = append(out, c.PassRole(iamARN(c, "role/"+role), "ec2.amazonaws.com"))
 	}
 	return out
+}
+
+func versionAction(action string, versioned bool) string {
+	if a, ok := versionActions[action]; ok && versioned {
+		return a
+	}
+	return action
+}
+
+// alsoOfObjects adds what an S3 operation needs beside its own action: to read a
+// copy's source, to put tags, to delete the versions that a list names.
+func (c Call) alsoOfObjects(in membersOf, also func(action string, resources ...string)) {
+	switch c.Operation {
+	case "CopyObject", "UploadPartCopy":
+		source, _, versioned := strings.Cut(strings.TrimPrefix(in.text("CopySource"), "/"), "?versionId=")
+		if plain, err := url.PathUnescape(source); err == nil {
+			source = plain
+		}
+		also(versionAction("s3:GetObject", versioned), "arn:aws:s3:::"+source)
+	case "DeleteObjects":
+		var versions []string
+		for _, o := range in.member("Delete").list("Objects") {
+			if o.text("VersionId") != "" {
+				versions = append(versions, "arn:aws:s3:::"+in.text("Bucket")+"/"+o.text("Key"))
+			}
+		}
+		if versions != nil {
+			also("s3:DeleteObjectVersion", versions...)
+		}
+	}
+	if in.text("Tagging") != "" && in.text("Key") != "" {
+		also("s3:PutObjectTagging", "arn:aws:s3:::"+in.text("Bucket")+"/"+in.text("Key"))
+	}
 }
 
 // PassRole is the leave that the caller needs to give a role to an AWS service

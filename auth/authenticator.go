@@ -154,6 +154,9 @@ func RootOf(account string) Principal {
 }
 
 func (a *Authenticator) verify(r *http.Request, service string, s *signature, key Key) (Authenticated, error) {
+	if s.service != service {
+		return Authenticated{}, otherService(service)
+	}
 	if name := s.unsignedHeader(r); name != "" {
 		return Authenticated{}, unsignedHeader(service, name)
 	}
@@ -166,6 +169,9 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 		switch {
 		case s.presigned && isS3(s.service):
 			signedHash = unsignedPayload
+		case isS3(s.service):
+			// Without it an object of any size would have to be read to be verified.
+			return Authenticated{}, fault.New(fault.InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
 		default:
 			var err error
 			if signedHash, err = a.readWhole(r); err != nil {

@@ -90,6 +90,30 @@ func TestClosedModeRefusals(t *testing.T) {
 	}
 }
 
+// TestSignatureIsForItsService: a signature for one service opens no other one.
+func TestSignatureIsForItsService(t *testing.T) {
+	for service, code := range map[string]string{
+		"sts": fault.SignatureDoesNotMatch, "ssm": fault.InvalidSignatureException, "s3": fault.AuthorizationHeaderMalform, "ec2": fault.AuthFailure,
+	} {
+		r := signedRequest(t, Credentials{AccessKeyID: exID, SecretAccessKey: exSecret}, "sqs", day)
+		_, err := (&Authenticator{Keys: testKeys, Now: func() time.Time { return day }}).Authenticate(r, service)
+		if !fault.Is(err, code) || !strings.Contains(err.Error(), "Credential should be scoped to correct service: '"+service+"'.") {
+			t.Errorf("%s: %v", service, err)
+		}
+	}
+}
+
+// TestS3StatesItsPayloadsHash: an object is never read whole to be verified.
+func TestS3StatesItsPayloadsHash(t *testing.T) {
+	r := newRequest(t, "PUT", "http://127.0.0.1/b/k", "", nil)
+	Sign(r, []byte("hello"), Credentials{AccessKeyID: exID, SecretAccessKey: exSecret}, "s3", "us-east-1", day)
+	r.Header.Del("X-Amz-Content-Sha256")
+	_, err := (&Authenticator{Keys: testKeys, Now: func() time.Time { return day }}).Authenticate(r, "s3")
+	if !fault.Is(err, fault.InvalidRequest) || !strings.Contains(err.Error(), "x-amz-content-sha256") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestPayloadHashIsCheckedAtTheEnd(t *testing.T) {
 	for _, open := range []bool{false, true} {
 		r := newRequest(t, "PUT", "http://127.0.0.1/b/k", "", nil)

@@ -54,6 +54,9 @@ var unconditional = map[string]bool{
 	"sts:GetCallerIdentity": true,
 	"sts:GetSessionToken":   true,
 	"sts:AssumeRole":        true,
+	// These prove who calls by what they carry, not by a signature.
+	"sts:AssumeRoleWithSAML":        true,
+	"sts:AssumeRoleWithWebIdentity": true,
 }
 
 // instanceActions are what an instance may do by its identity alone, without a
@@ -114,19 +117,26 @@ func (a *IAM) Permits(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Forbids refuses what the principal's policies deny by a statement, where
+// Forbids refuses what the principal's policies or boundary deny by a statement, where
 // something else than these policies allows it.
 func (a *IAM) Forbids(ctx context.Context, r Request) error {
 	if r.Principal.Kind == Root || r.Principal.Kind == Service {
 		return nil
 	}
-	identity, _, err := a.Policies.PoliciesOf(ctx, r.Principal)
+	identity, boundary, err := a.Policies.PoliciesOf(ctx, r.Principal)
 	if err != nil {
 		return err
 	}
 	for _, resource := range r.Resources {
-		if d := policy.Evaluate(identity, policy.Request{Action: r.Action, Resource: resource, Context: r.Context}); d == policy.Denied {
+		ask := policy.Request{Action: r.Action, Resource: resource, Context: r.Context}
+		if d := policy.Evaluate(identity, ask); d == policy.Denied {
 			return Denied(r, resource, d)
+		}
+		if boundary == nil {
+			continue
+		}
+		if d := policy.Evaluate([]*policy.Document{boundary}, ask); d == policy.Denied {
+			return deniedBy(r, resource, d, "a permissions boundary", "no permissions boundary allows")
 		}
 	}
 	return nil

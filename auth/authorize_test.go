@@ -20,7 +20,10 @@ func TestActionsAndResources(t *testing.T) {
 		QueueUrl, QueueName, Bucket, Key, CopySource, Name, Path, StackName, RoleARN string
 		RoleName, UserName, GroupName, InstanceProfileName                           string
 		Names, InstanceIds                                                           []string
-		Delete                                                                       *struct{ Objects []struct{ Key string } }
+		VersionId, Tagging                                                           string
+		Delete                                                                       *struct {
+			Objects []struct{ Key, VersionId string }
+		}
 	}
 	for _, c := range []struct {
 		service, operation string
@@ -32,8 +35,17 @@ func TestActionsAndResources(t *testing.T) {
 		{"sqs", "ListQueues", in{}, "sqs:ListQueues *"},
 		{"s3", "ListObjectsV2", in{Bucket: "b"}, "s3:ListBucket arn:aws:s3:::b"},
 		{"s3", "HeadObject", in{Bucket: "b", Key: "a/k"}, "s3:GetObject arn:aws:s3:::b/a/k"},
-		{"s3", "CopyObject", in{Bucket: "b", Key: "k", CopySource: "/src/a%20b?versionId=1"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::src/a b"},
-		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct{ Objects []struct{ Key string } }{[]struct{ Key string }{{"x"}, {"y"}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y"},
+		{"s3", "CopyObject", in{Bucket: "b", Key: "k", CopySource: "/src/a%20b?versionId=1"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObjectVersion arn:aws:s3:::src/a b"},
+		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct {
+			Objects []struct{ Key, VersionId string }
+		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", ""}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y"},
+		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct {
+			Objects []struct{ Key, VersionId string }
+		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", "1"}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y; s3:DeleteObjectVersion arn:aws:s3:::b/y"},
+		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:DeleteObjectVersion arn:aws:s3:::b/k"},
+		{"s3", "HeadObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:GetObjectVersion arn:aws:s3:::b/k"},
+		{"s3", "UploadPartCopy", in{Bucket: "b", Key: "k", CopySource: "src/a"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::src/a"},
+		{"s3", "PutObject", in{Bucket: "b", Key: "k", Tagging: "a=b"}, "s3:PutObject arn:aws:s3:::b/k; s3:PutObjectTagging arn:aws:s3:::b/k"},
 		{"ssm", "GetParameter", in{Name: "/a/b:3"}, "ssm:GetParameter arn:aws:ssm:us-east-1:123456789012:parameter/a/b"},
 		{"ssm", "GetParameters", in{Names: []string{"a", "/b"}}, "ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/a arn:aws:ssm:us-east-1:123456789012:parameter/b"},
 		{"ssm", "GetParametersByPath", in{Path: "/a"}, "ssm:GetParametersByPath arn:aws:ssm:us-east-1:123456789012:parameter/a"},
@@ -125,6 +137,26 @@ func TestIAMDecides(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestForbids is what a principal may not do although another policy lets it.
+func TestForbids(t *testing.T) {
+	allow, deny := `[{"Effect":"Allow","Action":"*","Resource":"*"}]`, `[{"Effect":"Deny","Action":"sts:*","Resource":"*"}]`
+	r := Request{Principal: ann, Service: "sts", Action: "sts:AssumeRole", Resources: []string{"arn:aws:iam::123456789012:role/r"}}
+	for _, c := range []struct {
+		name, identity, boundary string
+		forbidden                bool
+	}{
+		{"nothing", "", "", false},
+		{"denied", deny, "", true},
+		{"a boundary without the action", allow, `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`, false},
+		{"denied by the boundary", allow, deny, true},
+	} {
+		err := (&IAM{Policies: fixedPolicies{c.identity, c.boundary}}).Forbids(context.Background(), r)
+		if c.forbidden != fault.Is(err, fault.AccessDenied) || !c.forbidden && err != nil {
+			t.Errorf("%s: %v, want forbidden %v", c.name, err, c.forbidden)
 		}
 	}
 }

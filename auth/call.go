@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth/policy"
 )
 
 // Kind is the kind of a principal.
@@ -35,6 +36,18 @@ type Principal struct {
 	// Enforced says that policies decide what this principal may do: it came in
 	// where authorization is on. What acts on its behalf later is bound alike.
 	Enforced bool
+}
+
+// Caller is the principal as trust and resource policies name it.
+func (p Principal) Caller() policy.Caller {
+	who := policy.Caller{Account: p.Account, ARN: p.ARN}
+	switch p.Kind {
+	case AssumedRole:
+		who.RoleName = p.Name
+	case Service:
+		who.Service = p.Name
+	}
+	return who
 }
 
 // Call is the context that every call into a service carries, whether it came

@@ -142,6 +142,13 @@ func unsignedHeader(service, name string) *fault.Error {
 	return e
 }
 
+// otherService refuses a signature that was made for another service than the
+// one that the request goes to.
+func otherService(service string) *fault.Error {
+	return fault.New(familyOf(service).code(fault.SignatureDoesNotMatch, fault.InvalidSignatureException, fault.AuthFailure, fault.AuthorizationHeaderMalform),
+		"Credential should be scoped to correct service: '%s'.", service)
+}
+
 // unsupported refuses Signature Version 2, as S3 does for newer buckets.
 func unsupported() *fault.Error {
 	return fault.New(fault.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")

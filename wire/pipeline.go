@@ -158,7 +158,7 @@ func (x *exchange) identify() error {
 	case err == nil:
 		x.r.Body, x.length = who.Body, who.ContentLength
 	case x.unsigned && x.op != nil && x.op.NoAuth:
-		who.Principal = auth.Principal{Kind: auth.Anonymous}
+		who.Principal = auth.Principal{Kind: auth.Anonymous, Enforced: who.Principal.Enforced}
 		who.Scope = arn.Scope{Account: arn.DefaultAccount, Region: arn.DefaultRegion}
 	default:
 		return err

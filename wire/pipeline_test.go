@@ -142,9 +142,23 @@ func TestClosedMode(t *testing.T) {
 	if w := do(h, request("POST", "/", body, formType)); w.Code != 200 || a.operation != "AssumeRoleWithWebIdentity" {
 		t.Error(w.Code, w.Body)
 	}
-	if got := auth.From(a.ctx).Principal.Kind; got != auth.Anonymous {
-		t.Errorf("principal %q", got)
+	if got := auth.From(a.ctx).Principal; got.Kind != auth.Anonymous || got.Enforced {
+		t.Errorf("principal %+v", got)
 	}
+	// Where policies bind, they bind who comes without a name, too.
+	cfg.Authenticator = binding{cfg.Authenticator}
+	if w := do(New(cfg), request("POST", "/", body, formType)); w.Code != 200 || !auth.From(a.ctx).Principal.Enforced {
+		t.Error(w.Code, w.Body, auth.From(a.ctx).Principal)
+	}
+}
+
+// binding is an authenticator whose principals policies bind.
+type binding struct{ Authenticator }
+
+func (b binding) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
+	a, err := b.Authenticator.Authenticate(r, service)
+	a.Principal.Enforced = true
+	return a, err
 }
 
 // A body that breaks while an answer streams ends the connection, so that the

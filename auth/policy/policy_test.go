@@ -179,3 +179,35 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+// TestDecide reads a queue's policy as a queue does.
+func TestDecide(t *testing.T) {
+	const ann, other = "arn:aws:iam::123456789012:user/ann", "999999999999"
+	doc, err := Parse(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"`+other+`"},"Action":"sqs:*","Resource":"`+queue+`"},
+		{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"},
+		{"Effect":"Deny","NotPrincipal":{"AWS":["`+ann+`","`+other+`"]},"Action":"sqs:DeleteQueue","Resource":"*"},
+		{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]}`, Resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name         string
+		who          Caller
+		action, from string
+		want         Decision
+	}{
+		{"own user", Caller{Account: "123456789012", ARN: ann}, "sqs:SendMessage", "192.0.2.1", NoMatch},
+		{"other account", Caller{Account: other, ARN: "arn:aws:iam::999999999999:user/eve"}, "sqs:SendMessage", "192.0.2.1", Allowed},
+		{"other account, other place", Caller{Account: other, ARN: "arn:aws:iam::999999999999:user/eve"}, "sqs:SendMessage", "10.1.1.1", Denied},
+		{"third account", Caller{Account: "888888888888", ARN: "arn:aws:iam::888888888888:root"}, "sqs:SendMessage", "192.0.2.1", NoMatch},
+		{"a service", Caller{Account: "123456789012", Service: "sns.amazonaws.com"}, "sqs:SendMessage", "192.0.2.1", Allowed},
+		{"the excepted user", Caller{Account: "123456789012", ARN: ann}, "sqs:DeleteQueue", "192.0.2.1", NoMatch},
+		{"not excepted", Caller{Account: "123456789012", ARN: "arn:aws:iam::123456789012:user/bob"}, "sqs:DeleteQueue", "192.0.2.1", Denied},
+	} {
+		got := doc.Decide(c.who, Request{Action: c.action, Resource: queue, Context: Context{"aws:sourceip": {c.from}}})
+		if got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -28,6 +28,23 @@ const (
 	Refused
 )
 
+// Decide evaluates a resource-based policy: a statement counts if it is about
+// the request and names the caller. An explicit Deny wins.
+func (d *Document) Decide(who Caller, r Request) Decision {
+	result := NoMatch
+	for i := range d.Statements {
+		s := &d.Statements[i]
+		if result == Allowed && !s.Deny || s.how(who) == NotTrusted || !s.covers(d, r) {
+			continue
+		}
+		if s.Deny {
+			return Denied
+		}
+		result = Allowed
+	}
+	return result
+}
+
 // Trusts evaluates a trust policy for an action such as "sts:AssumeRole".
 func (d *Document) Trusts(who Caller, action string, ctx Context) Trusted {
 	result := NotTrusted
@@ -36,10 +53,7 @@ func (d *Document) Trusts(who Caller, action string, ctx Context) Trusted {
 		if !s.coversAction(action) {
 			continue
 		}
-		how := s.names(who)
-		if s.NotPrincipal {
-			how = invert(how)
-		}
+		how := s.how(who)
 		if how == NotTrusted || !s.holds(ctx) {
 			continue
 		}
@@ -51,8 +65,14 @@ func (d *Document) Trusts(who Caller, action string, ctx Context) Trusted {
 	return result
 }
 
-func invert(how Trusted) Trusted {
-	if how == NotTrusted {
+// how says how a statement names a caller. The exceptions of NotPrincipal leave
+// everybody else named by account.
+func (s *Statement) how(who Caller) Trusted {
+	how := s.names(who)
+	switch {
+	case !s.NotPrincipal:
+		return how
+	case how == NotTrusted:
 		return ByAccount
 	}
 	return NotTrusted

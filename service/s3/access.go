@@ -14,11 +14,17 @@ import (
 // lookup finds a bucket that the caller may use for its operation, on the
 // bucket itself or, where key is set, on an object.
 func lookup(ctx context.Context, tx store.Tx, name, expected, key string) (*bucket, error) {
-	b, err := findBucket(tx, name, expected)
+	return lookupVersion(ctx, tx, target{bucket: name, expected: expected, key: key})
+}
+
+// lookupVersion is lookup for an operation on a version of an object, which
+// needs leave of its own.
+func lookupVersion(ctx context.Context, tx store.Tx, t target) (*bucket, error) {
+	b, err := findBucket(tx, t.bucket, t.expected)
 	if err != nil {
 		return nil, err
 	}
-	if err := permit(auth.From(ctx), b, key); err != nil {
+	if err := permit(auth.From(ctx), b, t.key, t.version); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -50,7 +56,7 @@ func findBucket(tx store.Tx, name, expected string) (*bucket, error) {
 // permit applies the bucket's policy: a Deny to all principals that policies
 // bind, an Allow to those of other accounts, who need one. What a caller's own
 // policies allow was decided before the call got here.
-func permit(call auth.Call, b *bucket, key string) error {
+func permit(call auth.Call, b *bucket, key, version string) error {
 	other := call.Scope.Account != b.Account
 	if !other && (b.Policy == "" || !call.Principal.Enforced || call.Principal.Kind == auth.Service) {
 		return nil
@@ -62,7 +68,7 @@ func permit(call auth.Call, b *bucket, key string) error {
 	if err != nil {
 		return err
 	}
-	ask := call.Requests(&struct{ Bucket, Key string }{b.Name, key})[0]
+	ask := call.Requests(&struct{ Bucket, Key, VersionId string }{b.Name, key, version})[0]
 	if !other && call.Principal.Kind == auth.Root && policyActions[ask.Action] {
 		return nil // or nobody could take a policy back that denies everybody
 	}
@@ -70,7 +76,7 @@ func permit(call auth.Call, b *bucket, key string) error {
 	if key != "" {
 		request.Resource += "/" + key
 	}
-	switch decide(doc, callerOf(call.Principal), request) {
+	switch doc.Decide(call.Principal.Caller(), request) {
 	case policy.Denied:
 		return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
 			call.Principal.ARN, request.Action, request.Resource)
@@ -88,36 +94,6 @@ func permit(call auth.Call, b *bucket, key string) error {
 
 // policyActions are what the root user of the bucket's account may always do.
 var policyActions = map[string]bool{"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true}
-
-func callerOf(p auth.Principal) policy.Caller {
-	who := policy.Caller{Account: p.Account, ARN: p.ARN}
-	switch p.Kind {
-	case auth.AssumedRole:
-		who.RoleName = p.Name
-	case auth.Service:
-		who.Service = p.Name
-	}
-	return who
-}
-
-// decide evaluates a resource-based policy: a statement counts if it is about
-// the request and names the caller.
-func decide(doc *policy.Document, who policy.Caller, ask policy.Request) policy.Decision {
-	decision := policy.NoMatch
-	for _, st := range doc.Statements {
-		one := &policy.Document{Version: doc.Version, ID: doc.ID, Statements: []policy.Statement{st}}
-		if policy.Evaluate([]*policy.Document{one}, ask) == policy.NoMatch {
-			continue
-		}
-		switch one.Trusts(who, ask.Action, ask.Context) {
-		case policy.Refused:
-			return policy.Denied
-		case policy.ByAccount, policy.ByName:
-			decision = policy.Allowed
-		}
-	}
-	return decision
-}
 
 // readingSource is the context in which a copy reads its source.
 func readingSource(ctx context.Context) context.Context {

@@ -22,7 +22,7 @@ func (s *Service) DeleteObject(ctx context.Context, in *api.DeleteObjectInput) (
 	}
 	var gone removed
 	err := s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key)
+		b, err := lookupVersion(ctx, c, target{bucket: in.Bucket, expected: in.ExpectedBucketOwner, key: in.Key, version: in.VersionId})
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 }
 
 func (s *Service) deleteOne(call auth.Call, c *change, b *bucket, id api.ObjectIdentifier) (removed, error) {
-	if err := permit(call, b, id.Key); err != nil {
+	if err := permit(call, b, id.Key, id.VersionId); err != nil {
 		return removed{}, err
 	}
 	if id.LastModifiedTime != nil || id.Size != nil {

@@ -272,7 +272,7 @@ type target struct {
 // object finds a version of an object in a view of its own.
 func (s *Service) object(ctx context.Context, t target) (b *bucket, o *object, err error) {
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		if b, err = lookup(ctx, tx, t.bucket, t.expected, t.key); err != nil {
+		if b, err = lookupVersion(ctx, tx, t); err != nil {
 			return err
 		}
 		f, err := find(tx, b, t)

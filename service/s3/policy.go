@@ -60,7 +60,7 @@ func checkStatement(st *policy.Statement, bucketName string) error {
 	for _, r := range append(append([]string(nil), st.Resources...), st.NotResources...) {
 		name, isARN := strings.CutPrefix(r, "arn:aws:s3:::")
 		pattern, path, object := strings.Cut(name, "/")
-		if !isARN || pattern != bucketName && !strings.ContainsAny(pattern, "*?") || !covers(pattern, bucketName) {
+		if !isARN || pattern != bucketName && !strings.ContainsAny(pattern, "*?") || !policy.Match(pattern, bucketName) {
 			return malformedPolicy("Policy has invalid resource")
 		}
 		wild := !object && strings.HasSuffix(pattern, "*")
@@ -73,17 +73,6 @@ func checkStatement(st *policy.Statement, bucketName string) error {
 		}
 	}
 	return nil
-}
-
-// covers matches a name against a pattern of * and ?.
-func covers(pattern, name string) bool {
-	if pattern == "" {
-		return name == ""
-	}
-	if pattern[0] == '*' {
-		return covers(pattern[1:], name) || name != "" && covers(pattern, name[1:])
-	}
-	return name != "" && (pattern[0] == '?' || pattern[0] == name[0]) && covers(pattern[1:], name[1:])
 }
 
 // objectAction and bucketAction know the actions that policies name most, and

@@ -171,6 +171,8 @@ func TestBucketPolicy(t *testing.T) {
 		{"other service", statement(me, "sqs:SendMessage", "arn:aws:s3:::bkt"), fault.MalformedPolicy, "Policy has invalid action"},
 		{"action of objects on a bucket", statement(me, "s3:GetObject", "arn:aws:s3:::bkt"), fault.MalformedPolicy, "Action does not apply to any resource(s) in statement"},
 		{"public", statement(`"*"`, "s3:GetObject", "arn:aws:s3:::bkt/*"), fault.AccessDenied, ""},
+		// A pattern that a search by trial and error would not be done with.
+		{"stars", statement(me, "s3:*", "arn:aws:s3:::"+strings.Repeat("*b", 2000)), fault.MalformedPolicy, "Policy has invalid resource"},
 		{"long", statement(me, "s3:GetObject", "arn:aws:s3:::bkt/"+strings.Repeat("x", 21000)), fault.MalformedPolicy, ""},
 	}
 	f := newFixture(t).bucket("bkt")

@@ -226,7 +226,7 @@ func (s *Service) DeleteObjectTagging(ctx context.Context, in *api.DeleteObjectT
 
 func (s *Service) retag(ctx context.Context, t target, tags []tag) (version string, err error) {
 	err = s.update(ctx, nil, func(c *change) error {
-		b, err := lookup(ctx, c, t.bucket, t.expected, t.key)
+		b, err := lookupVersion(ctx, c, t)
 		if err != nil {
 			return err
 		}

@@ -221,24 +221,19 @@ func (s *Service) trusted(ctx context.Context, call auth.Call, role *iamapi.Role
 	if err != nil {
 		return err
 	}
-	who := policy.Caller{Account: p.Account, ARN: p.ARN}
-	switch p.Kind {
-	case auth.AssumedRole:
-		who.RoleName = p.Name
-	case auth.Service:
-		who.Service = p.Name
-	case auth.Instance: // by its identity alone it is nobody in IAM
+	if p.Kind == auth.Instance { // by its identity alone it is nobody in IAM
 		return refused(call, in.RoleArn)
 	}
-	r := auth.Request{Principal: p, Service: "sts", Action: "sts:AssumeRole", Resources: []string{in.RoleArn}}
-	r.Context = policy.Context{"sts:externalid": nil, "sts:rolesessionname": {in.RoleSessionName}, "aws:principalaccount": {p.Account}}
+	call.Service, call.Operation = "sts", "AssumeRole"
+	r := call.Requests(in)[0]
+	r.Context["sts:externalid"], r.Context["sts:rolesessionname"] = nil, []string{in.RoleSessionName}
 	if in.ExternalId != "" {
 		r.Context["sts:externalid"] = []string{in.ExternalId}
 	}
 	if p.Kind == auth.Service {
 		r.Context["aws:sourceaccount"] = []string{p.Account}
 	}
-	switch doc.Trusts(who, "sts:AssumeRole", r.Context) {
+	switch doc.Trusts(p.Caller(), r.Action, r.Context) {
 	case policy.ByName:
 		if p.Account == a.Account {
 			if s.cfg.Permits == nil {

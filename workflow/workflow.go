@@ -100,7 +100,6 @@ type Engine struct {
 	flows    map[string]*running
 	state    engineState
 	self     lease // Server and Incarnation; the latter is "" before Start
-	beat     int64
 	seen     map[string]sign
 	ctx      context.Context
 	cancel   context.CancelFunc

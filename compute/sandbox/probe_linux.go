@@ -23,7 +23,7 @@ func Probe() []Finding {
 	}
 	root := try("root", true, "run Slipway as root (sudo slipway up), or with --compute process", func() error {
 		if os.Geteuid() != 0 {
-			return fmt.Errorf("Slipway runs as user %d", os.Geteuid())
+			return fmt.Errorf("this process runs as user %d", os.Geteuid())
 		}
 		return nil
 	})

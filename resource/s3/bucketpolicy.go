@@ -74,7 +74,7 @@ func (h bucketPolicyHandler) delete(ctx context.Context, r cfn.Request) error {
 }
 
 func (h bucketPolicyHandler) list(ctx context.Context) ([]string, error) {
-	buckets, err := bucketHandler{h.svc}.list(ctx)
+	buckets, err := bucketHandler(h).list(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,6 @@ type Store struct {
 	idle     *sync.Cond // inflight became 0
 	inflight int
 	closed   bool
-	closeErr error
 	done     chan struct{} // closed when Close has finished
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -31,12 +32,20 @@ type acted struct {
 // action is a function of a resource type.
 type action func(context.Context, cfn.Request) (cfn.Result, error)
 
+// actionTries is how often an action is tried that fails without a code.
+const actionTries = 30
+
+// afterCrash is what an action that a crash has interrupted gets although the
+// creation has timed out meanwhile: enough to find, and tell, what it has made.
+const afterCrash = 10 * time.Second
+
 // act calls a function of a resource type as a durable step. An error without a
 // code is tried again, as the workflow engine does with every step; one with a
 // code is the action's failure.
 func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource, prior cfn.Properties, fn action) (acted, error) {
-	left := ""
+	tries, left := 0, ""
 	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (acted, error) {
+		tries++
 		select {
 		case o.slots <- struct{}{}:
 			defer func() { <-o.slots }()
@@ -57,19 +66,28 @@ func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource
 		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return acted{}, ctx.Err() // shutting down: the next run goes on
 		}
-		if _, classified := fault.As(err); !classified && ctx.Err() == nil {
+		if _, classified := fault.As(err); !classified && ctx.Err() == nil && tries < actionTries {
 			left = res.PhysicalID
 			return acted{}, err
 		}
+		// The end of the action, with what it has left, must be in the journal.
+		o.tell(s, r, name, err)
 		out.Failure = failureReason(err, token)
 		return out, nil
-	})
-	// Only what the journal keeps is the end of the action.
+	}, workflow.Attempts(actionTries))
+	// It panicked each time, or its result cannot be kept.
 	if final := new(workflow.Error); errors.As(err, &final) {
-		o.r.cfg.Logger.Error("resource action failed", "stack", s.ID, "resource", r.LogicalID, "action", name, "error", err)
+		o.tell(s, r, name, err)
 		return acted{PhysicalID: left, Failure: failureReason(err, s.Last+name+r.LogicalID)}, nil
 	}
 	return out, err
+}
+
+// tell logs an action's failure whose text a client does not see.
+func (o *operation) tell(s *Stack, r plan.Resource, action string, err error) {
+	if _, classified := fault.As(err); !classified {
+		o.r.cfg.Logger.Error("resource action failed", "stack", s.ID, "resource", r.LogicalID, "action", action, "error", err)
+	}
 }
 
 func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, fn action) (cfn.Result, error) {
@@ -106,7 +124,7 @@ func (o *operation) deadline(ctx context.Context, s *Stack) (context.Context, co
 	if s.Until == nil || s.Status != CreateInProgress {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, s.Until.Sub(o.r.cfg.Now()))
+	return context.WithTimeout(ctx, max(s.Until.Sub(o.r.cfg.Now()), afterCrash))
 }
 
 // equip gives a request the functions by which a type tells of its progress.

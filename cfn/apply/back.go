@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/workflow"
 )
 
@@ -122,26 +125,24 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone s
 
 // goBack takes one step back.
 func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
-	id := step.Target.LogicalID
-	if step.Action == plan.Restore || step.Action == plan.Retain || step.Action == plan.Keep {
+	switch step.Action {
+	case plan.Restore:
+		there, failure, err := o.stillThere(f, step.Target)
+		if err != nil {
+			return false, err
+		}
+		if failure != "" {
+			return tx(o, f, "restore", func(l *Ledger, s *Stack) (bool, error) { return false, o.notBack(l, s, step.Target, failure) })
+		}
+		if !there {
+			step.Action = plan.Create
+			break
+		}
+		fallthrough
+	case plan.Retain, plan.Keep:
 		return tx(o, f, "restore", func(l *Ledger, s *Stack) (bool, error) { return true, o.restore(l, s, step) })
 	}
-	type beginning struct {
-		Stack Stack
-		Prior plan.Resource
-	}
-	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (beginning, error) {
-		r, err := getResource(l.Tx, s, id)
-		if err != nil {
-			return beginning{}, err
-		}
-		if r == nil {
-			r = &Resource{Resource: step.Target}
-			r.PhysicalID = ""
-		}
-		r.Shown, r.Dirty = o.show(s, step.Target.Properties), true
-		return beginning{Stack: *s, Prior: r.Resource}, l.resource(s, r, UpdateInProgress, "")
-	})
+	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (wayBegun, error) { return o.beginBack(l, s, step) })
 	if err != nil {
 		return false, err
 	}
@@ -150,35 +151,136 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 	if err != nil {
 		return false, workflow.Permanent(err)
 	}
+	if b.First {
+		out, err := o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
+		if err != nil {
+			return false, err
+		}
+		if out.Failure != "" {
+			return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) { return false, o.notBack(l, s, step.Target, out.Failure) })
+		}
+	}
 	target, do := step.Target, action(t.Update)
-	if step.Action == plan.Create {
+	target.PhysicalID = b.Prior.PhysicalID
+	if b.Create {
 		target.PhysicalID, do = "", action(t.Create)
-	} else {
-		target.PhysicalID = b.Prior.PhysicalID
 	}
 	out, err := o.act(f, "act", &b.Stack, target, b.Prior.Properties, do)
 	if err != nil {
 		return false, err
 	}
-	return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) {
-		r, err := o.record(l, s, step.Target)
-		if err != nil {
-			return false, err
+	return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) { return out.Failure == "", o.back(l, s, b, target, out) })
+}
+
+// stillThere looks whether a resource that was replaced, and is to be gone back
+// to, is still there: making its replacement may have ended it, as moving an
+// elastic IP ends its association with the instance before.
+func (o *operation) stillThere(f *workflow.Flow, was plan.Resource) (there bool, failure string, err error) {
+	t, err := o.r.resourceType(was.Type)
+	if err != nil {
+		return false, "", workflow.Permanent(err)
+	}
+	if t.Read == nil {
+		return true, "", nil
+	}
+	s, err := tx(o, f, "look", func(_ *Ledger, s *Stack) (*Stack, error) { return s, nil })
+	if err != nil {
+		return false, "", err
+	}
+	out, err := o.act(f, "read", s, was, nil, func(ctx context.Context, req cfn.Request) (cfn.Result, error) {
+		_, err := t.Read(ctx, req)
+		if fault.Is(err, cfn.NotFound) {
+			return cfn.Result{}, nil
 		}
-		if out.Failure != "" {
-			s.Failed = append(s.Failed, id)
-			if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
-				return false, err
-			}
-			return false, l.resource(s, r, UpdateFailed, out.Failure)
-		}
-		r.Resource = target
-		if out.PhysicalID != "" {
-			r.PhysicalID = out.PhysicalID
-		}
-		r.Attributes, r.Dirty, r.Changed, r.Pending = out.Attributes, false, "", ""
-		return true, l.resource(s, r, UpdateComplete, "")
+		return cfn.Result{PhysicalID: req.PhysicalID}, err
 	})
+	return out.PhysicalID != "", out.Failure, err
+}
+
+// wayBegun is what the beginning of a step back decided.
+type wayBegun struct {
+	Stack  Stack
+	Prior  plan.Resource // as it is
+	Create bool          // make it anew; what is there instead goes in the clean-up
+	First  bool          // or before, where the type cannot exist twice
+	Was    string        // physical id before the update; where it is made anew, it is gone
+}
+
+// beginBack tells of a step back, and decides whether it can be made in place.
+func (o *operation) beginBack(l *Ledger, s *Stack, step backStep) (wayBegun, error) {
+	b := wayBegun{Create: step.Action == plan.Create, Was: step.Target.PhysicalID}
+	r, err := getResource(l.Tx, s, step.Target.LogicalID)
+	if err != nil {
+		return b, err
+	}
+	if r == nil {
+		r = &Resource{Resource: step.Target}
+		r.PhysicalID = ""
+	}
+	if !b.Create {
+		d, err := plan.Decide(o.r.cfg.Types, r.Type, r.Properties, step.Target.Properties)
+		if err != nil {
+			return b, workflow.Permanent(err)
+		}
+		t, ok := o.r.cfg.Types.Provider(r.Type)
+		b.Create = d.Action == plan.Replace || ok && t.Update == nil
+		b.First = d.DeleteFirst
+	}
+	r.Shown, r.Dirty = o.show(s, step.Target.Properties), true
+	b.Stack, b.Prior = *s, r.Resource
+	return b, l.resource(s, r, UpdateInProgress, "")
+}
+
+// back keeps what a step back came to.
+func (o *operation) back(l *Ledger, s *Stack, b wayBegun, target plan.Resource, out acted) error {
+	r, err := o.record(l, s, target)
+	if err != nil {
+		return err
+	}
+	if b.First {
+		r.PhysicalID = ""
+	}
+	made := target
+	made.Attributes = out.Attributes
+	if out.PhysicalID != "" {
+		made.PhysicalID = out.PhysicalID
+	}
+	if out.Failure != "" {
+		if made.PhysicalID == "" {
+			made.PhysicalID = r.Pending
+		}
+		if b.Create && made.PhysicalID != "" && made.PhysicalID != r.PhysicalID {
+			r.Old = append(r.Old, made)
+		}
+		r.Pending = ""
+		if err := Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r); err != nil {
+			return err
+		}
+		return o.notBack(l, s, target, out.Failure)
+	}
+	if b.Create {
+		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool {
+			return old.PhysicalID == b.Was || old.PhysicalID == made.PhysicalID
+		})
+		if r.PhysicalID != "" && r.PhysicalID != made.PhysicalID {
+			r.Old = append(r.Old, r.Resource)
+		}
+	}
+	r.Resource, r.Dirty, r.Changed, r.Pending = made, false, "", ""
+	return l.resource(s, r, UpdateComplete, "")
+}
+
+// notBack tells that a resource could not be brought back.
+func (o *operation) notBack(l *Ledger, s *Stack, target plan.Resource, failure string) error {
+	r, err := o.record(l, s, target)
+	if err != nil {
+		return err
+	}
+	s.Failed = append(s.Failed, r.LogicalID)
+	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
+		return err
+	}
+	return l.resource(s, r, UpdateFailed, failure)
 }
 
 // restore points a record back at the resource that was replaced, which is

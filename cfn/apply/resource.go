@@ -16,7 +16,6 @@ type Resource struct {
 	Status    string
 	Reason    string
 	Time      time.Time
-	Token     string // of the action that made it
 	// Dirty is set from the beginning of an update in place until its end: the
 	// resource may be between two states.
 	Dirty bool

@@ -66,7 +66,8 @@ type operation struct {
 	export  func(name string) (string, bool)
 }
 
-func (r *Runner) run(f *workflow.Flow, p params) error {
+// operate does what the operation says.
+func (r *Runner) operate(f *workflow.Flow, p params) error {
 	o := &operation{r: r, slots: make(chan struct{}, r.cfg.Parallel)}
 	if err := o.load(f, p); err != nil || o.Operation == nil {
 		return err

@@ -24,7 +24,7 @@ import (
 )
 
 // The schemas of the tests' own types. A Thing has everything; a Fixed cannot
-// be updated.
+// be updated; a Single cannot exist twice.
 var schemas = map[string]string{
 	"AWS::Test::Thing": `{"typeName":"AWS::Test::Thing","additionalProperties":false,
 		"properties":{"Name":{"type":"string"},"Value":{"type":"string"},"Size":{"type":"integer"},"Fail":{"type":"string"},
@@ -34,6 +34,9 @@ var schemas = map[string]string{
 	"AWS::Test::Fixed": `{"typeName":"AWS::Test::Fixed","additionalProperties":false,
 		"properties":{"Value":{"type":"string"},"Arn":{"type":"string"}},
 		"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
+	"AWS::Test::Single": `{"typeName":"AWS::Test::Single","additionalProperties":false,"replacementStrategy":"delete_then_create",
+		"properties":{"Name":{"type":"string"},"Arn":{"type":"string"}},
+		"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
 	"AWS::IAM::Role": `{"typeName":"AWS::IAM::Role","properties":{"RoleName":{"type":"string"},"AssumeRolePolicyDocument":{"type":"object"},
 		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/RoleName"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/RoleName"]}`,
 	"AWS::CloudFormation::WaitCondition": `{"typeName":"AWS::CloudFormation::WaitCondition",
@@ -125,6 +128,15 @@ func (c *cloud) typed(name string) cfn.Type {
 		c.note("update %s", r.LogicalID)
 		return result(r.PhysicalID, r), nil
 	}
+	t.Read = func(_ context.Context, r cfn.Request) (cfn.Properties, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		p, ok := c.there[r.PhysicalID]
+		if !ok {
+			return nil, fault.New(cfn.NotFound, "%s is gone", r.PhysicalID)
+		}
+		return p, nil
+	}
 	t.Delete = func(ctx context.Context, r cfn.Request) error {
 		if c.delete != nil {
 			if err := c.delete(ctx, r); err != nil {
@@ -174,7 +186,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 		change(&cfg)
 	}
 	svc := cloudformation.New(cfg)
-	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::IAM::Role"))
+	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::Test::Single"), c.typed("AWS::IAM::Role"))
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)

@@ -72,6 +72,9 @@ func (d *decoding) cborValue(f *field, v reflect.Value, doc any) error {
 			if e == nil {
 				continue
 			}
+			if err := d.element(); err != nil {
+				return err
+			}
 			if err := d.cborValue(p.elem, grow(v), e); err != nil {
 				return at(strconv.Itoa(i+1)+".member", err)
 			}

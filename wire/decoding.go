@@ -9,10 +9,25 @@ import (
 // maxDepth bounds how deep inputs may nest, in every format.
 const maxDepth = 64
 
+// maxElements bounds how many elements of lists, entries of maps and steps of
+// names an input may have, in every format: a few bytes of text can stand for
+// hundreds in memory. The largest that S3 takes, ten thousand parts with all
+// they may say, has 80,000.
+const maxElements = 1 << 17
+
 // decoding is the state of reading one input.
 type decoding struct {
 	svc   *api.Service
 	empty empties
+	count int // elements so far
+}
+
+// element counts an element, and refuses one too many.
+func (d *decoding) element() error {
+	if d.count++; d.count > maxElements {
+		return wrong("the input has more than %d elements", maxElements)
+	}
+	return nil
 }
 
 // text reads a scalar from its text form and notes strings given as "".

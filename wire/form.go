@@ -19,8 +19,13 @@ type form struct {
 	kids  map[string]*form
 }
 
-// parseForm reads application/x-www-form-urlencoded text into the tree.
-func (f *form) parse(text string) error {
+// formParser reads application/x-www-form-urlencoded text into a tree.
+type formParser struct {
+	root  *form
+	steps int // so far
+}
+
+func (p *formParser) parse(text string) error {
 	for text != "" {
 		var pair string
 		pair, text, _ = strings.Cut(text, "&")
@@ -35,14 +40,15 @@ func (f *form) parse(text string) error {
 		if err != nil {
 			return wrong("the query string is not URL-encoded: %v", err)
 		}
-		if err := f.add(name, value); err != nil {
+		if err := p.add(name, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *form) add(name, value string) error {
+func (p *formParser) add(name, value string) error {
+	f := p.root
 	for depth := 0; ; depth++ {
 		step, rest, more := strings.Cut(name, ".")
 		if depth > maxDepth {
@@ -50,6 +56,9 @@ func (f *form) add(name, value string) error {
 		}
 		kid := f.kids[step]
 		if kid == nil {
+			if p.steps++; p.steps > maxElements {
+				return wrong("the input has more than %d elements", maxElements)
+			}
 			if f.kids == nil {
 				f.kids = map[string]*form{}
 			}

@@ -84,11 +84,11 @@ func FuzzForm(f *testing.F) {
 				desc, operation = ec2.Describe(), "RunInstances"
 			}
 			p, v := fuzzInput(desc, operation)
-			n := &form{}
+			n := formParser{root: &form{}}
 			if n.parse(text) != nil {
 				return
 			}
-			if (formReader{decoding: &decoding{svc: desc}, ec2: ec2Form}).structure(p, v, n, 0) != nil {
+			if (formReader{decoding: &decoding{svc: desc}, ec2: ec2Form}).structure(p, v, n.root, 0) != nil {
 				continue
 			}
 			w := xmlWriter{}

@@ -188,6 +188,9 @@ func (r *jsonReader) value(f *field, v reflect.Value) error {
 			if r.null() {
 				return nil
 			}
+			if err := r.element(); err != nil {
+				return err
+			}
 			return at(strconv.Itoa(n)+".member", r.value(p.elem, grow(v)))
 		})
 	case api.Map:
@@ -195,6 +198,9 @@ func (r *jsonReader) value(f *field, v reflect.Value) error {
 		return r.object(func(name string) error {
 			if r.null() {
 				return nil
+			}
+			if err := r.element(); err != nil {
+				return err
 			}
 			e := reflect.New(p.elem.plan.typ).Elem()
 			if err := r.value(p.elem, e); err != nil {

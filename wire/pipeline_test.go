@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/slipway/slipway/api"
+	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/api/ssm"
@@ -94,6 +95,28 @@ func TestBodiesAreBounded(t *testing.T) {
 	a.output = &s3.PutObjectOutput{}
 	if w := do(h, request("PUT", "/b/k", strings.Repeat("a", 200), signed("s3"))); w.Code != 200 {
 		t.Error("a streamed body is not bounded here: ", w.Code, w.Body)
+	}
+}
+
+// A few bytes of text stand for hundreds in memory, so that elements are
+// counted, too.
+func TestElementsAreBounded(t *testing.T) {
+	a := &answering{}
+	h := New(testConfig(a.mount(ssm.Describe()), a.mount(s3.Describe()), a.mount(iam.Describe())))
+	many := func(s string) string { return strings.Repeat(s, maxElements+1) }
+	var form strings.Builder
+	for i := range maxElements {
+		fmt.Fprintf(&form, "&%x.a", i)
+	}
+	for name, r := range map[string]*http.Request{
+		"JSON":  request("POST", "/", `{"Name":"a","Value":"b","Tags":[`+many("{},")+`{}]}`, signed("ssm"), json11, "X-Amz-Target: AmazonSSM.PutParameter"),
+		"form":  request("POST", "/", "Action=ListUsers&Version=2010-05-08"+form.String(), signed("iam"), formType),
+		"early": request("POST", "/", "Action=ListUsers"+form.String(), formType),
+		"XML":   request("POST", "/b?delete", "<Delete>"+many("<Object/>")+"</Delete>", signed("s3")),
+	} {
+		if w := do(h, r); w.Code != 400 || a.operation != "" {
+			t.Errorf("%s: %d %.300s", name, w.Code, w.Body)
+		}
 	}
 }
 

@@ -263,7 +263,7 @@ func (x *exchange) readForm() error {
 	if x.form != nil {
 		return nil
 	}
-	f := &form{}
+	f := formParser{root: &form{}}
 	if err := f.parse(x.r.URL.RawQuery); err != nil {
 		return err
 	}
@@ -276,6 +276,6 @@ func (x *exchange) readForm() error {
 			return err
 		}
 	}
-	x.form = f
+	x.form = f.root
 	return nil
 }

@@ -25,6 +25,7 @@ func parseXML(body []byte) (*xmlNode, error) {
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	var root *xmlNode
 	var stack []*xmlNode
+	elements := 0
 	for {
 		tok, err := dec.Token()
 		if err == io.EOF {
@@ -36,7 +37,10 @@ func parseXML(body []byte) (*xmlNode, error) {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			n := &xmlNode{name: t.Name.Local, attrs: t.Copy().Attr}
+			elements++
 			switch {
+			case elements > maxElements:
+				return nil, wrong("the body has more than %d elements", maxElements)
 			case len(stack) > maxDepth:
 				return nil, wrong("the body nests too deeply")
 			case len(stack) > 0:

@@ -102,11 +102,16 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 		return []Finding{{Name: "configuration", Required: true, Detail: err.Error()}}
 	}
 	findings := []Finding{examineDir(cfg.Dir), examineListen(ctx, cfg)}
-	for _, f := range sandbox.Probe() {
+	probed := sandbox.Probe()
+	for _, f := range probed {
 		// Without sandboxes, instances run in the process driver.
 		findings = append(findings, Finding{Name: f.Check, OK: f.OK, Detail: f.Detail, Remedy: f.Remedy})
 	}
-	return findings
+	instances := Finding{Name: "instances", OK: true, Detail: "run in sandboxes"}
+	if lacks(probed) != nil {
+		instances.Detail = "run in the process driver: as processes of this user, with addresses of 127.0.0.0/8"
+	}
+	return append(findings, instances)
 }
 
 // examineDir finds whether the data folder, or the folder that it would be made

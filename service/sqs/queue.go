@@ -2,10 +2,12 @@ package sqs
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,10 +71,7 @@ func placeOf(ctx context.Context, queueURL string) (place, error) {
 		return place{}, bad
 	}
 	p := place{call.Scope, parts[len(parts)-1]}
-	// Queue policies, by which accounts share queues, are not evaluated yet.
-	if parts[len(parts)-2] != p.Account {
-		return place{}, noQueue()
-	}
+	p.Account = parts[len(parts)-2]
 	return p, nil
 }
 
@@ -84,6 +83,15 @@ func find(tx store.Tx, p place) (*queue, error) {
 	return q, err
 }
 
+// lookup finds a queue that the caller may use for its operation.
+func lookup(ctx context.Context, tx store.Tx, p place) (*queue, error) {
+	q, err := find(tx, p)
+	if err != nil {
+		return nil, err
+	}
+	return q, permit(auth.From(ctx), p, q)
+}
+
 // view reads a queue in a transaction of its own.
 func (s *Service) view(ctx context.Context, queueURL string, fn func(tx store.Tx, p place, q *queue) error) error {
 	p, err := placeOf(ctx, queueURL)
@@ -91,7 +99,7 @@ func (s *Service) view(ctx context.Context, queueURL string, fn func(tx store.Tx
 		return err
 	}
 	return s.store.View(ctx, func(tx store.Tx) error {
-		q, err := find(tx, p)
+		q, err := lookup(ctx, tx, p)
 		if err != nil {
 			return err
 		}
@@ -106,7 +114,7 @@ func (s *Service) update(ctx context.Context, queueURL string, fn func(tx store.
 		return err
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		q, err := find(tx, p)
+		q, err := lookup(ctx, tx, p)
 		if err != nil {
 			return err
 		}
@@ -206,11 +214,11 @@ func (s *Service) PurgeQueue(ctx context.Context, in *api.PurgeQueueInput) (*api
 func (s *Service) GetQueueUrl(ctx context.Context, in *api.GetQueueUrlInput) (*api.GetQueueUrlOutput, error) {
 	call := auth.From(ctx)
 	p := place{call.Scope, in.QueueName}
-	if in.QueueOwnerAWSAccountId != "" && in.QueueOwnerAWSAccountId != p.Account {
-		return nil, noQueue()
+	if in.QueueOwnerAWSAccountId != "" {
+		p.Account = in.QueueOwnerAWSAccountId
 	}
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		_, err := find(tx, p)
+		_, err := lookup(ctx, tx, p)
 		return err
 	})
 	if err != nil {
@@ -221,21 +229,31 @@ func (s *Service) GetQueueUrl(ctx context.Context, in *api.GetQueueUrlInput) (*a
 
 const maxListed = 1000
 
+func pageSize(n *int32) (int, error) {
+	if n == nil {
+		return maxListed, nil
+	}
+	if *n < 1 || *n > maxListed {
+		return 0, invalidValue("Value %d for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and %d.", *n, maxListed)
+	}
+	return int(*n), nil
+}
+
+func badToken() error { return invalidValue("Invalid NextToken") }
+
 // ListQueues lists the queues of the account and region. Only a caller that
 // asks for pages gets a token.
 func (s *Service) ListQueues(ctx context.Context, in *api.ListQueuesInput) (*api.ListQueuesOutput, error) {
 	call := auth.From(ctx)
-	limit := maxListed
-	if in.MaxResults != nil {
-		if limit = int(*in.MaxResults); limit < 1 || limit > maxListed {
-			return nil, fault.New(fault.InvalidParameterValue, "Value %d for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and %d.", limit, maxListed)
-		}
+	limit, err := pageSize(in.MaxResults)
+	if err != nil {
+		return nil, err
 	}
 	out := &api.ListQueuesOutput{}
-	err := s.store.View(ctx, func(tx store.Tx) error {
+	err = s.store.View(ctx, func(tx store.Tx) error {
 		entries, next, err := queues.Page(tx, call.Scope.Key()+"/"+in.QueueNamePrefix, in.NextToken, limit, nil)
 		if errors.Is(err, store.ErrBadToken) {
-			return fault.New(fault.InvalidParameterValue, "Invalid NextToken")
+			return badToken()
 		}
 		out.QueueUrls, out.NextToken = nil, ""
 		if in.MaxResults != nil {
@@ -254,23 +272,39 @@ func (s *Service) ListQueues(ctx context.Context, in *api.ListQueuesInput) (*api
 
 // ListDeadLetterSourceQueues lists the queues whose failures go to this one.
 func (s *Service) ListDeadLetterSourceQueues(ctx context.Context, in *api.ListDeadLetterSourceQueuesInput) (*api.ListDeadLetterSourceQueuesOutput, error) {
-	if in.NextToken != "" {
-		return nil, fault.New(fault.InvalidParameterValue, "Invalid NextToken")
+	limit, err := pageSize(in.MaxResults)
+	if err != nil {
+		return nil, err
 	}
-	call := auth.From(ctx)
-	out := &api.ListDeadLetterSourceQueuesOutput{}
-	err := s.view(ctx, in.QueueUrl, func(tx store.Tx, p place, _ *queue) error {
-		out.QueueUrls = []string{}
+	// The token is the last name of the page before.
+	after, err := base64.RawURLEncoding.DecodeString(in.NextToken)
+	if err != nil || len(after) > 0 && !nameForm.Match(after) {
+		return nil, badToken()
+	}
+	var names []string
+	var at place
+	err = s.view(ctx, in.QueueUrl, func(tx store.Tx, p place, _ *queue) error {
+		names, at = nil, p
 		for e, err := range queues.ByIndex(tx, "target", p.arn()) {
 			if err != nil {
 				return err
 			}
-			out.QueueUrls = append(out.QueueUrls, place{call.Scope, e.Value.Name}.url(call.Endpoint))
+			if e.Value.Name > string(after) {
+				names = append(names, e.Value.Name)
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	out := &api.ListDeadLetterSourceQueuesOutput{QueueUrls: []string{}}
+	slices.Sort(names)
+	for _, name := range names[:min(len(names), limit)] {
+		out.QueueUrls = append(out.QueueUrls, place{at.Scope, name}.url(auth.From(ctx).Endpoint))
+	}
+	if len(names) > limit && in.MaxResults != nil {
+		out.NextToken = base64.RawURLEncoding.EncodeToString([]byte(names[limit-1]))
 	}
 	return out, nil
 }

@@ -83,6 +83,9 @@ func checkReceive(in *api.ReceiveMessageInput) (limit int, err error) {
 	if n := in.VisibilityTimeout; n != nil && (*n < 0 || *n > maxVisibility) {
 		return 0, invalidValue("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= %d, if provided.", *n, maxVisibility)
 	}
+	if in.ReceiveRequestAttemptId != "" {
+		return 0, invalidValue("Value %s for parameter ReceiveRequestAttemptId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", in.ReceiveRequestAttemptId)
+	}
 	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
 		if !slices.Contains(systemNames, name) {
 			return 0, fault.New(fault.InvalidAttributeName, "Unknown Attribute %s.", name)
@@ -116,7 +119,7 @@ type receipt struct {
 func (s *Service) receive(ctx context.Context, r *receipt) error {
 	ready := false
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		q, err := find(tx, r.place)
+		q, err := lookup(ctx, tx, r.place)
 		if err != nil {
 			return err
 		}
@@ -143,7 +146,7 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
 		r.messages = nil
-		q, err := find(tx, r.place)
+		q, err := lookup(ctx, tx, r.place)
 		if err != nil {
 			return err
 		}

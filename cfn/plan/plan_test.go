@@ -158,7 +158,7 @@ func TestMakeRefuses(t *testing.T) {
 			"line 2, column 13, /Resources/A/Type: Update of resource type is not permitted. The new template modifies resource type of the following resources: [A]"},
 		{"Resources:\n  A: {Type: 'AWS::T::Named', Properties: {Name: n, Path: a}}\n", "Resources:\n  A: {Type: 'AWS::T::Named', Properties: {Name: n, Path: b}}\n",
 			"line 2, column 42, /Resources/A/Properties: CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename n and update the stack again."},
-		{chain, replaced("GetAtt B.DisplayName", "GetAtt B.Nope"), "line 5, column 58, /Resources/C/Properties/DisplayName: [Error] /Resources/C/Properties/DisplayName: Resource type AWS::SNS::Topic does not support attribute {Nope}"},
+		{chain, replaced("GetAtt B.DisplayName", "GetAtt B.Nope"), "line 5, column 58, /Resources/C/Properties/DisplayName: [Error] /Resources/C/Properties/DisplayName/Fn::GetAtt: Resource type AWS::SNS::Topic does not support attribute {Nope}"},
 	} {
 		s := &stack{t: t}
 		s.deploy(s.input(c.old, nil, nil))
@@ -167,61 +167,6 @@ func TestMakeRefuses(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", problems, c.want)
 		}
 	}
-}
-
-func TestRemoval(t *testing.T) {
-	s := &stack{t: t}
-	s.deploy(s.input(replaced("DependsOn: A", "DependsOn: A, DeletionPolicy: RetainExceptOnCreate"), nil, nil))
-	want := `then clean up
-Delete C AWS::SNS::Topic C-1
-Retain B AWS::SNS::Topic B-1 after C
-Retain D AWS::SNS::Topic D-1
-Delete A AWS::SNS::Topic A-1 after B, D
-`
-	if diff := cmp.Diff(want, plan.Removal(s.state, []string{"B"}).String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestRollback(t *testing.T) {
-	t.Run("creation", func(t *testing.T) {
-		s := &stack{t: t}
-		p, _ := plan.Make(s.input(chain, nil, nil))
-		got := plan.Rollback(plan.State{}, p, map[string]plan.Outcome{
-			"A": {Started: true, Resource: plan.Resource{LogicalID: "A", Type: "AWS::SNS::Topic", PhysicalID: "a"}},
-			"B": {Started: true, Resource: plan.Resource{LogicalID: "B", Type: "AWS::SNS::Topic", PhysicalID: "b", DependsOn: []string{"A"}}},
-			"C": {Started: true},
-			"D": {Started: true, Resource: plan.Resource{LogicalID: "D", Type: "AWS::SNS::Topic", PhysicalID: "d", DependsOn: []string{"A"}, DeletionPolicy: "Retain"}},
-		})
-		want := "then clean up\nDelete B AWS::SNS::Topic b\nRetain D AWS::SNS::Topic d\nDelete A AWS::SNS::Topic a after B, D\n"
-		if got.String() != want {
-			t.Errorf("got %s", got)
-		}
-	})
-	t.Run("update", func(t *testing.T) {
-		s := &stack{t: t}
-		s.deploy(s.input(chain+"  L: {Type: 'AWS::T::Link', Properties: {Name: n, From: x}}\n", nil, nil))
-		p, problems := plan.Make(s.input(replaced("TopicName: a", "TopicName: z")+"  L: {Type: 'AWS::T::Link', Properties: {Name: n, From: y}}\n  E: {Type: 'AWS::SNS::Topic'}\n", nil, nil))
-		if len(problems) > 0 {
-			t.Fatal(problems)
-		}
-		got := plan.Rollback(s.state, p, map[string]plan.Outcome{
-			"A": {Started: true, Replaced: true, Resource: plan.Resource{LogicalID: "A", Type: "AWS::SNS::Topic", PhysicalID: "A-2", DeletionPolicy: "Retain"}},
-			"B": {Started: true, Resource: s.state.Resources["B"]},
-			"L": {Started: true, Replaced: true, OldGone: true},
-			"E": {Started: true, Resource: plan.Resource{LogicalID: "E", Type: "AWS::SNS::Topic", PhysicalID: "E-1", DeletionPolicy: "RetainExceptOnCreate"}},
-		})
-		want := `Restore A AWS::SNS::Topic A-1 [TopicName]
-Update B AWS::SNS::Topic B-1 [DisplayName] after A
-Create L AWS::T::Link [From]
-then clean up
-Delete A AWS::SNS::Topic A-2
-Delete E AWS::SNS::Topic E-1
-`
-		if diff := cmp.Diff(want, got.String()); diff != "" {
-			t.Error(diff)
-		}
-	})
 }
 
 // template draws a template without circles: each resource refers only to those

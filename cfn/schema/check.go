@@ -10,6 +10,9 @@ import (
 func (c *Catalog) Check(scope *template.Scope) template.Problems {
 	var problems template.Problems
 	for _, r := range scope.Active() {
+		if r.Condition != "" && c.Known(r.Type) && !c.Built(r.Type) {
+			problems = append(problems, template.NotBuilt(r))
+		}
 		props, bad := scope.Properties(r.LogicalID)
 		problems = append(problems, bad...)
 		s, err := c.Lookup(r.Type)

@@ -224,3 +224,32 @@ Conditions: {Never: !Equals [a, b]}
 		t.Error(diff)
 	}
 }
+
+// A type that is not built matters only where its condition holds.
+func TestCheckConditionalType(t *testing.T) {
+	tmpl, problems := template.Parse([]byte(`
+Parameters:
+  Run: {Type: String, Default: "no"}
+Conditions: {Runs: !Equals [!Ref Run, "yes"]}
+Resources:
+  Q: {Type: 'AWS::SQS::Queue'}
+  F: {Type: 'AWS::Lambda::Function', Condition: Runs}
+`))
+	if problems = append(problems, tmpl.Validate(catalog())...); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for run, want := range map[string]string{
+		"no":  "",
+		"yes": "line 7, column 13, /Resources/F/Type: Resource type AWS::Lambda::Function is not built yet: this Slipway has no provider for it",
+	} {
+		values, _ := tmpl.Resolve([]template.Given{{Key: "Run", Value: run}}, nil, nil)
+		scope, _ := tmpl.Enter(template.Env{Parameters: values})
+		got := ""
+		if problems := catalog().Check(scope); len(problems) > 0 {
+			got = problems[0].String()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", run, got, want)
+		}
+	}
+}

@@ -209,7 +209,7 @@ func (e *evaluator) getAtt(n *Node, resource, attribute string) any {
 			return v
 		}
 	}
-	e.at(n, "[Error] %s: Resource type %s does not support attribute {%s}", n.Path(), r.Type, attribute)
+	e.at(n, "[Error] %s: Resource type %s does not support attribute {%s}", n.callPath(), r.Type, attribute)
 	return Unknown
 }
 

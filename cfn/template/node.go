@@ -81,6 +81,15 @@ func (n *Node) Path() string {
 	return b.String()
 }
 
+// callPath is Path as messages about a call have it, with the function's name:
+// /Outputs/Site/Value/Fn::GetAtt.
+func (n *Node) callPath() string {
+	if n.Kind == Call {
+		return n.Path() + "/" + n.Fn
+	}
+	return n.Path()
+}
+
 // Locate follows a path of keys and indexes as far as the text has it: into a
 // function's argument it does not go, so what a call made is placed at the call.
 func (n *Node) Locate(path ...string) *Node {

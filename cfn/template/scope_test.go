@@ -117,7 +117,7 @@ func TestEvaluate(t *testing.T) {
 
 func TestEvaluateRefuses(t *testing.T) {
 	for _, c := range []struct{ expression, want string }{
-		{`!GetAtt Made.Nope`, "line 24, column 10, /Resources/T/Properties/P: [Error] /Resources/T/Properties/P: Resource type AWS::SQS::Queue does not support attribute {Nope}"},
+		{`!GetAtt Made.Nope`, "line 24, column 10, /Resources/T/Properties/P: [Error] /Resources/T/Properties/P/Fn::GetAtt: Resource type AWS::SQS::Queue does not support attribute {Nope}"},
 		{`!Select [9, !Ref List]`, "line 24, column 10, /Resources/T/Properties/P: Template error: Fn::Select cannot select nonexistent value at index 9"},
 		{`!FindInMap [M, eu-west-1, Ami]`, "line 24, column 10, /Resources/T/Properties/P: Template error: Unable to get mapping for M::eu-west-1::Ami"},
 		{`!ImportValue nothing`, "line 24, column 10, /Resources/T/Properties/P: No export named nothing found"},

@@ -90,13 +90,19 @@ func (v *validator) resourceTypes() {
 			if first == nil {
 				first = r.Node.Get("Type")
 			}
-		case !v.types.Built(r.Type):
-			v.at(r.Node.Get("Type"), "Resource type %s is not built yet: this Slipway has no provider for it", r.Type)
+		case r.Condition == "" && !v.types.Built(r.Type): // with a condition, the scope tells whether it is needed
+			v.problems = append(v.problems, NotBuilt(r))
 		}
 	}
 	if len(unknown) > 0 {
 		v.at(first, "Template format error: Unrecognized resource types: [%s]", strings.Join(unknown, ", "))
 	}
+}
+
+// NotBuilt is the problem of a resource whose type this Slipway has no provider
+// for.
+func NotBuilt(r *Resource) Problem {
+	return At(r.Node.Get("Type"), "Resource type %s is not built yet: this Slipway has no provider for it", r.Type)
 }
 
 // snapshots refuses the policy Snapshot: no type that has snapshots is built.
@@ -244,7 +250,7 @@ func (v *validator) attribute(ref reference, target *Resource) {
 	if v.types == nil || ref.attribute == "" || !v.types.Known(target.Type) || v.types.HasAttribute(target.Type, ref.attribute) {
 		return
 	}
-	v.at(ref.node, "[Error] %s: Resource type %s does not support attribute {%s}", ref.node.Path(), target.Type, ref.attribute)
+	v.at(ref.node, "[Error] %s: Resource type %s does not support attribute {%s}", ref.node.callPath(), target.Type, ref.attribute)
 }
 
 func (v *validator) hasCondition(name string) bool {

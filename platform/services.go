@@ -99,7 +99,7 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
-	s.loops = []loop{s.ec2, s.s3, sqsService}
+	s.loops = []loop{s.ec2, s.s3, sqsService, kmsService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	return s, nil

@@ -34,7 +34,7 @@ type key struct {
 	Created     time.Time
 	Disabled    bool
 	Deletion    *time.Time // when it is, or was, to be destroyed
-	Material    []byte     // sealed; gone once the deletion date has passed
+	Material    []byte     // sealed
 	Token       string     // of the durable step that made it
 }
 
@@ -103,6 +103,10 @@ func unbuilt(in *kms.CreateKeyInput) error {
 		what = "Origin " + in.Origin
 	case in.MultiRegion != nil && *in.MultiRegion:
 		what = "MultiRegion"
+	case in.CustomKeyStoreId != "":
+		what = "CustomKeyStoreId"
+	case in.XksKeyId != "":
+		what = "XksKeyId"
 	case in.Policy != "":
 		what = "Policy"
 	case len(in.Tags) > 0:

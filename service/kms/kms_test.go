@@ -210,7 +210,7 @@ func TestCreateRepeatsUnderItsToken(t *testing.T) {
 func TestUnbuiltIsRefusedByName(t *testing.T) {
 	b, ctx := newBench(t)
 	for _, in := range []*api.CreateKeyInput{
-		{KeySpec: "RSA_2048"}, {KeyUsage: "SIGN_VERIFY"}, {Origin: "EXTERNAL"}, {Policy: "{}"}, {Tags: []api.Tag{{TagKey: "a", TagValue: "b"}}},
+		{KeySpec: "RSA_2048"}, {KeyUsage: "SIGN_VERIFY"}, {Origin: "EXTERNAL"}, {CustomKeyStoreId: "cks-1"}, {XksKeyId: "x"}, {Policy: "{}"}, {Tags: []api.Tag{{TagKey: "a", TagValue: "b"}}},
 	} {
 		_, err := b.CreateKey(ctx, in)
 		wantCode(t, err, fault.NotImplemented)

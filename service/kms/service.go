@@ -1,7 +1,8 @@
 // Package kms is the Key Management Service: symmetric encryption keys, their
 // aliases, and encryption under them. Key material never leaves the service in
 // the clear; at rest it is sealed under the data folder's master key. It may
-// import api/kms, auth, arn, fault and store. It starts no goroutine.
+// import api/kms, auth, arn, fault, reconcile and store. Its one goroutine,
+// which destroys keys at their time, is a reconcile loop that Stop ends.
 package kms
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/keyring"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/reconcile"
 	"github.com/slipway/slipway/store"
 )
 
@@ -32,17 +34,21 @@ type Service struct {
 	cfg     Config
 	keys    *store.Collection[key]
 	aliases *store.Collection[alias]
+	// destroyer looks every minute: the waiting period is counted in days.
+	destroyer *reconcile.Loop
 }
 
 var _ kms.Service = (*Service)(nil)
 
-// New makes the service.
+// New makes the service. Start begins its upkeep.
 func New(cfg Config) *Service {
-	return &Service{
+	s := &Service{
 		cfg:     cfg,
 		keys:    store.NewCollection[key]("kms/key"),
 		aliases: store.NewCollection[alias]("kms/alias"),
 	}
+	s.destroyer = reconcile.New("kms deletions", s.destroyExpired, reconcile.Options{Logger: cfg.Logger})
+	return s
 }
 
 const (

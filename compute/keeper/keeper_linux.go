@@ -125,10 +125,35 @@ func (k *Keeper) Instance(id string) *Instance {
 	return in
 }
 
+// known is the object of an id without keeping one for an id that nobody uses.
+func (k *Keeper) known(id string) *Instance {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if in, ok := k.instances[id]; ok {
+		return in
+	}
+	return &Instance{ID: id, Dir: k.Path("instances", id)}
+}
+
+// Hold waits for other operations on the instance of an id to end, and holds it.
+func (k *Keeper) Hold(ctx context.Context, id string) (*Instance, func(), error) {
+	for {
+		in := k.Instance(id)
+		release, err := in.Hold(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if k.Instance(id) == in {
+			return in, release, nil
+		}
+		release() // the operation before was its removal
+	}
+}
+
 // FirstProcess is the host's number of the instance's first process; 0 where
 // none runs.
 func (k *Keeper) FirstProcess(id string) int {
-	if p := k.Instance(id).Record().Process; p.Alive() {
+	if p := k.known(id).Record().Process; p.Alive() {
 		return p.PID
 	}
 	return 0
@@ -172,12 +197,12 @@ func (k *Keeper) Take(ctx context.Context, h compute.Handle) (*Instance, func(),
 	if err := k.Check(h); err != nil {
 		return nil, nil, err
 	}
-	in := k.Instance(h.ID)
-	release, err := in.Hold(ctx)
+	in, release, err := k.Hold(ctx, h.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !in.Exists() {
+		k.Forget(in)
 		release()
 		return nil, nil, fmt.Errorf("%s: %w", h.ID, compute.ErrGone)
 	}
@@ -202,7 +227,7 @@ func (k *Keeper) Describe(_ context.Context, h compute.Handle) (compute.Status, 
 	if err := k.Check(h); err != nil {
 		return compute.Status{}, fmt.Errorf("%s: describe: %w", k.name, err)
 	}
-	in := k.Instance(h.ID)
+	in := k.known(h.ID)
 	if !in.Exists() {
 		return compute.Status{State: compute.Gone}, nil
 	}
@@ -218,7 +243,7 @@ func (k *Keeper) Console(_ context.Context, h compute.Handle) ([]byte, error) {
 	if err := k.Check(h); err != nil {
 		return nil, fmt.Errorf("%s: console: %w", k.name, err)
 	}
-	f, err := os.Open(k.Instance(h.ID).File("console"))
+	f, err := os.Open(k.known(h.ID).File("console"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: console of %s: %w", k.name, h.ID, compute.ErrGone)
 	}
@@ -253,7 +278,7 @@ func (k *Keeper) Elsewhere(in *Instance, ip netip.Addr) bool {
 	return false
 }
 
-// Discard removes the instance's folder and forgets its record. It is renamed
+// Discard removes the folder of an instance that the caller holds. It is renamed
 // first, so that what an interrupted removal leaves is never taken for an instance.
 func (k *Keeper) Discard(in *Instance) error {
 	if err := os.MkdirAll(k.Path("trash"), 0o700); err != nil {
@@ -270,4 +295,14 @@ func (k *Keeper) Discard(in *Instance) error {
 	in.rec, in.asked = Record{}, false
 	in.mu.Unlock()
 	return os.RemoveAll(doomed)
+}
+
+// Forget drops the object of an instance that is gone and that the caller holds;
+// whoever waits to hold it takes a new one.
+func (k *Keeper) Forget(in *Instance) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.instances[in.ID] == in {
+		delete(k.instances, in.ID)
+	}
 }

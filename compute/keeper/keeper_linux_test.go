@@ -116,3 +116,36 @@ func TestElsewhere(t *testing.T) {
 		t.Errorf("elsewhere: %v for the one without, %v for the one with it", k.Elsewhere(one, ip), k.Elsewhere(two, ip))
 	}
 }
+
+// Whoever waits for an instance while it is removed gets a new object, and none
+// stays behind.
+func TestForgottenInstances(t *testing.T) {
+	k := open(t, t.TempDir())
+	gone, release, err := k.Hold(t.Context(), "i-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiter := make(chan *Instance)
+	go func() {
+		in, release, err := k.Hold(t.Context(), "i-1")
+		if err == nil {
+			release()
+		}
+		waiter <- in
+	}()
+	k.Forget(gone)
+	release()
+	if next := <-waiter; next == nil || next == gone {
+		t.Errorf("the waiter has %p, the object that is gone is %p", next, gone)
+	}
+	k.Forget(k.Instance("i-1"))
+	if _, _, err := k.Take(t.Context(), k.Handle("i-2")); !errors.Is(err, compute.ErrGone) {
+		t.Errorf("take: %v", err)
+	}
+	if _, err := k.Describe(t.Context(), k.Handle("i-3")); err != nil {
+		t.Errorf("describe: %v", err)
+	}
+	if all := k.All(); len(all) > 0 {
+		t.Errorf("%d objects of instances that are not there", len(all))
+	}
+}

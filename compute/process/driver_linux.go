@@ -119,8 +119,7 @@ func (d *Driver) Launch(ctx context.Context, spec compute.Spec) (compute.Handle,
 	if spec.Image != "" && spec.Image != "builtin" {
 		return h, fmt.Errorf("process: launch %s: image %q: %w", spec.ID, spec.Image, compute.ErrUnsupported)
 	}
-	in := d.Instance(spec.ID)
-	release, err := in.Hold(ctx)
+	in, release, err := d.Hold(ctx, spec.ID)
 	if err != nil {
 		return h, fmt.Errorf("process: launch %s: %w", spec.ID, err)
 	}
@@ -298,6 +297,9 @@ func (d *Driver) stop(ctx context.Context, in *keeper.Instance, force bool) erro
 
 // cleanUp ends what is left of an instance whose first process was killed.
 func (d *Driver) cleanUp(in *keeper.Instance) {
+	if in.Record().Process.Alive() {
+		return // it was started again already, and that swept
+	}
 	sweep(in)
 	d.withdraw(in.Record())
 }
@@ -369,6 +371,7 @@ func (d *Driver) Terminate(ctx context.Context, h compute.Handle) error {
 	if err != nil {
 		return fmt.Errorf("process: terminate %s: %w", h.ID, err)
 	}
+	d.Forget(in)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -57,11 +58,31 @@ func New(cfg Config) (compute.Driver, error) {
 	if d.Keeper, err = keeper.Open(Name, d.dir, cfg.Logger); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	if err := outsideImage(d.dir); err != nil {
+		_ = d.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	if err := d.setUp(); err != nil {
 		_ = d.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	return d, nil
+}
+
+// outsideImage refuses a folder that instances see: those in the host's /usr.
+func outsideImage(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	var own, usr unix.Stat_t
+	if err := errors.Join(unix.Stat(real, &own), unix.Stat("/usr", &usr)); err != nil {
+		return err
+	}
+	if strings.HasPrefix(real, "/usr/") && own.Dev == usr.Dev {
+		return fmt.Errorf("%s is within /usr, which every instance sees; give another folder with --data", real)
+	}
+	return nil
 }
 
 // setUp makes the host's side of the driver and adopts its instances.

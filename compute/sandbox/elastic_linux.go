@@ -52,6 +52,7 @@ func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
 	if err := d.net.addElastic(rec.Process.PID, ip); err != nil {
 		return err
 	}
+	d.net.translate(rec.Process.PID, rec.Spec.Address, rec.Elastic)
 	return d.net.routeElastic(ip, rec.Spec.Address)
 }
 
@@ -64,15 +65,33 @@ func (d *Driver) dispossess(ctx context.Context, in *keeper.Instance, ip netip.A
 	return d.drop(in, ip)
 }
 
-// drop takes the address out of the instance and its record.
+// drop takes the address out of the instance, and then out of its record: a
+// repetition after a crash finds what is left to do.
 func (d *Driver) drop(in *keeper.Instance, ip netip.Addr) error {
-	err := in.Change(func(r *keeper.Record) {
-		r.Elastic = slices.DeleteFunc(slices.Clone(r.Elastic), func(a netip.Addr) bool { return a == ip })
-	})
-	if rec := in.Record(); err == nil && rec.Process.Alive() {
-		err = d.net.removeElastic(rec.Process.PID, ip)
+	rec := in.Record()
+	rest := slices.DeleteFunc(slices.Clone(rec.Elastic), func(a netip.Addr) bool { return a == ip })
+	if rec.Process.Alive() {
+		if err := d.net.removeElastic(rec.Process.PID, ip); err != nil {
+			return err
+		}
+		d.net.translate(rec.Process.PID, rec.Spec.Address, rest)
 	}
-	return err
+	return in.Change(func(r *keeper.Record) { r.Elastic = rest })
+}
+
+// route leads the instance's elastic addresses to it, but for those that are on
+// their way to another.
+func (d *Driver) route(in *keeper.Instance) error {
+	rec := in.Record()
+	for _, ip := range rec.Elastic {
+		if d.Elsewhere(in, ip) {
+			continue
+		}
+		if err := d.net.routeElastic(ip, rec.Spec.Address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // UnassignAddress takes an elastic address away.

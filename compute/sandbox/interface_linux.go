@@ -44,7 +44,11 @@ func (n *network) connect(id string, pid int, ip netip.Addr, elastic []netip.Add
 	if err := n.pin(host, ip); err != nil {
 		return err
 	}
-	return n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, ip, elastic) })
+	if err := n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, ip, elastic) }); err != nil {
+		return err
+	}
+	n.translate(pid, ip, elastic)
+	return nil
 }
 
 // pin ties the addresses to the port: the host never asks who has the IP
@@ -106,6 +110,13 @@ func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Ad
 	}
 	if err := h.LinkSetUp(eth); err != nil {
 		return err
+	}
+	// No other instance can pose as the gateway, and so as the metadata service.
+	err = h.NeighSet(&netlink.Neigh{
+		LinkIndex: eth.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: n.gateway().AsSlice(), HardwareAddr: n.mac,
+	})
+	if err != nil {
+		return fmt.Errorf("pin the gateway: %w", err)
 	}
 	err = h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: n.gateway().AsSlice()})
 	if err != nil {

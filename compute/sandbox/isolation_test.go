@@ -69,6 +69,11 @@ func TestHostIsOutOfReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := sleeper.Process.Pid
+	keyring, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, true)
+	if err != nil && err != unix.ENOSYS {
+		t.Fatal(err)
+	}
+	gateway := w.Driver.Network().Gateway
 	h := try(t, w, []attempt{
 		{"is root", "test $(id -u) = 0", true},
 		{"is PID 1's child and sees few", "test $(ls /proc | grep -c '^[0-9]') -lt 12", true},
@@ -83,6 +88,8 @@ func TestHostIsOutOfReach(t *testing.T) {
 		{"signal a host process", fmt.Sprintf("kill -0 %d", pid), false},
 		{"see a host process", fmt.Sprintf("test -e /proc/%d/exe", pid+100000), false},
 		{"reach the host through PID 1", "ls /proc/1/root" + w.Dir, false},
+		{"use the host's session keyring", fmt.Sprintf("perl -e 'exit(syscall(250, 0, -3, 0) == %d ? 0 : 1)'", keyring), false},
+		{"know the gateway without asking", fmt.Sprintf("grep -qE '^%s .* 0x6 ' /proc/net/arp", gateway), true},
 		{"make a disk device", "mknod /tmp/disk b 8 0", false},
 		{"make a memory device", "mknod /tmp/mem c 1 1", false},
 		{"see disks", "ls /dev | grep -E '^(sd|vd|nvme|loop|mem|kmsg|kvm)'", false},
@@ -124,6 +131,15 @@ func TestHostIsOutOfReach(t *testing.T) {
 	}
 	if host, err := os.ReadFile("/usr/bin/zgrep"); err != nil || strings.HasSuffix(string(host), "\n\n") {
 		t.Errorf("the host's own file has changed (%v)", err)
+	}
+}
+
+// TestDataFolderIsNotInTheImage: instances see all of the host's /usr.
+func TestDataFolderIsNotInTheImage(t *testing.T) {
+	for dir, ok := range map[string]bool{t.TempDir(): true, "/usr/lib": false} {
+		if err := outsideImage(dir); (err == nil) != ok {
+			t.Errorf("%s: %v", dir, err)
+		}
 	}
 }
 

@@ -23,8 +23,7 @@ func (d *Driver) Launch(ctx context.Context, spec compute.Spec) (compute.Handle,
 	if spec.Image != "" && spec.Image != "builtin" {
 		return h, fmt.Errorf("sandbox: launch %s: image %q: %w", spec.ID, spec.Image, compute.ErrUnsupported)
 	}
-	in := d.Instance(spec.ID)
-	release, err := in.Hold(ctx)
+	in, release, err := d.Hold(ctx, spec.ID)
 	if err != nil {
 		return h, fmt.Errorf("sandbox: launch %s: %w", spec.ID, err)
 	}
@@ -53,7 +52,7 @@ func (d *Driver) Start(ctx context.Context, spec compute.Spec, h compute.Handle)
 // whole configuration, and ends by itself when it was not: see boot.Config.
 func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Spec) error {
 	if in.Record().Process.Alive() {
-		return nil
+		return d.route(in) // a crash may have come between the two
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -134,15 +133,12 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, base uint32, spec
 	}
 	// The first to go when the host runs out of memory.
 	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", "500")
-	elastic := in.Record().Elastic
-	err = d.net.connect(in.ID, pid, spec.Address, elastic)
+	err = d.net.connect(in.ID, pid, spec.Address, in.Record().Elastic)
 	if err == nil {
 		err = streams.Converse(ctx, d.config(spec))
 	}
-	for _, ip := range elastic {
-		if err == nil {
-			err = d.net.routeElastic(ip, spec.Address)
-		}
+	if err == nil {
+		err = d.route(in)
 	}
 	if err == nil {
 		err = in.Ready()

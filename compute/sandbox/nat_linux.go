@@ -3,10 +3,12 @@ package sandbox
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,6 +68,57 @@ func source(p netip.Prefix) []expr.Any {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceOffset, Len: 4},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: ipNet(p).Mask, Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Masked().Addr().AsSlice()},
+	}
+}
+
+// insideTable is the table that the driver keeps in instances' own namespaces.
+const insideTable = "slipway"
+
+// translate has what comes to an instance's elastic addresses arrive at its
+// private one, as on EC2: a server that listens on that alone answers, too. The
+// elastic addresses are the instance's own all the same, so where the kernel has
+// no translation, or root inside removes it, servers on all addresses answer.
+func (n *network) translate(pid int, private netip.Addr, elastic []netip.Addr) {
+	if err := translateInside(pid, private, elastic); err != nil && len(elastic) > 0 {
+		n.log.Warn("only servers on all addresses of the instance answer at its elastic addresses", "address", private.String(), "error", err)
+	}
+}
+
+func translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
+	ns, err := netns.GetFromPath("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	c, err := nftables.New(nftables.WithNetNSFd(int(ns)))
+	if err != nil {
+		return err
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: insideTable}
+	c.AddTable(table)
+	c.DelTable(table)
+	if len(elastic) > 0 {
+		c.AddTable(table)
+		for name, hook := range map[string]*nftables.ChainHook{"prerouting": nftables.ChainHookPrerouting, "output": nftables.ChainHookOutput} {
+			chain := c.AddChain(&nftables.Chain{
+				Name: name, Table: table, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityNATDest,
+			})
+			for _, ip := range elastic {
+				c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: arriveAt(ip, private)})
+			}
+		}
+	}
+	return c.Flush()
+}
+
+// arriveAt changes the destination of packets to ip.
+func arriveAt(ip, private netip.Addr) []expr.Any {
+	const destinationOffset = 16 // in the IPv4 header
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: destinationOffset, Len: 4},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: ip.AsSlice()},
+		&expr.Immediate{Register: 1, Data: private.AsSlice()},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
 	}
 }
 

@@ -25,6 +25,7 @@ type network struct {
 	log    *slog.Logger
 	bridge string // name of the bridge and of the nftables table
 	index  int
+	mac    net.HardwareAddr
 	mtu    int
 	saved  savedNetwork
 }
@@ -195,7 +196,7 @@ func (n *network) makeBridge() error {
 	if err != nil {
 		return fmt.Errorf("find bridge %s: %w", n.bridge, err)
 	}
-	n.index = link.Attrs().Index
+	n.index, n.mac = link.Attrs().Index, link.Attrs().HardwareAddr
 	// No router advertisements, no link-local chatter, no redirects towards
 	// instances that would then bypass elastic addresses.
 	for file, value := range map[string]string{

@@ -56,6 +56,9 @@ func (s *stage) run() error {
 			return fmt.Errorf("new mount namespace: %w", err)
 		}
 		unix.Umask(0)
+		if err := leaveKeyring(); err != nil {
+			return err
+		}
 		if err := s.driver.cgroups.joinThread(s.id); err != nil {
 			return fmt.Errorf("join cgroups: %w", err)
 		}
@@ -72,6 +75,18 @@ func (s *stage) run() error {
 		}
 		return nil
 	})
+}
+
+// leaveKeyring gives the thread, and what it forks, a session keyring of its
+// own: keyrings know no namespaces, and whoever has the one of Slipway's session
+// may use the keys in it.
+func leaveKeyring() error {
+	_, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	switch errno {
+	case 0, unix.ENOSYS, unix.EPERM: // without keyrings, or with a filter that instances have, too
+		return nil
+	}
+	return fmt.Errorf("new session keyring: %w", errno)
 }
 
 // enter mounts the stage over the driver's folder "stage" and goes there. The

@@ -98,6 +98,7 @@ func (d *Driver) Terminate(ctx context.Context, h compute.Handle) error {
 		return fmt.Errorf("sandbox: terminate %s: %w", h.ID, err)
 	}
 	d.unclaim(in.ID)
+	d.Forget(in)
 	return nil
 }
 

@@ -27,6 +27,7 @@ func (awsQuery) encode(x *exchange, resp *response, p *plan, v reflect.Value) er
 		}
 		w.open(wrapper, "")
 		w.members(p, v)
+		w.absentLists(p, v)
 		w.close(wrapper)
 	}
 	w.open("ResponseMetadata", "")

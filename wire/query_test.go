@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
@@ -141,11 +142,23 @@ func TestEC2InputAndOutput(t *testing.T) {
 		`<tagSet><item><key>k</key><value></value></item></tagSet>`, `</reservationSet></DescribeInstancesResponse>`)
 }
 
-// EC2 names every list of an answer, also one with nothing in it.
-func TestEC2ListsAreNeverLeftOut(t *testing.T) {
-	a := &answering{output: &ec2.DescribeAddressesOutput{}}
-	w := do(New(testConfig(a.mount(ec2.Describe()))), request("POST", "/", "Action=DescribeAddresses&Version=2016-11-15", signed("ec2"), formType))
-	mustContain(t, w.Body.String(), `<addressesSet></addressesSet></DescribeAddressesResponse>`)
+// EC2 and the Query services name every list of an answer, also one with nothing
+// in it. SQS's lists are elements without a frame: there is nothing to name.
+func TestListsAreNeverLeftOut(t *testing.T) {
+	for _, tt := range []struct {
+		desc    *api.Service
+		request string
+		output  any
+		want    string
+	}{
+		{ec2.Describe(), "Action=DescribeAddresses&Version=2016-11-15", &ec2.DescribeAddressesOutput{}, `<addressesSet></addressesSet></DescribeAddressesResponse>`},
+		{cloudformation.Describe(), "Action=DescribeStacks&Version=2010-05-15", &cloudformation.DescribeStacksOutput{}, `<DescribeStacksResult><Stacks></Stacks></DescribeStacksResult>`},
+		{sqs.Describe(), "Action=ListQueues&Version=2012-11-05", &sqs.ListQueuesOutput{}, `<ListQueuesResult></ListQueuesResult>`},
+	} {
+		a := &answering{output: tt.output}
+		w := do(New(testConfig(a.mount(tt.desc))), request("POST", "/", tt.request, signed(tt.desc.SigningName), formType))
+		mustContain(t, w.Body.String(), tt.want)
+	}
 }
 
 // RunInstances as the command line and the SDKs send it.

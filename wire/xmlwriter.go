@@ -64,7 +64,8 @@ func (w *xmlWriter) members(p *plan, v reflect.Value) {
 }
 
 // absentLists writes an empty element for each list of an answer that is unset:
-// EC2 leaves none out, and clients show an absent one as null.
+// EC2 and the Query services leave none out, and clients show an absent one as
+// null.
 func (w *xmlWriter) absentLists(p *plan, v reflect.Value) {
 	for i := range p.fields {
 		f := &p.fields[i]

@@ -241,7 +241,8 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	deadline := time.Now().Add(time.Minute)
 	for {
 		err := ts.Exec(command, rest...)
-		if out := ts.ReadFile("stdout"); err == nil && pattern.MatchString(out) {
+		// Trimmed, so that ^$ finds an empty output and not the end of any.
+		if out := strings.TrimSpace(ts.ReadFile("stdout")); err == nil && pattern.MatchString(out) {
 			return
 		} else if time.Now().After(deadline) {
 			if s.srv != nil {

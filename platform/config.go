@@ -67,15 +67,12 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// loopback reports whether a listening address is reachable from this host
-// alone. A name or an unspecified address is not taken to be.
+// loopback reports whether an address that is listened on is reachable from this
+// host alone. An unspecified address is not.
 func loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return false
-	}
-	if host == "localhost" {
-		return true
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()

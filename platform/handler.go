@@ -24,6 +24,9 @@ type gate struct {
 
 func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
 	a, err := g.Authenticator.Authenticate(r, service)
+	if site, foreign := foreignPage(r, service); err == nil && !g.closed && !a.Verified && foreign {
+		return auth.Authenticated{}, pageRefused(site)
+	}
 	a.Principal.Enforced = g.closed
 	return a, err
 }

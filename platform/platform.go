@@ -128,8 +128,9 @@ func (p *Platform) Start(ctx context.Context) error {
 	return nil
 }
 
-// closed reports whether signatures and policies count on the API's listener.
-func (p *Platform) closed() bool { return p.cfg.Auth || !loopback(p.cfg.Listen) }
+// closed reports whether signatures and policies count on the API's listener. It
+// goes by the address that is listened on, not by the name that was given for it.
+func (p *Platform) closed() bool { return p.cfg.Auth || !loopback(p.listener.Addr().String()) }
 
 // serve runs an HTTP server until Stop. The platform owns its goroutine.
 func (p *Platform) serve(name string, l net.Listener, h http.Handler) {

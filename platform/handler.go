@@ -74,14 +74,24 @@ func (p *Platform) handler(closed bool) http.Handler {
 			health(w, r)
 		case len(path) > len(cloudformation.SignalPath) && path[:len(cloudformation.SignalPath)] == cloudformation.SignalPath:
 			signals.ServeHTTP(w, r)
+		case wanted(r) && fromHost(r):
+			p.services.metrics.handler.ServeHTTP(w, r)
 		default:
 			apis.ServeHTTP(w, r)
 		}
 	})
 }
 
-// record logs what became of a call. Inputs and outputs hold secrets and stay out.
+// fromHost reports whether a request comes from this host itself: metrics need
+// no key and are for nobody else.
+func fromHost(r *http.Request) bool {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
+// record counts and logs what became of a call. Inputs and outputs hold secrets and stay out.
 func (p *Platform) record(ctx context.Context, rec wire.Recording) {
+	p.services.metrics.observe(rec)
 	attrs := []any{
 		"request", rec.Call.RequestID, "service", rec.Call.Service, "operation", rec.Call.Operation,
 		"principal", rec.Call.Principal.ARN, "status", rec.Status, "duration", rec.Duration,

@@ -45,6 +45,7 @@ type services struct {
 	keys           auth.Keys
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
+	metrics        *metrics
 	loops          []loop // in the order of their starts
 	drain          func() // ends the requests that only wait
 }
@@ -102,6 +103,7 @@ func (p *Platform) wire() (*services, error) {
 	s.loops = []loop{s.ec2, s.s3, sqsService, kmsService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
+	s.metrics = newMetrics(cfg.Version, s.mounts)
 	return s, nil
 }
 

@@ -234,6 +234,11 @@ func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.A
 	if d.Config.AssignAddress != nil {
 		return d.Config.AssignAddress(ctx, h, ip)
 	}
+	return d.RealAssignAddress(ctx, h, ip)
+}
+
+// RealAssignAddress is AssignAddress in memory.
+func (d *Driver) RealAssignAddress(_ context.Context, h compute.Handle, ip netip.Addr) error {
 	defer d.lock()()
 	if _, ok := d.instances[h.ID]; !ok {
 		return fmt.Errorf("fake: assign %s to %s: %w", ip, h.ID, compute.ErrGone)

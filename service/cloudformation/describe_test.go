@@ -149,6 +149,8 @@ Resources:
 	}
 	_, err = w.ValidateTemplate(w.ctx, &api.ValidateTemplateInput{TemplateBody: `{"Resources": {"A": }}`})
 	refused(t, err, fault.ValidationError, "Template format error: JSON not well-formed.")
+	_, err = w.GetTemplateSummary(w.ctx, &api.GetTemplateSummaryInput{TemplateBody: body, CallAs: "DELEGATED_ADMIN"})
+	refused(t, err, fault.NotImplemented, "CallAs")
 	_, err = w.GetTemplateSummary(w.ctx, &api.GetTemplateSummaryInput{TemplateBody: `{"Parameters": {}}`})
 	refused(t, err, fault.ValidationError, "Template format error: At least one Resources member must be defined.")
 }

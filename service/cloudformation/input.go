@@ -214,6 +214,8 @@ func (s *Service) refuse(r request) error {
 		return fault.New(fault.NotImplemented, "NotificationARNs are not implemented: this Slipway has no SNS yet")
 	case r.Rollback != nil && len(r.Rollback.RollbackTriggers) > 0:
 		return fault.New(fault.NotImplemented, "RollbackConfiguration with triggers is not implemented: this Slipway has no CloudWatch alarms yet")
+	case r.Rollback != nil && r.Rollback.MonitoringTimeInMinutes != nil && *r.Rollback.MonitoringTimeInMinutes > 0:
+		return fault.New(fault.NotImplemented, "RollbackConfiguration with MonitoringTimeInMinutes is not implemented")
 	case r.Policy:
 		return fault.New(fault.NotImplemented, "Stack policies are not implemented")
 	}

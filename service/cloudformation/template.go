@@ -95,8 +95,13 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *cloudformation.Get
 	if err != nil {
 		return nil, err
 	}
-	if in.StackSetName != "" {
+	switch {
+	case in.StackSetName != "":
 		return nil, fault.New(fault.NotImplemented, "GetTemplateSummary of a stack set is not implemented")
+	case in.CallAs != "" && in.CallAs != "SELF":
+		return nil, fault.New(fault.NotImplemented, "CallAs %s is not implemented", in.CallAs)
+	case in.TemplateSummaryConfig != nil && isTrue(in.TemplateSummaryConfig.TreatUnrecognizedResourceTypesAsWarnings):
+		return nil, fault.New(fault.NotImplemented, "TreatUnrecognizedResourceTypesAsWarnings is not implemented")
 	}
 	src := source{Body: in.TemplateBody, URL: in.TemplateURL}
 	if in.StackName != "" {

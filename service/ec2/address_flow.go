@@ -37,9 +37,14 @@ func (s *Service) addressFlow(f *workflow.Flow, p moves) error {
 		_, err := workflow.Step(f, fmt.Sprintf("assert-%d", i), func(ctx context.Context, _ string) (struct{}, error) {
 			return struct{}{}, s.assertAddress(ctx, m, nil)
 		})
-		if err != nil {
-			return err
+		if err == nil {
+			continue
 		}
+		if !errors.Is(err, workflow.ErrInterrupted) {
+			s.watch.placed.Store(false) // the records stand: the loop goes on with it
+			s.loop.Wake()
+		}
+		return err
 	}
 	return nil
 }

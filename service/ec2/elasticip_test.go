@@ -1,12 +1,17 @@
 package ec2
 
 import (
+	"context"
+	"errors"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/workflow"
 )
 
 // holds says which instance has an address on the host.
@@ -82,6 +87,34 @@ func TestAnElasticIPOutlivesStopAndEndsWithTheInstance(t *testing.T) {
 		t.Errorf("still associated: %+v", a)
 	}
 	c.sound()
+}
+
+// A move that the host refuses is told as failed, and made up for: the records
+// say where the address is.
+func TestAFailedMoveIsMadeUpFor(t *testing.T) {
+	c := newCloud(t)
+	eip := must(c.AllocateAddress(c.ctx, &api.AllocateAddressInput{}))(t)
+	var refused atomic.Bool
+	placed := make(chan struct{})
+	c.driver.Config.AssignAddress = func(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+		if ip.String() != eip.PublicIp {
+			return c.driver.RealAssignAddress(ctx, h, ip)
+		}
+		if refused.CompareAndSwap(false, true) {
+			return workflow.Permanent(errors.New("no cable"))
+		}
+		defer close(placed)
+		return c.driver.RealAssignAddress(ctx, h, ip)
+	}
+	i := c.run()
+	_, err := c.AssociateAddress(c.ctx, &api.AssociateAddressInput{AllocationId: eip.AllocationId, InstanceId: i.InstanceId})
+	if err == nil {
+		t.Error("the association was told as made")
+	}
+	<-placed
+	if c.holds(eip.PublicIp) != i.InstanceId {
+		t.Errorf("the elastic IP is on %q", c.holds(eip.PublicIp))
+	}
 }
 
 func TestAllocateAddress(t *testing.T) {

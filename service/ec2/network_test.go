@@ -42,6 +42,8 @@ func TestTheDefaultVPC(t *testing.T) {
 	}
 	_, err := c.CreateDefaultVpc(c.ctx, &api.CreateDefaultVpcInput{})
 	wantFault(t, err, fault.DefaultVpcAlreadyExists, "")
+	_, err = c.CreateDefaultSubnet(c.ctx, &api.CreateDefaultSubnetInput{AvailabilityZoneId: "use1-az1"})
+	wantFault(t, err, fault.NotImplemented, "")
 	_, err = c.CreateVpc(c.ctx, &api.CreateVpcInput{})
 	wantFault(t, err, fault.NotImplemented, "")
 	_, err = c.DescribeVpcs(c.ctx, &api.DescribeVpcsInput{VpcIds: []string{"vpc-00000000"}})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway/slipway/compute"
@@ -22,7 +23,7 @@ type watch struct {
 	done    chan struct{}
 	started bool
 	stopped bool
-	placed  bool // addresses were asserted since the start
+	placed  atomic.Bool // addresses were asserted since the start, and none has failed to move since
 }
 
 // Start begins to reconcile. Call it once the engine has started.
@@ -105,7 +106,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 			errs = append(errs, s.removeOrphan(ctx, h))
 		}
 	}
-	if !s.watch.placed {
+	if !s.watch.placed.Load() {
 		errs = append(errs, s.placeAddresses(ctx, all))
 	}
 	return errors.Join(append(errs, s.purge(ctx, all))...)
@@ -254,9 +255,10 @@ func (s *Service) removeOrphan(ctx context.Context, h compute.Handle) error {
 	return s.cfg.Driver.Terminate(ctx, h)
 }
 
-// placeAddresses asserts all public addresses once after a start: a crash may
-// have come between a record and the host.
+// placeAddresses asserts all public addresses once after a start, as a crash may
+// have come between a record and the host, and again after a move that failed.
 func (s *Service) placeAddresses(ctx context.Context, all []*instance) error {
+	s.watch.placed.Store(true) // before it looks: a move that fails meanwhile counts
 	var errs []error
 	for _, in := range all {
 		if ip := in.public(); in.State == running && ip.IsValid() {
@@ -264,7 +266,9 @@ func (s *Service) placeAddresses(ctx context.Context, all []*instance) error {
 		}
 	}
 	err := errors.Join(errs...)
-	s.watch.placed = err == nil
+	if err != nil {
+		s.watch.placed.Store(false)
+	}
 	return err
 }
 

@@ -113,6 +113,11 @@ func (s *Service) CreateDefaultVpc(ctx context.Context, in *api.CreateDefaultVpc
 
 // CreateDefaultSubnet finds that there is one in each zone.
 func (s *Service) CreateDefaultSubnet(ctx context.Context, in *api.CreateDefaultSubnetInput) (*api.CreateDefaultSubnetOutput, error) {
+	if err := refuse([]refusal{
+		{"Ipv6Native", value(in.Ipv6Native, false)}, {"AvailabilityZoneId", in.AvailabilityZoneId != ""},
+	}); err != nil {
+		return nil, err
+	}
 	sub, err := s.network(auth.From(ctx).Scope).pickSubnet("", in.AvailabilityZone)
 	if err != nil {
 		return nil, err

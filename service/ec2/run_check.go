@@ -3,6 +3,7 @@ package ec2
 import (
 	"encoding/base64"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	api "github.com/slipway/slipway/api/ec2"
@@ -366,13 +367,18 @@ func (m *metadataOptions) set(tokens, endpoint, tags, ipv6 string, hops *int32) 
 // rootDevices are the names that images give their root device.
 var rootDevices = []string{"/dev/xvda", "/dev/sda1"}
 
+// instanceStore are the virtual names of instance store volumes. No instance type
+// here has any (InstanceStorageSupported), and a mapping of more volumes than the
+// type has is ignored ("Add instance store volumes to an EC2 instance").
+var instanceStore = regexp.MustCompile(`^ephemeral(1?[0-9]|2[0-3])$`)
+
 // checkRoot reads the block device mappings: the root device may be sized; other
 // volumes are not built.
 func checkRoot(in *api.RunInstancesInput, r *runRequest) error {
 	r.model.Root.Type = "gp3"
 	for _, b := range in.BlockDeviceMappings {
 		root := contains(rootDevices, b.DeviceName)
-		if b.NoDevice != "" && !root {
+		if !root && (b.NoDevice != "" || b.Ebs == nil && instanceStore.MatchString(b.VirtualName)) {
 			continue
 		}
 		if !root || b.VirtualName != "" || b.NoDevice != "" || b.Ebs == nil {

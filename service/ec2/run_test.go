@@ -85,6 +85,9 @@ func TestRunInstancesRefuses(t *testing.T) {
 		"data volume": {func(in *api.RunInstancesInput) {
 			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(1))}}}
 		}, fault.NotImplemented, ""},
+		"other virtual name": {func(in *api.RunInstancesInput) {
+			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", VirtualName: "ephemeral24"}}
+		}, fault.NotImplemented, ""},
 		"two interfaces": {func(in *api.RunInstancesInput) {
 			in.NetworkInterfaces = make([]api.InstanceNetworkInterfaceSpecification, 2)
 		}, fault.NotImplemented, ""},
@@ -140,7 +143,10 @@ func TestEnvironmentAndLimitsOfAnInstance(t *testing.T) {
 		return c.driver.RealLaunch(ctx, spec)
 	}
 	got := c.run(func(in *api.RunInstancesInput) {
-		in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/xvda", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(20))}}}
+		in.BlockDeviceMappings = []api.BlockDeviceMapping{
+			{DeviceName: "/dev/xvda", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(20))}},
+			{DeviceName: "/dev/sdc", VirtualName: "ephemeral0"}, // ignored: the type has no instance store
+		}
 	})
 	spec := <-specs
 	if spec.Environment["AWS_ENDPOINT_URL"] != "http://172.31.0.1:4566" || spec.Environment["AWS_REGION"] != "us-east-1" || spec.Environment["AWS_DEFAULT_REGION"] != "us-east-1" {

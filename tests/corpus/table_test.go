@@ -1,0 +1,83 @@
+package corpus
+
+// How a stack of a template ends, other than with a deployment.
+const (
+	refused   = "CreateStack is refused"
+	rollsBack = "the stack rolls back"
+)
+
+// expectation is what a template is given and what becomes of it. {subnet} in a
+// parameter stands for a subnet of the account's default VPC, {zone} for its
+// zone, {image} for the public parameter of an image of this machine's kind.
+type expectation struct {
+	parameters map[string]string
+	ends       string                  // refused or rollsBack; empty for what deploys
+	says       string                  // part of the refusal, or of an event's reason
+	why        string                  // for everything that does not deploy
+	signal     func(*deployment) error // tried until it succeeds, while the stack waits
+}
+
+const (
+	agents  = "templates/Solutions/AmazonCloudWatchAgent/"
+	jinja   = "its {{ }} are holes of another template language, filled before CloudFormation sees it"
+	foreign = "it names an image of AWS by its id"
+)
+
+// table has a line for each template that has parameters without defaults or
+// does not deploy.
+var table = map[string]expectation{
+	"templates/EC2/EC2InstanceWithSecurityGroupSample.yaml":                        {parameters: host("Subnets")},
+	"templates/EC2/EC2_Instance_With_Ephemeral_Drives.yaml":                        {parameters: host("Subnets")},
+	"templates/EC2/InstanceWithCfnInit.yaml":                                       {ends: rollsBack, says: "failed to create: [Instance]", why: "it wants an image for arm64; on such a machine its user data needs the internet, and signals a failure"},
+	agents + "inline/ubuntu.yaml":                                                  {parameters: host("SubnetId", "InstanceAMI", "{image}"), signal: signalInstance},
+	agents + "inline/centos.yaml":                                                  {parameters: host("SubnetId"), ends: rollsBack, says: "' does not exist", why: foreign},
+	agents + "inline/redhat.yaml":                                                  {parameters: host("SubnetId"), ends: rollsBack, says: "' does not exist", why: foreign},
+	agents + "inline/suse.yaml":                                                    {parameters: host("SubnetId"), ends: rollsBack, says: "' does not exist", why: foreign},
+	agents + "ssm/ubuntu.yaml":                                                     {parameters: host("SubnetId", "InstanceAMI", "{image}"), signal: signalInstance},
+	agents + "ssm/redhat.yaml":                                                     {parameters: host("SubnetId"), ends: rollsBack, says: "' does not exist", why: foreign},
+	"templates/Solutions/OperatingSystems/ubuntu20.04_cfn-hup.yaml":                {parameters: host("SubnetId"), ends: rollsBack, says: "'[ami-0149b2da6ceec4bb0]' does not exist", why: foreign},
+	"templates/Solutions/TaggingRootVolumesInEC2/Tagging_Root_volume.yaml":         {parameters: host("SubnetId", "InstanceAZ", "{zone}", "WindowsAMIID", "{image}", "LinuxAMIID", "{image}"), ends: rollsBack, says: "BlockDeviceMapping for /dev/sdm", why: "volumes other than the root are not built"},
+	"templates/SQS/SQSStandardQueue.yaml":                                          {parameters: map[string]string{"KmsMasterKeyIdForSqs": ""}},
+	"templates/CloudFormation/MacrosExamples/DatetimeNow/datetimenow_example.yaml": {ends: refused, says: "Fn::Transform runs a macro", why: "macros are not built"},
+	"templates/CloudFormation/MacrosExamples/StringFunctions/string_example.yaml":  {ends: refused, says: "Fn::Transform runs a macro", why: "macros are not built"},
+
+	"recorded-templates/cfn_condition_update_1.yml":                     {parameters: map[string]string{"OriginalBucketName": "corpus-condition-1"}},
+	"recorded-templates/cfn_condition_update_2.yml":                     {parameters: map[string]string{"OriginalBucketName": "corpus-condition-2", "FirstBucket": "corpus-condition-3", "SecondBucket": "corpus-condition-4"}},
+	"recorded-templates/cfn_function_export.yml":                        {parameters: map[string]string{"BucketExportName": "corpus-bucket"}},
+	"recorded-templates/cfn_intrinsic_functions.yaml":                   {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/cfn_number_in_sub.yml":                          {parameters: map[string]string{"ParameterName": "corpus"}},
+	"recorded-templates/cfn_parameter_list_type.yaml":                   {parameters: map[string]string{"ParamsList": "foo,bar"}},
+	"recorded-templates/cfn_waitcondition.yaml":                         {parameters: map[string]string{"ParameterName": "corpus"}, signal: signalHandle},
+	"recorded-templates/conditions/conditional-in-conditional.yml":      {parameters: map[string]string{"SelectedRegion": "us-east-1", "Environment": "production"}},
+	"recorded-templates/conditions/nested-conditions.yaml":              {parameters: map[string]string{"EnvType": "prod", "BucketName": "corpus-nested"}},
+	"recorded-templates/deletion_policy.yaml":                           {parameters: map[string]string{"ParameterValue": "a"}, ends: refused, says: "Every DeletionPolicy member must be a string", why: "a function in a DeletionPolicy needs the transform AWS::LanguageExtensions"},
+	"recorded-templates/deploy_template_2.yaml":                         {parameters: map[string]string{"CompanyName": "corpus"}},
+	"recorded-templates/dynamicparameter_ssm_list.yaml":                 {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/engine/cfn_dependson_nonexisting_resource.yaml": {ends: refused, says: "Unresolved resource dependencies [NonExistingResource] in the Resources block of the template", why: "it depends on a resource that is not there"},
+	"recorded-templates/engine/cfn_invalid_getatt.yaml":                 {ends: refused, says: "[Error] /Outputs/InvalidOutput/Value/Fn::GetAtt: Resource type AWS::SSM::Parameter does not support attribute {Invalid}", why: "it asks for an attribute that the type does not have"},
+	"recorded-templates/for_removal_setup.yaml":                         {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/functions_get_azs.yml":                          {parameters: map[string]string{"DeployRegion": "us-west-2"}},
+	"recorded-templates/getatt_validation.yml":                          {parameters: map[string]string{"MyParameterValue": "a,b"}, ends: refused, says: "every Fn::GetAtt object requires two non-empty parameters", why: "its Fn::GetAtt names no attribute"},
+	"recorded-templates/getatt_validation2.yml":                         {parameters: map[string]string{"MyParameterValue": "a"}, ends: refused, says: "every Fn::GetAtt object requires two non-empty parameters", why: "its Fn::GetAtt names no attribute"},
+	"recorded-templates/legacy_transitive_ref.yaml":                     {parameters: map[string]string{"QueueName": "corpus", "Qualifier": "corpus"}},
+	"recorded-templates/multiple_bucket.yaml":                           {parameters: map[string]string{"BucketName1": "corpus-multiple-1", "BucketName2": "corpus-multiple-2"}},
+	"recorded-templates/multiple_bucket_update.yaml":                    {ends: rollsBack, says: "the property LifecycleConfiguration is not built in Slipway yet (NotImplemented)", why: "lifecycle rules of buckets are not built"},
+	"recorded-templates/nested-stack-outputref/sub2.yaml":               {parameters: map[string]string{"TopicArn": "arn:aws:sns:us-east-1:000000000000:corpus", "RoleName": "corpus"}},
+	"recorded-templates/references_to_conditions.yml":                   {parameters: map[string]string{"Toggle": "yes", "ParameterValue": "a"}},
+	"recorded-templates/s3_bucket_name.yml":                             {parameters: map[string]string{"Name": "corpus-name"}},
+	"recorded-templates/s3_object_lock_config.yaml":                     {ends: rollsBack, says: "the property ObjectLockConfiguration is not built in Slipway yet (NotImplemented)", why: "Object Lock is not built"},
+	"recorded-templates/ssm_parameter_defaultname.yaml":                 {parameters: map[string]string{"Input": "a"}},
+	"recorded-templates/ssm_parameter_defaultname_withtags.yaml":        {parameters: map[string]string{"Input": "a", "TagValue": "b"}},
+	"recorded-templates/template5.yaml":                                 {parameters: map[string]string{"LocalParam": "corpus"}},
+	"recorded-templates/valid_template.json":                            {parameters: map[string]string{"KeyExample": "corpus"}, ends: rollsBack, says: "'[ami-0e6d2e8684d4ccb3e]' does not exist", why: foreign},
+}
+
+// host are the parameters of a template for an instance: subnet names the one
+// for its subnet, and pairs of names and values follow.
+func host(subnet string, more ...string) map[string]string {
+	p := map[string]string{"KeyName": "corpus", subnet: "{subnet}"}
+	for i := 0; i+1 < len(more); i += 2 {
+		p[more[i]] = more[i+1]
+	}
+	return p
+}

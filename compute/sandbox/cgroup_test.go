@@ -5,12 +5,14 @@ package sandbox
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/keeper"
 )
 
 func TestLocateCgroups(t *testing.T) {
@@ -81,5 +83,23 @@ func TestLimitsOfV1(t *testing.T) {
 	}
 	if s := (cgroups{}).settings(compute.Limits{}); len(s) != 0 {
 		t.Errorf("no limits give %v", s)
+	}
+}
+
+// What instances were started in is found, wherever Slipway stood then.
+func TestParentGroupsAreThoseOfAllInstances(t *testing.T) {
+	k, err := keeper.Open(Name, t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = k.Close() }()
+	d := &Driver{Keeper: k, cgroups: cgroups{parents: map[string]string{"cpu": "/now/cpu", "pids": "/now/cpu"}}}
+	for id, groups := range map[string][]string{"i-1": {"/then/cpu/i-1", "/now/cpu/i-1"}, "i-2": {"/then/cpu/i-2"}, "i-3": nil} {
+		if err := k.Instance(id).Change(func(r *keeper.Record) { r.Groups = groups }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := d.parentGroups(); !slices.Equal(got, []string{"/now/cpu", "/then/cpu"}) {
+		t.Errorf("%v", got)
 	}
 }

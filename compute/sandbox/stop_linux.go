@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -111,6 +114,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 	}
 	var removed []string
 	var errs []error
+	parents := d.parentGroups()
 	for _, h := range hs {
 		if err := d.Terminate(ctx, h); err != nil {
 			errs = append(errs, err)
@@ -125,12 +129,31 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 	more, err := d.net.remove()
 	removed = append(removed, more...)
 	errs = append(errs, err)
-	for _, parent := range d.cgroups.parents {
-		errs = append(errs, removeGroups([]string{parent}))
+	for _, parent := range parents {
+		if _, err := os.Stat(parent); err != nil {
+			continue
+		}
+		if err := removeGroups([]string{parent}); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		removed = append(removed, "cgroup "+parent)
 	}
 	for _, dir := range []string{"base", "stage", "trash", "instances"} {
 		errs = append(errs, os.RemoveAll(d.Path(dir)))
 	}
 	return removed, errors.Join(errs...)
+}
+
+// parentGroups are the groups that hold the instances' groups: now, and where
+// Slipway stood when it started them.
+func (d *Driver) parentGroups() []string {
+	parents := slices.Collect(maps.Values(d.cgroups.parents))
+	for _, in := range d.All() {
+		for _, group := range in.Record().Groups {
+			parents = append(parents, filepath.Dir(group))
+		}
+	}
+	slices.Sort(parents)
+	return slices.Compact(parents)
 }

@@ -65,12 +65,12 @@ func runUp(ctx context.Context, cfg platform.Config, out io.Writer) error {
 		_ = p.Stop(context.WithoutCancel(ctx))
 		return err
 	}
-	// Scripts and tests read the endpoint from this line.
-	fmt.Fprintf(out, "Slipway %s listens on %s (data in %s, instances in %s)\n", cfg.Version, p.Endpoint(), p.Dir(), p.Driver())
 	if root := p.NewRootKey(); root != nil {
-		fmt.Fprintf(out, "\nRoot access key of account %s. It is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  AWS_SECRET_ACCESS_KEY=%s\n\n",
+		fmt.Fprintf(out, "Root access key of account %s. It is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  AWS_SECRET_ACCESS_KEY=%s\n\n",
 			root.Account, root.AccessKeyID, root.SecretAccessKey)
 	}
+	// Scripts and tests read the endpoint from this line, which comes last.
+	fmt.Fprintf(out, "Slipway %s listens on %s (data in %s, instances in %s)\n", cfg.Version, p.Endpoint(), p.Dir(), p.Driver())
 	select {
 	case <-ctx.Done():
 		cfg.Logger.Info("stopping: finishing the requests that are under way")

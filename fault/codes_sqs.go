@@ -15,4 +15,6 @@ const (
 	BatchEntryIdsNotDistinct = "BatchEntryIdsNotDistinct"
 	BatchRequestTooLong      = "BatchRequestTooLong"
 	InvalidBatchEntryID      = "InvalidBatchEntryId"
+	OverLimit                = "OverLimit"
+	PurgeQueueInProgress     = "PurgeQueueInProgress"
 )

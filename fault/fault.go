@@ -14,6 +14,7 @@ type Error struct {
 	Code    string         // AWS's code, such as "ValidationError"
 	Message string         // for people: what was wrong, where, what to do
 	Fields  map[string]any // further members of the modelled error shape, by member name
+	Status  int            // of HTTP, where AWS answers with another one than its model says; usually 0
 	cause   error
 }
 

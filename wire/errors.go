@@ -59,6 +59,8 @@ func (x *exchange) exception(code string) *api.Shape {
 // statusOf is the status of an error: its exception's, else the table's.
 func statusOf(e *fault.Error, shape *api.Shape, p protocol) int {
 	switch {
+	case e.Status != 0:
+		return e.Status
 	case shape == nil:
 	case shape.Status != 0:
 		return int(shape.Status)

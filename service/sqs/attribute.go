@@ -18,17 +18,26 @@ import (
 // attributes are what a queue can be set to. Times are in seconds, sizes in
 // bytes.
 type attributes struct {
-	Delay       int
-	MaxSize     int
-	Retention   int
-	Wait        int
-	Visibility  int
-	Encrypted   bool   // SSE-SQS
+	Delay      int
+	MaxSize    int
+	Retention  int
+	Wait       int
+	Visibility int
+	Encrypted  bool // SSE-SQS
+	fifo
 	Policy      string `json:",omitempty"`
 	RedriveText string `json:",omitempty"`
 	Redrive     *redrive
 	AllowText   string `json:",omitempty"`
 	Allow       *redriveAllow
+}
+
+// fifo are the attributes of FIFO queues alone.
+type fifo struct {
+	Fifo         bool   `json:",omitempty"`
+	ContentBased bool   `json:",omitempty"` // deduplicates by the body
+	Scope        string `json:",omitempty"` // of deduplication
+	Throughput   string `json:",omitempty"` // FifoThroughputLimit
 }
 
 // redrive says where messages go that were received too often.
@@ -65,8 +74,8 @@ var numbers = map[string]number{
 	api.QueueAttributeNameVisibilityTimeout:             {0, maxVisibility, func(a *attributes) *int { return &a.Visibility }},
 }
 
-// known refuses names that a standard queue cannot be set to.
-func known(name string) error {
+// known refuses names that a queue of the type cannot be set to.
+func (f fifo) known(name string) error {
 	if _, ok := numbers[name]; ok {
 		return nil
 	}
@@ -74,6 +83,11 @@ func known(name string) error {
 	case api.QueueAttributeNamePolicy, api.QueueAttributeNameRedrivePolicy, api.QueueAttributeNameRedriveAllowPolicy,
 		api.QueueAttributeNameSqsManagedSseEnabled, api.QueueAttributeNameKmsMasterKeyId, api.QueueAttributeNameKmsDataKeyReusePeriodSeconds:
 		return nil
+	case api.QueueAttributeNameFifoQueue, api.QueueAttributeNameContentBasedDeduplication, api.QueueAttributeNameDeduplicationScope,
+		api.QueueAttributeNameFifoThroughputLimit:
+		if f.Fifo {
+			return nil
+		}
 	}
 	return fault.New(fault.InvalidAttributeName, "Unknown Attribute %s.", name)
 }
@@ -85,12 +99,15 @@ func invalid(name string) error {
 // set changes attributes; an empty value is the default.
 func (q *queue) set(tx store.Tx, p place, values map[string]string) error {
 	for _, name := range sortedKeys(values) {
-		if err := known(name); err != nil {
+		if err := q.Attributes.known(name); err != nil {
 			return err
 		}
 		if err := q.setOne(tx, p, name, values[name]); err != nil {
 			return err
 		}
+	}
+	if f := q.Attributes.fifo; f.Throughput == perGroup && f.Scope != "messageGroup" {
+		return invalid(api.QueueAttributeNameFifoThroughputLimit) // allowed with that scope alone
 	}
 	return nil
 }
@@ -111,6 +128,9 @@ func (q *queue) setOne(tx store.Tx, p place, name, value string) error {
 		return nil
 	}
 	switch name {
+	case api.QueueAttributeNameFifoQueue, api.QueueAttributeNameContentBasedDeduplication, api.QueueAttributeNameDeduplicationScope,
+		api.QueueAttributeNameFifoThroughputLimit:
+		return a.fifo.setOne(name, value)
 	case api.QueueAttributeNameSqsManagedSseEnabled:
 		if value != "true" && value != "false" {
 			return invalid(name)
@@ -133,6 +153,33 @@ func (q *queue) setOne(tx store.Tx, p place, name, value string) error {
 		}
 	}
 	return nil
+}
+
+const perGroup = "perMessageGroupId"
+
+func (f *fifo) setOne(name, value string) error {
+	oneOf := func(to *string, values ...string) error {
+		if value == "" {
+			value = values[0]
+		}
+		if !slices.Contains(values, value) {
+			return invalid(name)
+		}
+		*to = value
+		return nil
+	}
+	var yes string
+	switch name {
+	case api.QueueAttributeNameFifoQueue: // a queue's type never changes
+		return oneOf(&yes, "true")
+	case api.QueueAttributeNameDeduplicationScope:
+		return oneOf(&f.Scope, "queue", "messageGroup")
+	case api.QueueAttributeNameFifoThroughputLimit:
+		return oneOf(&f.Throughput, "perQueue", perGroup)
+	}
+	err := oneOf(&yes, "false", "true")
+	f.ContentBased = yes == "true"
+	return err
 }
 
 func badRedrive(value, reason string) error {
@@ -176,6 +223,9 @@ func (a *attributes) setRedrive(tx store.Tx, p place, value string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if dead.Attributes.Fifo != a.Fifo {
+		return badRedrive(value, "Dead-letter queue must be same type of queue as the source.")
 	}
 	if !dead.Attributes.allows(p.arn()) {
 		return badRedrive(value, "Queue "+p.arn()+" does not have permissions to use "+r.Target+" as a dead-letter queue.")
@@ -239,6 +289,12 @@ func (a *attributes) texts() map[string]string {
 	for name, n := range numbers {
 		out[name] = strconv.Itoa(*n.at(a))
 	}
+	if a.Fifo {
+		out[api.QueueAttributeNameFifoQueue] = "true"
+		out[api.QueueAttributeNameContentBasedDeduplication] = strconv.FormatBool(a.ContentBased)
+		out[api.QueueAttributeNameDeduplicationScope] = a.Scope
+		out[api.QueueAttributeNameFifoThroughputLimit] = a.Throughput
+	}
 	for name, text := range map[string]string{
 		api.QueueAttributeNamePolicy:             a.Policy,
 		api.QueueAttributeNameRedrivePolicy:      a.RedriveText,
@@ -281,7 +337,8 @@ func (s *Service) SetQueueAttributes(ctx context.Context, in *api.SetQueueAttrib
 }
 
 // GetQueueAttributes tells the attributes asked for, and how many messages a
-// queue holds: exactly, though AWS calls the numbers approximate.
+// queue holds: exactly, while clocks do not go back, though AWS calls the
+// numbers approximate.
 func (s *Service) GetQueueAttributes(ctx context.Context, in *api.GetQueueAttributesInput) (*api.GetQueueAttributesOutput, error) {
 	for _, name := range in.AttributeNames {
 		if !slices.Contains(readable, name) {
@@ -326,7 +383,7 @@ var counters = []string{
 }
 
 // readable are the names that GetQueueAttributes takes; those of FIFO queues
-// have no value here.
+// have no value in a standard one.
 var readable = append([]string{
 	api.QueueAttributeNameAll, api.QueueAttributeNamePolicy, api.QueueAttributeNameRedrivePolicy, api.QueueAttributeNameRedriveAllowPolicy,
 	api.QueueAttributeNameSqsManagedSseEnabled, api.QueueAttributeNameKmsMasterKeyId, api.QueueAttributeNameKmsDataKeyReusePeriodSeconds,

@@ -20,7 +20,7 @@ const maxAttributes = 10
 // ("Amazon SQS message metadata", Developer Guide). size is in bytes, with the
 // attributes' names, types and values.
 func check(e *api.SendMessageBatchRequestEntry) (c content, size int, err error) {
-	c = content{Body: e.MessageBody, Group: e.MessageGroupId}
+	c = content{Body: e.MessageBody, Group: e.MessageGroupId, Deduplication: e.MessageDeduplicationId}
 	if c.Body == "" {
 		return c, 0, fault.New(fault.MissingParameter, "The request must contain the parameter MessageBody.")
 	}
@@ -53,13 +53,23 @@ func check(e *api.SendMessageBatchRequestEntry) (c content, size int, err error)
 		}
 		c.Trace = v.StringValue
 	}
-	if e.MessageDeduplicationId != "" {
-		return c, 0, invalidValue("Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", e.MessageDeduplicationId)
+	if c.Deduplication != "" && !groupForm.MatchString(c.Deduplication) {
+		return c, 0, badToken128("MessageDeduplicationId", c.Deduplication)
 	}
 	if c.Group != "" && !groupForm.MatchString(c.Group) {
-		return c, 0, invalidValue("Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.", c.Group)
+		return c, 0, badToken128("MessageGroupId", c.Group)
 	}
 	return c, size, nil
+}
+
+// badToken128 refuses a value that is not 1 to 128 printable characters.
+func badToken128(name, value string) error {
+	return invalidValue("Value %s for parameter %s is invalid. Reason: %s can only include alphanumeric and punctuation characters. 1 to 128 in length.", value, name, name)
+}
+
+// notThisType refuses what only the other type of queue takes.
+func notThisType(name, value string) error {
+	return invalidValue("Value %s for parameter %s is invalid. Reason: The request include parameter that is not valid for this queue type.", value, name)
 }
 
 func invalidValue(format string, args ...any) error {

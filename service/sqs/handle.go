@@ -42,11 +42,14 @@ func parseHandle(text string) (handle, error) {
 // DeleteMessage removes a message; one that is gone already is no error.
 func (s *Service) DeleteMessage(ctx context.Context, in *api.DeleteMessageInput) (*api.DeleteMessageOutput, error) {
 	return &api.DeleteMessageOutput{}, s.update(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
-		return drop(tx, q, in.ReceiptHandle)
+		return s.drop(tx, q, in.ReceiptHandle)
 	})
 }
 
-func drop(tx store.Tx, q *queue, text string) error {
+// drop deletes by any handle of a standard queue's message. A FIFO queue takes
+// only the last one, and only during the visibility timeout: another receiver
+// may be at work after it.
+func (s *Service) drop(tx store.Tx, q *queue, text string) error {
 	h, err := parseHandle(text)
 	if err != nil {
 		return err
@@ -55,7 +58,11 @@ func drop(tx store.Tx, q *queue, text string) error {
 	if err != nil || st == nil || h.data != q.Data {
 		return err // of an earlier purge, or gone
 	}
-	return remove(tx, q.Data, h.id, st)
+	now := s.now()
+	if q.Attributes.Fifo && (st.Receives != h.receive || st.Visible <= now.UnixMilli()) {
+		return invalidValue("Value %s for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.", text)
+	}
+	return remove(tx, q, h.id, st, now)
 }
 
 // DeleteMessageBatch removes up to ten messages.
@@ -71,7 +78,7 @@ func (s *Service) DeleteMessageBatch(ctx context.Context, in *api.DeleteMessageB
 	err := s.update(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
 		out.Successful, out.Failed = []api.DeleteMessageBatchResultEntry{}, []api.BatchResultErrorEntry{}
 		for _, e := range in.Entries {
-			failed, err := failure(e.Id, drop(tx, q, e.ReceiptHandle))
+			failed, err := failure(e.Id, s.drop(tx, q, e.ReceiptHandle))
 			if err != nil {
 				return err
 			}
@@ -115,11 +122,9 @@ func (s *Service) hide(tx store.Tx, q *queue, text string, timeout *int32) error
 	if st == nil || h.data != q.Data || st.Receives != h.receive || st.Visible <= now.UnixMilli() || q.expired(st, now) {
 		return invalidValue("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", text)
 	}
-	if err := tx.Delete(visibleKey(q.Data, st.Visible, h.id)); err != nil {
-		return err
-	}
-	st.Visible = now.UnixMilli() + int64(*timeout)*1000
-	return putState(tx, q.Data, h.id, st)
+	next := *st
+	next.Visible = now.UnixMilli() + int64(*timeout)*1000
+	return change(tx, q, h.id, st, &next, now)
 }
 
 // ChangeMessageVisibilityBatch sets the visibility of up to ten messages.

@@ -19,7 +19,8 @@ import (
 //	b/<id>               content: written once
 //
 // The id begins with the time that the message was sent, so s/ is in the order
-// in which messages expire.
+// in which messages expire. A FIFO queue's ids begin with the sequence number,
+// which follows the time.
 
 // state is what changes about a message.
 type state struct {
@@ -29,6 +30,8 @@ type state struct {
 	Receives  int    `json:",omitempty"`
 	First     int64  `json:",omitempty"` // first receive, Unix milliseconds
 	Source    string `json:",omitempty"` // the ARN of the queue that gave it up
+	Group     string `json:",omitempty"` // FIFO queues only
+	Sequence  int64  `json:",omitempty"` // FIFO queues only
 }
 
 // content is what a message says. It stands sealed where its queue is
@@ -39,6 +42,8 @@ type content struct {
 	Trace      string                    `json:",omitempty"` // AWSTraceHeader
 	Group      string                    `json:",omitempty"`
 	Sender     string
+
+	Deduplication string `json:",omitempty"` // FIFO queues only
 }
 
 // attributeValue is a message attribute: text or binary.
@@ -63,16 +68,19 @@ type kept struct {
 func root(data string) string { return store.BulkPrefix + "sqs/" + data + "/" }
 
 func visibleKey(data string, at int64, id string) string {
-	return fmt.Sprintf("%sv/%013d/%s", root(data), at, id)
+	return root(data) + "v/" + visibleAt(at) + "/" + id
 }
+
+func visibleAt(at int64) string { return fmt.Sprintf("%013d", at) }
 
 func stateKey(data, id string) string { return root(data) + "s/" + id }
 
 func contentKey(data, id string) string { return root(data) + "b/" + id }
 
-// newID makes the id of a message that is sent now as the nth of its request.
-func newID(now time.Time, n int, messageID string) string {
-	return fmt.Sprintf("%019d%02d-%s", now.UnixNano(), n, messageID[:8])
+// newID makes the id of a message that is sent at a time, in nanoseconds, as the
+// nth of its request.
+func newID(at int64, n int, messageID string) string {
+	return fmt.Sprintf("%019d%02d-%s", at, n, messageID[:8])
 }
 
 func putJSON(tx store.Tx, key string, v any) error {
@@ -121,15 +129,40 @@ var (
 	received = []byte("1")
 )
 
-func putState(tx store.Tx, data, id string, st *state) error {
-	mark := fresh
+func (st *state) mark() []byte {
 	if st.Receives > 0 {
-		mark = received
+		return received
 	}
-	if err := tx.Put(visibleKey(data, st.Visible, id), mark); err != nil {
+	return fresh
+}
+
+// write keeps a state and what counts it.
+func write(tx store.Tx, data, id string, st *state, now time.Time) error {
+	return errors.Join(
+		tx.Put(visibleKey(data, st.Visible, id), st.mark()),
+		putJSON(tx, stateKey(data, id), st),
+		addLater(tx, data, st.Visible, st.Receives > 0, 1, now))
+}
+
+// insert puts a new message's state.
+func insert(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
+	err := errors.Join(addTotal(tx, q.Data, 1), write(tx, q.Data, id, st, now))
+	if err != nil || !q.Attributes.Fifo {
 		return err
 	}
-	return putJSON(tx, stateKey(data, id), st)
+	return joinGroup(tx, q.Data, id, st)
+}
+
+// change puts another state in the place of a message's old one.
+func change(tx store.Tx, q *queue, id string, old, st *state, now time.Time) error {
+	err := errors.Join(
+		tx.Delete(visibleKey(q.Data, old.Visible, id)),
+		addLater(tx, q.Data, old.Visible, old.Receives > 0, -1, now),
+		write(tx, q.Data, id, st, now))
+	if err != nil || !q.Attributes.Fifo {
+		return err
+	}
+	return moveInGroup(tx, q.Data, id, old, st)
 }
 
 // getState finds a message; nil where there is none.
@@ -145,38 +178,22 @@ func getState(tx store.Tx, data, id string) (*state, error) {
 	return &st, json.Unmarshal(doc.Value, &st)
 }
 
-func remove(tx store.Tx, data, id string, st *state) error {
+func remove(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
+	if q.Attributes.Fifo {
+		if err := leaveGroup(tx, q.Data, id, st); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
-		tx.Delete(visibleKey(data, st.Visible, id)),
-		tx.Delete(stateKey(data, id)),
-		tx.Delete(contentKey(data, id)))
+		tx.Delete(visibleKey(q.Data, st.Visible, id)),
+		tx.Delete(stateKey(q.Data, id)),
+		tx.Delete(contentKey(q.Data, id)),
+		addTotal(tx, q.Data, -1),
+		addLater(tx, q.Data, st.Visible, st.Receives > 0, -1, now))
 }
 
 // expired says whether a message has been in the queue for longer than it keeps
 // any.
 func (q *queue) expired(st *state, now time.Time) bool {
 	return st.Sent+int64(q.Attributes.Retention)*1000 <= now.UnixMilli()
-}
-
-type counts struct{ visible, inFlight, delayed int }
-
-// count reads the queue's index; expired messages that the sweep has not met
-// yet are part of it.
-func count(tx store.Tx, q *queue, now time.Time) (counts, error) {
-	var n counts
-	from := root(q.Data) + "v/"
-	edge := visibleKey(q.Data, now.UnixMilli()+1, "")
-	for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
-		switch {
-		case err != nil:
-			return n, err
-		case doc.Key < edge:
-			n.visible++
-		case string(doc.Value) == string(received):
-			n.inFlight++
-		default:
-			n.delayed++
-		}
-	}
-	return n, nil
 }

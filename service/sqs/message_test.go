@@ -206,10 +206,10 @@ func TestReceiveRefusals(t *testing.T) {
 	b := newBench(t)
 	url := b.create("q", nil)
 	for want, in := range map[string]api.ReceiveMessageInput{
-		"InvalidParameterValue: Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.":                                     {MaxNumberOfMessages: new(int32(11))},
-		"InvalidParameterValue: Value 0 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.":                                      {MaxNumberOfMessages: new(int32(0))},
-		"InvalidParameterValue: Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.":                                           {WaitTimeSeconds: new(int32(21))},
-		"InvalidParameterValue: Value -1 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.":                                           {WaitTimeSeconds: new(int32(-1))},
+		"InvalidParameterValue: Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.":                                  {MaxNumberOfMessages: new(int32(11))},
+		"InvalidParameterValue: Value 0 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.":                                   {MaxNumberOfMessages: new(int32(0))},
+		"InvalidParameterValue: Value 21 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.":                                        {WaitTimeSeconds: new(int32(21))},
+		"InvalidParameterValue: Value -1 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.":                                        {WaitTimeSeconds: new(int32(-1))},
 		"InvalidParameterValue: Value a for parameter ReceiveRequestAttemptId is invalid. Reason: The request include parameter that is not valid for this queue type.": {ReceiveRequestAttemptId: "a"},
 		"InvalidAttributeName: Unknown Attribute Colour.": {AttributeNames: []string{"Colour"}},
 	} {

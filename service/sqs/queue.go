@@ -26,7 +26,8 @@ type queue struct {
 	Tags       map[string]string `json:",omitempty"`
 	Created    time.Time
 	Modified   time.Time
-	Token      string `json:",omitempty"`
+	Purged     time.Time `json:",omitzero"`
+	Token      string    `json:",omitempty"`
 }
 
 var queues = store.NewCollection("sqs/queue", store.Index[queue]{Name: "target", Keys: func(_ string, q *queue) []string {
@@ -51,7 +52,24 @@ func (p place) url(endpoint string) string { return endpoint + "/" + p.Account +
 // newData makes a place for messages.
 func newData() string { return strings.TrimPrefix(arn.NewID("d-"), "d-") }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
+var (
+	nameForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
+	fifoForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,75}\.fifo$`)
+)
+
+// typeOf checks a name by the type of queue that is asked for.
+func typeOf(name string, asked map[string]string) (fifo, error) {
+	if asked[api.QueueAttributeNameFifoQueue] != "true" {
+		if !nameForm.MatchString(name) {
+			return fifo{}, fault.New(fault.InvalidParameterValue, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+		}
+		return fifo{}, nil
+	}
+	if !fifoForm.MatchString(name) {
+		return fifo{}, fault.New(fault.InvalidParameterValue, "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
+	}
+	return fifo{Fifo: true, Scope: "queue", Throughput: "perQueue"}, nil
+}
 
 func noQueue() error {
 	return fault.New(fault.QueueDoesNotExist, "The specified queue does not exist.")
@@ -125,15 +143,13 @@ func (s *Service) update(ctx context.Context, queueURL string, fn func(tx store.
 // CreateQueue makes a queue, or finds the one that is there with the same
 // attributes.
 func (s *Service) CreateQueue(ctx context.Context, in *api.CreateQueueInput) (*api.CreateQueueOutput, error) {
-	if in.Attributes["FifoQueue"] == "true" || strings.HasSuffix(in.QueueName, ".fifo") && in.Attributes["FifoQueue"] != "" {
-		return nil, fault.New(fault.NotImplemented, "CreateQueue: FIFO queues are not built.")
-	}
-	if !nameForm.MatchString(in.QueueName) {
-		return nil, fault.New(fault.InvalidParameterValue, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	kind, err := typeOf(in.QueueName, in.Attributes)
+	if err != nil {
+		return nil, err
 	}
 	call := auth.From(ctx)
 	p := place{call.Scope, in.QueueName}
-	err := s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, func(tx store.Tx) error {
 		old, err := queues.Get(tx, p.key())
 		switch {
 		case err == nil:
@@ -143,6 +159,7 @@ func (s *Service) CreateQueue(ctx context.Context, in *api.CreateQueueInput) (*a
 		}
 		now := s.now().UTC()
 		q := &queue{Name: in.QueueName, Data: newData(), Attributes: defaults, Created: now, Modified: now, Token: call.Token}
+		q.Attributes.fifo = kind
 		if err := q.set(tx, p, in.Attributes); err != nil {
 			return err
 		}
@@ -168,7 +185,7 @@ func same(call auth.Call, old *queue, asked map[string]string) error {
 	}
 	has := old.Attributes.texts()
 	for _, name := range sortedKeys(asked) {
-		if err := known(name); err != nil {
+		if err := old.Attributes.known(name); err != nil {
 			return err
 		}
 		if !sameAttribute(name, has[name], asked[name]) {
@@ -194,13 +211,20 @@ func (s *Service) DeleteQueue(ctx context.Context, in *api.DeleteQueueInput) (*a
 	return &api.DeleteQueueOutput{}, nil
 }
 
+// purgeInterval is how often a queue can be purged.
+const purgeInterval = time.Minute
+
 // PurgeQueue empties a queue at once; the sweep removes the messages.
 func (s *Service) PurgeQueue(ctx context.Context, in *api.PurgeQueueInput) (*api.PurgeQueueOutput, error) {
 	err := s.update(ctx, in.QueueUrl, func(tx store.Tx, p place, q *queue) error {
+		now := s.now().UTC()
+		if now.Before(q.Purged.Add(purgeInterval)) {
+			return fault.New(fault.PurgeQueueInProgress, "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.Name)
+		}
 		if err := discard(tx, q.Data); err != nil {
 			return err
 		}
-		q.Data = newData()
+		q.Data, q.Purged = newData(), now
 		return queues.Put(tx, p.key(), q)
 	})
 	if err != nil {
@@ -278,7 +302,7 @@ func (s *Service) ListDeadLetterSourceQueues(ctx context.Context, in *api.ListDe
 	}
 	// The token is the last name of the page before.
 	after, err := base64.RawURLEncoding.DecodeString(in.NextToken)
-	if err != nil || len(after) > 0 && !nameForm.Match(after) {
+	if err != nil || len(after) > 0 && !nameForm.Match(after) && !fifoForm.Match(after) {
 		return nil, badToken()
 	}
 	var names []string

@@ -83,8 +83,8 @@ func checkReceive(in *api.ReceiveMessageInput) (limit int, err error) {
 	if n := in.VisibilityTimeout; n != nil && (*n < 0 || *n > maxVisibility) {
 		return 0, invalidValue("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= %d, if provided.", *n, maxVisibility)
 	}
-	if in.ReceiveRequestAttemptId != "" {
-		return 0, invalidValue("Value %s for parameter ReceiveRequestAttemptId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", in.ReceiveRequestAttemptId)
+	if id := in.ReceiveRequestAttemptId; id != "" && !groupForm.MatchString(id) {
+		return 0, badToken128("ReceiveRequestAttemptId", id)
 	}
 	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
 		if !slices.Contains(systemNames, name) {
@@ -110,9 +110,28 @@ type receipt struct {
 	now   time.Time
 
 	messages []api.Message
+	taken    []attempted // the same messages
 	data     string
+	scanned  int
+	room     int   // how many of them at most
 	wait     int   // seconds
 	next     int64 // when the next message becomes visible, Unix milliseconds, or 0
+}
+
+// visibility is how long the messages stay out of sight, in seconds.
+func (r *receipt) visibility(q *queue) int {
+	if r.in.VisibilityTimeout != nil {
+		return int(*r.in.VisibilityTimeout)
+	}
+	return q.Attributes.Visibility
+}
+
+// order is where the queue keeps what can be received when.
+func (q *queue) order() string {
+	if q.Attributes.Fifo {
+		return root(q.Data) + "h/"
+	}
+	return root(q.Data) + "v/"
 }
 
 // receive looks first, so that an empty queue costs no write.
@@ -127,12 +146,19 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 		if r.in.WaitTimeSeconds != nil {
 			r.wait = int(*r.in.WaitTimeSeconds)
 		}
-		from := root(q.Data) + "v/"
+		if id := r.in.ReceiveRequestAttemptId; id != "" {
+			if !q.Attributes.Fifo {
+				return notThisType("ReceiveRequestAttemptId", id)
+			}
+			ready = true // what it received is in flight
+			return nil
+		}
+		from := q.order()
 		for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
 			if err != nil {
 				return err
 			}
-			at, _ := splitVisible(q.Data, doc.Key)
+			at, _ := splitVisible(from, doc.Key)
 			ready = at <= r.now.UnixMilli()
 			if !ready {
 				r.next = at
@@ -145,86 +171,122 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 		return err
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		r.messages = nil
+		r.messages, r.taken, r.scanned = nil, nil, 0
 		q, err := lookup(ctx, tx, r.place)
 		if err != nil {
 			return err
+		}
+		if r.in.ReceiveRequestAttemptId != "" {
+			if done, err := s.again(tx, q, r); err != nil || done {
+				return err
+			}
 		}
 		return s.take(tx, q, r)
 	})
 }
 
-// splitVisible reads the key of a v/ entry.
-func splitVisible(data, key string) (at int64, id string) {
-	when, id, _ := strings.Cut(strings.TrimPrefix(key, root(data)+"v/"), "/")
+// splitVisible reads the key of a v/ or h/ entry.
+func splitVisible(order, key string) (at int64, id string) {
+	when, id, _ := strings.Cut(strings.TrimPrefix(key, order), "/")
 	at, _ = strconv.ParseInt(when, 10, 64) // the key is ours
 	return at, id
 }
 
+// take receives what is visible, in order.
 func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
-	var ids []string
-	from, to := root(q.Data)+"v/", visibleKey(q.Data, r.now.UnixMilli()+1, "")
-	for doc, err := range tx.Scan(from, to) {
+	room, err := s.room(tx, q, r.now)
+	if err != nil {
+		return err
+	}
+	if room < 1 {
+		if q.Attributes.Fifo {
+			return nil // without an error, as documented
+		}
+		return fault.New(fault.OverLimit, "Maximum number of in flight messages: %d has been reached.", s.maxInFlight)
+	}
+	r.room = min(r.limit, room)
+	// With a visibility timeout of 0 a message taken is met again.
+	met := map[string]bool{}
+	order := q.order()
+	for doc, err := range tx.Scan(order, order+visibleAt(r.now.UnixMilli()+1)) {
 		if err != nil {
 			return err
 		}
-		_, id := splitVisible(q.Data, doc.Key)
-		if ids = append(ids, id); len(ids) == maxScanned {
+		if r.full() {
 			break
 		}
-	}
-	for _, id := range ids {
-		if len(r.messages) == r.limit {
-			return nil
-		}
+		_, id := splitVisible(order, doc.Key)
 		st, err := getState(tx, q.Data, id)
 		if err != nil {
 			return err
 		}
-		if st == nil {
+		if st == nil || met[id] || q.Attributes.Fifo && met[st.Group] {
 			continue
 		}
-		if q.expired(st, r.now) {
-			if err := remove(tx, q.Data, id, st); err != nil {
-				return err
-			}
-			continue
+		if q.Attributes.Fifo {
+			met[st.Group] = true
+			err = s.takeGroup(tx, q, r, st.Group)
+		} else {
+			met[id] = true
+			err = s.takeOne(tx, q, r, id, st)
 		}
-		if moved, err := s.giveUp(tx, q, r.place, id, st, r.now); err != nil || moved {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		m, err := s.takeOne(tx, q, r, id, st)
 		if err != nil {
 			return err
 		}
-		r.messages = append(r.messages, m)
+	}
+	return r.keep(tx, q)
+}
+
+// full ends a receive: it has enough, or has looked at enough.
+func (r *receipt) full() bool { return len(r.messages) >= r.room || r.scanned >= maxScanned }
+
+// takeGroup receives a group's messages from the first one on, up to one that
+// is not visible.
+func (s *Service) takeGroup(tx store.Tx, q *queue, r *receipt, group string) error {
+	from := groupRoot(q.Data, group)
+	for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
+		if err != nil {
+			return err
+		}
+		id := strings.TrimPrefix(doc.Key, from)
+		st, err := getState(tx, q.Data, id)
+		if err != nil || st == nil || st.Visible > r.now.UnixMilli() || r.full() {
+			return err
+		}
+		if err := s.takeOne(tx, q, r, id, st); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (s *Service) takeOne(tx store.Tx, q *queue, r *receipt, id string, st *state) (api.Message, error) {
-	visibility := q.Attributes.Visibility
-	if r.in.VisibilityTimeout != nil {
-		visibility = int(*r.in.VisibilityTimeout)
+// takeOne receives a message, unless its time here is over.
+func (s *Service) takeOne(tx store.Tx, q *queue, r *receipt, id string, st *state) error {
+	r.scanned++
+	if q.expired(st, r.now) {
+		return remove(tx, q, id, st, r.now)
 	}
-	if err := tx.Delete(visibleKey(q.Data, st.Visible, id)); err != nil {
-		return api.Message{}, err
+	if moved, err := s.giveUp(tx, q, r.place, id, st, r.now); err != nil || moved {
+		return err
 	}
 	now := r.now.UnixMilli()
-	st.Receives++
-	if st.First == 0 {
-		st.First = now
+	next := *st
+	next.Receives++
+	if next.First == 0 {
+		next.First = now
 	}
-	st.Visible = now + int64(visibility)*1000
-	if err := putState(tx, q.Data, id, st); err != nil {
-		return api.Message{}, err
+	next.Visible = now + int64(r.visibility(q))*1000
+	if err := change(tx, q, id, st, &next, r.now); err != nil {
+		return err
 	}
+	return s.show(tx, q, r, id, &next)
+}
+
+// show adds a message to the answer.
+func (s *Service) show(tx store.Tx, q *queue, r *receipt, id string, st *state) error {
 	c, err := s.open(tx, q.Data, id)
 	if err != nil {
-		return api.Message{}, err
+		return err
 	}
 	m := api.Message{
 		MessageId: st.MessageID, ReceiptHandle: handle{q.Data, id, st.Receives}.String(), Body: c.Body, MD5OfBody: md5Hex(c.Body),
@@ -243,11 +305,13 @@ func (s *Service) takeOne(tx store.Tx, q *queue, r *receipt, id string, st *stat
 			m.MessageAttributes[name] = v.api()
 		}
 	}
-	return m, nil
+	r.messages = append(r.messages, m)
+	r.taken = append(r.taken, attempted{id, st.Receives, st.Visible})
+	return nil
 }
 
 // giveUp moves a message that was received too often to the dead-letter queue,
-// as it is and with its age.
+// as it is; a standard queue's with its age.
 func (s *Service) giveUp(tx store.Tx, q *queue, from place, id string, st *state, now time.Time) (bool, error) {
 	r := q.Attributes.Redrive
 	if r == nil || st.Receives < r.Max {
@@ -264,22 +328,29 @@ func (s *Service) giveUp(tx store.Tx, q *queue, from place, id string, st *state
 	if err != nil || !dead.Attributes.allows(from.arn()) || dead.Data == q.Data {
 		return false, err
 	}
+	next := *st
+	next.Visible, next.Source = now.UnixMilli(), from.arn()
+	if dead.Attributes.Fifo {
+		next.Sent = now.UnixMilli()
+	}
+	return true, s.transfer(tx, q, dead, id, st, &next, now)
+}
+
+// transfer moves a message to another queue with a new state.
+func (s *Service) transfer(tx store.Tx, q, to *queue, id string, st, next *state, now time.Time) error {
 	c, err := s.open(tx, q.Data, id)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if err := remove(tx, q.Data, id, st); err != nil {
-		return false, err
+	if err := remove(tx, q, id, st, now); err != nil {
+		return err
 	}
-	k, err := s.seal(dead.Data, id, dead.Attributes.Encrypted, c)
-	if err != nil {
-		return false, err
+	if next.Sent != st.Sent { // a new age
+		if id, err = newPlaceInLine(tx, to, next, now, 0); err != nil {
+			return err
+		}
 	}
-	if err := putJSON(tx, contentKey(dead.Data, id), k); err != nil {
-		return false, err
-	}
-	st.Visible, st.Source = now.UnixMilli(), from.arn()
-	return true, putState(tx, dead.Data, id, st)
+	return s.put(tx, to, id, c, next, now)
 }
 
 func systemAttributes(in *api.ReceiveMessageInput, c content, st *state) map[string]string {
@@ -293,6 +364,8 @@ func systemAttributes(in *api.ReceiveMessageInput, c content, st *state) map[str
 		api.MessageSystemAttributeNameAWSTraceHeader:                   c.Trace,
 		api.MessageSystemAttributeNameMessageGroupId:                   c.Group,
 		api.MessageSystemAttributeNameDeadLetterQueueSourceArn:         st.Source,
+		api.MessageSystemAttributeNameMessageDeduplicationId:           c.Deduplication,
+		api.MessageSystemAttributeNameSequenceNumber:                   sequenceText(st.Sequence),
 	} {
 		if value != "" && (slices.Contains(asked, name) || slices.Contains(asked, api.MessageSystemAttributeNameAll)) {
 			out[name] = value

@@ -33,6 +33,8 @@ type Service struct {
 	now   func() time.Time
 	sweep *reconcile.Loop
 
+	maxInFlight int // messages of a queue
+
 	drain    sync.Once
 	draining chan struct{} // closed once long polls are to end
 }
@@ -44,7 +46,7 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, draining: make(chan struct{})}
+	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, draining: make(chan struct{}), maxInFlight: maxInFlight}
 	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
 	return s
 }

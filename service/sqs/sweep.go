@@ -39,11 +39,11 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			_, old, err := oldest(tx, e.Value, now)
+			work, err := over(tx, e.Value, now)
 			if err != nil {
 				return err
 			}
-			if old == nil {
+			if !work {
 				continue
 			}
 			account, rest, _ := strings.Cut(e.Key, "/")
@@ -61,7 +61,7 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 		}
 	}
 	for _, p := range stale {
-		if err := s.repeat(ctx, func(tx store.Tx) (bool, error) { return s.expire(tx, p) }); err != nil {
+		if err := s.repeat(ctx, func(tx store.Tx) (bool, error) { return s.clean(tx, p) }); err != nil {
 			return err
 		}
 	}
@@ -114,8 +114,23 @@ func oldest(tx store.Tx, q *queue, now time.Time) (id string, st *state, err err
 	return "", nil, nil
 }
 
-// expire removes the oldest messages of a queue, as far as they have expired.
-func (s *Service) expire(tx store.Tx, p place) (more bool, err error) {
+// over says whether a queue keeps anything that nobody needs any more.
+func over(tx store.Tx, q *queue, now time.Time) (bool, error) {
+	_, old, err := oldest(tx, q, now)
+	if err != nil || old != nil {
+		return old != nil, err
+	}
+	for _, r := range [][2]string{{"c/", laterKey(q.Data, now.Unix())}, {"e/", root(q.Data) + "e/" + visibleAt(now.UnixMilli()+1)}} {
+		for _, err := range tx.Scan(root(q.Data)+r[0], r[1]) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// clean removes a queue's oldest messages, as far as they have expired, the
+// counts of seconds that are over and what it need not remember.
+func (s *Service) clean(tx store.Tx, p place) (more bool, err error) {
 	q, err := queues.Get(tx, p.key())
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
@@ -124,12 +139,27 @@ func (s *Service) expire(tx store.Tx, p place) (more bool, err error) {
 		return false, err
 	}
 	now := s.now()
+	n := 0
+	for doc, err := range tx.Scan(root(q.Data)+"c/", laterKey(q.Data, now.Unix())) {
+		if err != nil {
+			return false, err
+		}
+		if n++; n > sweepBatch {
+			return true, nil
+		}
+		if err := tx.Delete(doc.Key); err != nil {
+			return false, err
+		}
+	}
+	if more, err := forget(tx, q.Data, now, sweepBatch); err != nil || more {
+		return more, err
+	}
 	for range sweepBatch {
 		id, st, err := oldest(tx, q, now)
 		if err != nil || st == nil {
 			return false, err
 		}
-		if err := remove(tx, q.Data, id, st); err != nil {
+		if err := remove(tx, q, id, st, now); err != nil {
 			return false, err
 		}
 	}

@@ -1,0 +1,81 @@
+package sqs
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/slipway/slipway/store"
+)
+
+// A FIFO queue keeps two more documents, both empty:
+//
+//	g/<group>/<id>   each message, in its group's order
+//	h/<visible at>/<id>   the first message of each group
+//
+// A group gives its messages from the first one on, as far as they are visible:
+// one that is in flight or delayed holds back all behind it. So only the first
+// decides when a group can be received from, and a receive reads h/ in order.
+
+func groupRoot(data, group string) string {
+	return root(data) + "g/" + base64.RawURLEncoding.EncodeToString([]byte(group)) + "/"
+}
+
+func headKey(data string, st *state, id string) string {
+	return strings.Replace(visibleKey(data, st.Visible, id), root(data)+"v/", root(data)+"h/", 1)
+}
+
+// first is a group's first message; empty where it has none.
+func first(tx store.Tx, data, group string) (id string, err error) {
+	from := groupRoot(data, group)
+	for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
+		return strings.TrimPrefix(doc.Key, from), err
+	}
+	return "", nil
+}
+
+// joinGroup puts a new message behind the others of its group.
+func joinGroup(tx store.Tx, data, id string, st *state) error {
+	head, err := first(tx, data, st.Group)
+	if err != nil {
+		return err
+	}
+	if err := tx.Put(groupRoot(data, st.Group)+id, fresh); err != nil || head != "" {
+		return err
+	}
+	return tx.Put(headKey(data, st, id), fresh)
+}
+
+// moveInGroup follows a change of when a message is visible.
+func moveInGroup(tx store.Tx, data, id string, old, st *state) error {
+	head, err := first(tx, data, st.Group)
+	if err != nil || head != id {
+		return err
+	}
+	if err := tx.Delete(headKey(data, old, id)); err != nil {
+		return err
+	}
+	return tx.Put(headKey(data, st, id), fresh)
+}
+
+// leaveGroup takes a message out of its group; if it was the first, the next
+// one is that now.
+func leaveGroup(tx store.Tx, data, id string, st *state) error {
+	head, err := first(tx, data, st.Group)
+	if err != nil {
+		return err
+	}
+	if err := tx.Delete(groupRoot(data, st.Group) + id); err != nil || head != id {
+		return err
+	}
+	if err := tx.Delete(headKey(data, st, id)); err != nil {
+		return err
+	}
+	if head, err = first(tx, data, st.Group); err != nil || head == "" {
+		return err
+	}
+	next, err := getState(tx, data, head)
+	if err != nil || next == nil {
+		return err
+	}
+	return tx.Put(headKey(data, next, head), fresh)
+}

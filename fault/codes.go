@@ -48,6 +48,7 @@ const (
 	MalformedTrailer            = "MalformedTrailerError"               // S3
 	BadDigest                   = "BadDigest"
 	IncompleteBody              = "IncompleteBody"
+	RequestTimeout              = "RequestTimeout"
 	InvalidArgument             = "InvalidArgument"
 	InvalidRequest              = "InvalidRequest"
 )

@@ -51,6 +51,7 @@ type exchange struct {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{h: h, w: w, r: r, id: newRequestID(), start: h.cfg.Now(), proto: restXML{}, length: r.ContentLength}
+	h.patient(w, r)
 	resp := &response{status: http.StatusOK, header: w.Header()}
 	err := x.guarded(r.Context(), resp)
 	if err != nil {

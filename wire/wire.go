@@ -53,6 +53,9 @@ type Config struct {
 	// MaxBody bounds bodies that are read whole, in bytes; 0 is 4 MiB, which
 	// holds the largest SQS message and CloudFormation template URL-encoded.
 	MaxBody int64
+	// Patience is how long the reading of a body waits for its next bytes; 0 is a
+	// minute.
+	Patience time.Duration
 	// Domains are host names, beside localhost, whose subdomains are buckets.
 	Domains []string
 	Now     func() time.Time // nil is time.Now
@@ -75,6 +78,9 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = defaultMaxBody
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = defaultPatience
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

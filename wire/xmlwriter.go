@@ -64,12 +64,12 @@ func (w *xmlWriter) members(p *plan, v reflect.Value) {
 }
 
 // absentLists writes an empty element for each list of an answer that is unset:
-// EC2 and the Query services leave none out, and clients show an absent one as
-// null.
+// EC2 and the Query services leave only a few out, and clients show an absent one
+// as null.
 func (w *xmlWriter) absentLists(p *plan, v reflect.Value) {
 	for i := range p.fields {
 		f := &p.fields[i]
-		if _, ok := f.get(v); !ok && f.plan.shape.Kind == api.List && !f.flat {
+		if _, ok := f.get(v); !ok && f.plan.shape.Kind == api.List && !f.flat && !f.Flags.Has(api.LeaveOut) {
 			w.open(w.name(f), "")
 			w.close(w.name(f))
 		}

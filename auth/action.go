@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"reflect"
 	"strings"
@@ -98,6 +100,14 @@ func (c Call) Requests(input any) []Request {
 		out[0].Action = versionAction(action, in.text("VersionId") != "")
 		c.alsoOfObjects(in, also)
 	}
+	if action == "sqs:StartMessageMoveTask" {
+		also("sqs:ReceiveMessage", in.text("SourceArn"))
+		also("sqs:DeleteMessage", in.text("SourceArn"))
+		also("sqs:GetQueueAttributes", in.text("SourceArn"))
+		if to := in.text("DestinationArn"); to != "" {
+			also("sqs:SendMessage", to)
+		}
+	}
 	if role := in.text("RoleARN"); role != "" && c.Service == "cloudformation" {
 		out = append(out, c.PassRole(role, "cloudformation.amazonaws.com"))
 	}
@@ -182,6 +192,14 @@ func queueResource(c Call, in membersOf) []string {
 	}
 	if owner := in.text("QueueOwnerAWSAccountId"); owner != "" {
 		scope.Account = owner
+	}
+	if handle, err := base64.StdEncoding.DecodeString(in.text("TaskHandle")); err == nil && name == "" {
+		var task struct {
+			Source string `json:"sourceArn"`
+		}
+		if json.Unmarshal(handle, &task) == nil && task.Source != "" {
+			return []string{task.Source}
+		}
 	}
 	if name == "" {
 		return in.some("SourceArn")

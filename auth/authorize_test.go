@@ -20,7 +20,7 @@ func TestActionsAndResources(t *testing.T) {
 		QueueUrl, QueueName, Bucket, Key, CopySource, Name, Path, StackName, RoleARN string
 		RoleName, UserName, GroupName, InstanceProfileName                           string
 		Names, InstanceIds                                                           []string
-		VersionId, Tagging                                                           string
+		VersionId, Tagging, SourceArn, DestinationArn, TaskHandle                    string
 		Delete                                                                       *struct {
 			Objects []struct{ Key, VersionId string }
 		}
@@ -33,6 +33,10 @@ func TestActionsAndResources(t *testing.T) {
 		{"sqs", "SendMessageBatch", in{QueueUrl: "http://127.0.0.1:4566/999999999999/q"}, "sqs:SendMessage arn:aws:sqs:us-east-1:999999999999:q"},
 		{"sqs", "CreateQueue", in{QueueName: "q"}, "sqs:CreateQueue arn:aws:sqs:us-east-1:123456789012:q"},
 		{"sqs", "ListQueues", in{}, "sqs:ListQueues *"},
+		{"sqs", "ListMessageMoveTasks", in{SourceArn: "arn:d"}, "sqs:ListMessageMoveTasks arn:d"},
+		{"sqs", "StartMessageMoveTask", in{SourceArn: "arn:d", DestinationArn: "arn:q"}, "sqs:StartMessageMoveTask arn:d; sqs:ReceiveMessage arn:d; sqs:DeleteMessage arn:d; sqs:GetQueueAttributes arn:d; sqs:SendMessage arn:q"},
+		{"sqs", "CancelMessageMoveTask", in{TaskHandle: "eyJzb3VyY2VBcm4iOiJhcm46ZCJ9"}, "sqs:CancelMessageMoveTask arn:d"},
+		{"sqs", "CancelMessageMoveTask", in{TaskHandle: "x"}, "sqs:CancelMessageMoveTask "},
 		{"s3", "ListObjectsV2", in{Bucket: "b"}, "s3:ListBucket arn:aws:s3:::b"},
 		{"s3", "HeadObject", in{Bucket: "b", Key: "a/k"}, "s3:GetObject arn:aws:s3:::b/a/k"},
 		{"s3", "CopyObject", in{Bucket: "b", Key: "k", CopySource: "/src/a%20b?versionId=1"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObjectVersion arn:aws:s3:::src/a b"},

@@ -17,4 +17,6 @@ const (
 	InvalidBatchEntryID      = "InvalidBatchEntryId"
 	OverLimit                = "OverLimit"
 	PurgeQueueInProgress     = "PurgeQueueInProgress"
+
+	ResourceNotFoundException = "ResourceNotFoundException" // of several JSON services
 )

@@ -199,7 +199,7 @@ func same(call auth.Call, old *queue, asked map[string]string) error {
 // removes them.
 func (s *Service) DeleteQueue(ctx context.Context, in *api.DeleteQueueInput) (*api.DeleteQueueOutput, error) {
 	err := s.update(ctx, in.QueueUrl, func(tx store.Tx, p place, q *queue) error {
-		if err := discard(tx, q.Data); err != nil {
+		if err := errors.Join(discard(tx, q.Data), dropTasks(tx, p)); err != nil {
 			return err
 		}
 		return queues.Delete(tx, p.key())

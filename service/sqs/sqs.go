@@ -1,8 +1,9 @@
-// Package sqs implements the SQS API: standard queues, durable before the reply.
-// It may import api/sqs, arn, auth, fault, reconcile and store. The Service owns
-// one goroutine, the sweep, which Stop ends; a long poll waits on its caller's.
+// Package sqs implements the SQS API: standard and FIFO queues, durable before the
+// reply. It may import api/sqs, arn, auth, fault, reconcile and store. The Service
+// owns two loops, the sweep and the moves, which Stop ends; a long poll waits on
+// its caller's goroutine.
 //
-// A request is not retried; the sweep reruns whole.
+// A request is not retried; the loops rerun whole.
 package sqs
 
 import (
@@ -32,6 +33,7 @@ type Service struct {
 	ring  *keyring.Ring
 	now   func() time.Time
 	sweep *reconcile.Loop
+	moves *reconcile.Loop // works at message move tasks
 
 	maxInFlight int // messages of a queue
 
@@ -48,18 +50,24 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, draining: make(chan struct{}), maxInFlight: maxInFlight}
 	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
+	s.moves = reconcile.New("sqs moves", s.moveOnce, reconcile.Options{Logger: cfg.Logger})
 	return s
 }
 
-// Start begins to remove what queues no longer hold, and returns at once.
-func (s *Service) Start(ctx context.Context) { s.sweep.Start(ctx) }
+// Start begins to remove what queues no longer hold and goes on with the tasks
+// that move messages. It returns at once.
+func (s *Service) Start(ctx context.Context) {
+	s.sweep.Start(ctx)
+	s.moves.Start(ctx)
+}
 
 // Drain ends the long polls that wait, as if their time were over, and lets no
 // later one wait: who asks again finds the next server, or this one's next start.
 func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
-// Stop drains and ends the sweep. It is safe to call twice.
+// Stop drains and ends the loops. It is safe to call twice.
 func (s *Service) Stop() {
 	s.Drain()
+	s.moves.Stop()
 	s.sweep.Stop()
 }

@@ -127,7 +127,7 @@ func (p *Platform) serveInstances() error {
 			if err != nil {
 				return err
 			}
-			p.serve("API for instances", l, p.handler(true))
+			p.serve("API for instances", newFair(l, maxPerInstance), p.handler(true))
 		}
 	}
 	m, ok := p.driver.(compute.MetadataListener)
@@ -138,6 +138,6 @@ func (p *Platform) serveInstances() error {
 	if err != nil {
 		return err
 	}
-	p.metadata = metadata.Serve(l, metadata.NewHandler(p.services.ec2, p.cfg.Logger, p.cfg.Now))
+	p.metadata = metadata.Serve(newFair(l, maxPerInstance), metadata.NewHandler(p.services.ec2, p.cfg.Logger, p.cfg.Now))
 	return nil
 }

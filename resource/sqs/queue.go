@@ -20,14 +20,17 @@ func Types(svc api.Service) []cfn.Type {
 const (
 	queueName    = "AWS::SQS::Queue"
 	maxQueueName = 80
+	fifoSuffix   = ".fifo"
 )
 
-// queueProperties are those of AWS::SQS::Queue that queues here have. FIFO
-// queues are refused by SQS itself, by name.
+// queueProperties are those of AWS::SQS::Queue that queues here have.
 type queueProperties struct {
 	QueueName                     string             `json:"QueueName,omitempty"`
 	DelaySeconds                  *int64             `json:"DelaySeconds,omitempty"`
 	FifoQueue                     *bool              `json:"FifoQueue,omitempty"`
+	ContentBasedDeduplication     *bool              `json:"ContentBasedDeduplication,omitempty"`
+	DeduplicationScope            string             `json:"DeduplicationScope,omitempty"`
+	FifoThroughputLimit           string             `json:"FifoThroughputLimit,omitempty"`
 	MaximumMessageSize            *int64             `json:"MaximumMessageSize,omitempty"`
 	MessageRetentionPeriod        *int64             `json:"MessageRetentionPeriod,omitempty"`
 	ReceiveMessageWaitTimeSeconds *int64             `json:"ReceiveMessageWaitTimeSeconds,omitempty"`
@@ -42,12 +45,17 @@ type queueProperties struct {
 func (p queueProperties) attributes() map[string]string {
 	a := map[string]string{
 		api.QueueAttributeNameDelaySeconds:                  resource.Text(p.DelaySeconds),
-		api.QueueAttributeNameFifoQueue:                     resource.Text(p.FifoQueue),
+		api.QueueAttributeNameContentBasedDeduplication:     resource.Text(p.ContentBasedDeduplication),
+		api.QueueAttributeNameDeduplicationScope:            p.DeduplicationScope,
+		api.QueueAttributeNameFifoThroughputLimit:           p.FifoThroughputLimit,
 		api.QueueAttributeNameMaximumMessageSize:            resource.Text(p.MaximumMessageSize),
 		api.QueueAttributeNameMessageRetentionPeriod:        resource.Text(p.MessageRetentionPeriod),
 		api.QueueAttributeNameReceiveMessageWaitTimeSeconds: resource.Text(p.ReceiveMessageWaitTimeSeconds),
 		api.QueueAttributeNameVisibilityTimeout:             resource.Text(p.VisibilityTimeout),
 		api.QueueAttributeNameSqsManagedSseEnabled:          resource.Text(p.SqsManagedSseEnabled),
+	}
+	if p.isFIFO() { // SQS takes no "false"
+		a[api.QueueAttributeNameFifoQueue] = "true"
 	}
 	if p.RedrivePolicy != nil {
 		a[api.QueueAttributeNameRedrivePolicy] = p.RedrivePolicy.Text
@@ -63,6 +71,16 @@ func (p queueProperties) attributes() map[string]string {
 	return a
 }
 
+func (p queueProperties) isFIFO() bool { return p.FifoQueue != nil && *p.FifoQueue }
+
+// name is the queue's: a generated one ends as its type asks for.
+func (p queueProperties) name(r cfn.Request) string {
+	if p.QueueName == "" && p.isFIFO() {
+		return resource.Name(r, "", maxQueueName-len(fifoSuffix)) + fifoSuffix
+	}
+	return resource.Name(r, p.QueueName, maxQueueName)
+}
+
 // defaults are what an attribute goes back to when a template no longer names
 // its property ("SetQueueAttributes", Amazon SQS API Reference).
 var defaults = map[string]string{
@@ -74,6 +92,9 @@ var defaults = map[string]string{
 	api.QueueAttributeNameSqsManagedSseEnabled:          "true",
 	api.QueueAttributeNameRedrivePolicy:                 "",
 	api.QueueAttributeNameRedriveAllowPolicy:            "",
+	api.QueueAttributeNameContentBasedDeduplication:     "false",
+	api.QueueAttributeNameDeduplicationScope:            "queue",
+	api.QueueAttributeNameFifoThroughputLimit:           "perQueue",
 }
 
 type queueHandler struct{ svc api.Service }
@@ -89,7 +110,7 @@ func (h queueHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, er
 		return cfn.Result{}, err
 	}
 	out, err := h.svc.CreateQueue(ctx, &api.CreateQueueInput{
-		QueueName: resource.Name(r, p.QueueName, maxQueueName), Attributes: p.attributes(), Tags: resource.Tags(r, p.Tags),
+		QueueName: p.name(r), Attributes: p.attributes(), Tags: resource.Tags(r, p.Tags),
 	})
 	if err != nil {
 		return cfn.Result{}, err
@@ -153,6 +174,10 @@ func (h queueHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, 
 	}
 	if sse, err := strconv.ParseBool(has[api.QueueAttributeNameSqsManagedSseEnabled]); err == nil {
 		p.SqsManagedSseEnabled = &sse
+	}
+	if has[api.QueueAttributeNameFifoQueue] == "true" {
+		p.FifoQueue, p.ContentBasedDeduplication = new(true), new(has[api.QueueAttributeNameContentBasedDeduplication] == "true")
+		p.DeduplicationScope, p.FifoThroughputLimit = has[api.QueueAttributeNameDeduplicationScope], has[api.QueueAttributeNameFifoThroughputLimit]
 	}
 	if text := has[api.QueueAttributeNameRedrivePolicy]; text != "" {
 		p.RedrivePolicy = &resource.Document{Text: text}

@@ -120,7 +120,6 @@ func TestQueueRefusesWhatIsNotBuilt(t *testing.T) {
 	queue := lookup(t, types, "AWS::SQS::Queue")
 	for name, props := range map[string]cfn.Properties{
 		"KmsMasterKeyId": {"KmsMasterKeyId": "alias/x"},
-		"FIFO":           {"QueueName": "q.fifo", "FifoQueue": true},
 	} {
 		_, err := queue.Create(as(t, "c"), request("c", "", props, nil))
 		if !fault.Is(err, fault.NotImplemented) || !strings.Contains(err.Error(), name) {
@@ -200,5 +199,46 @@ func TestQueuePolicy(t *testing.T) {
 	}
 	if _, err := policy.Read(as(t, ""), request("", made.PhysicalID, next, nil)); !fault.Is(err, cfn.NotFound) {
 		t.Errorf("read after delete: %v", err)
+	}
+}
+
+func TestFIFOQueue(t *testing.T) {
+	svc, types := newTypes(t)
+	queue := lookup(t, types, "AWS::SQS::Queue")
+	props := cfn.Properties{"FifoQueue": true, "ContentBasedDeduplication": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+	made, err := queue.Create(as(t, "create"), request("create", "", props, nil))
+	if err != nil || made.Attributes["QueueName"] != "stack-Queue-ABCDEF123456.fifo" {
+		t.Fatalf("made %+v: %v", made, err)
+	}
+	read := func() cfn.Properties {
+		t.Helper()
+		out, err := queue.Read(as(t, ""), request("", made.PhysicalID, nil, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := cfn.Properties{}
+		for name := range props {
+			got[name] = out[name]
+		}
+		return got
+	}
+	if d := cmp.Diff(props, read()); d != "" {
+		t.Errorf("made, then read: %s", d)
+	}
+	// A property that the template no longer has goes back to its default.
+	if _, err := queue.Update(as(t, "update"), request("update", made.PhysicalID, cfn.Properties{"FifoQueue": true}, props)); err != nil {
+		t.Fatal(err)
+	}
+	want := cfn.Properties{"FifoQueue": true, "ContentBasedDeduplication": false, "DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"}
+	if d := cmp.Diff(want, read()); d != "" {
+		t.Errorf("updated, then read: %s", d)
+	}
+	if _, err := svc.SendMessage(as(t, ""), &api.SendMessageInput{QueueUrl: made.PhysicalID, MessageBody: "m", MessageGroupId: "g", MessageDeduplicationId: "d"}); err != nil {
+		t.Errorf("to the queue: %v", err)
+	}
+	long := request("long", "", cfn.Properties{"FifoQueue": true}, nil)
+	long.Name = strings.Repeat("a", 90) + "-ABCDEF123456"
+	if made, err := queue.Create(as(t, "long"), long); err != nil || !strings.HasSuffix(made.PhysicalID, "-ABCDEF123456.fifo") {
+		t.Errorf("a long name: %+v, %v", made, err)
 	}
 }

@@ -142,6 +142,7 @@ const (
 	SenderFault
 	ServerFault
 	KeepEmpty // the empty string is written, too
+	LeaveOut  // the empty list is not written, where its protocol writes others
 )
 
 // Shape is a type of the service's model.

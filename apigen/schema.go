@@ -308,7 +308,7 @@ func (s *selection) member(owner, name string, shape *Shape, r *Ref) string {
 	if f := timeFormat(r.TimestampFormat); f != "" {
 		fmt.Fprintf(&w, ", Time: %s", f)
 	}
-	writeFlags(&w, s.memberFlags(name, shape, r))
+	writeFlags(&w, s.memberFlags(owner, name, shape, r))
 	if r.LocationName != "" && r.LocationName != name {
 		fmt.Fprintf(&w, ", Wire: %q", r.LocationName)
 	}
@@ -329,7 +329,7 @@ func (s *selection) member(owner, name string, shape *Shape, r *Ref) string {
 	return w.String()
 }
 
-func (s *selection) memberFlags(name string, shape *Shape, r *Ref) []string {
+func (s *selection) memberFlags(owner, name string, shape *Shape, r *Ref) []string {
 	var flags []string
 	if contains(shape.Required, name) && shape.Type == "structure" {
 		flags = append(flags, "Required")
@@ -349,21 +349,35 @@ func (s *selection) memberFlags(name string, shape *Shape, r *Ref) []string {
 	if r.JSONValue {
 		flags = append(flags, "JSONValue")
 	}
-	if keepsEmpty(name, shape) {
+	if keepsEmpty(owner, name, shape) {
 		flags = append(flags, "KeepEmpty")
+	}
+	if contains(leftOut[owner], name) {
+		flags = append(flags, "LeaveOut")
 	}
 	return flags
 }
 
 // keepsEmpty tells of the value beside a key (Key and Value, ParameterKey and
-// ParameterValue): AWS writes an empty one, where other empty strings are left out.
-func keepsEmpty(name string, shape *Shape) bool {
+// ParameterValue), and of the id that a stack's resource does not have yet: AWS
+// writes an empty one, where other empty strings are left out.
+func keepsEmpty(owner, name string, shape *Shape) bool {
+	if owner == "StackEvent" && name == "PhysicalResourceId" {
+		return true
+	}
 	stem, ok := strings.CutSuffix(name, "Value")
 	if !ok || shape.Type != "structure" {
 		return false
 	}
 	_, ok = shape.Members.get(stem + "Key")
 	return ok
+}
+
+// leftOut are the lists of answers that AWS leaves out where they are empty,
+// though it writes the others of the same answer (recorded answers).
+var leftOut = map[string][]string{
+	"DescribeChangeSetOutput":  {"Parameters", "Tags"},
+	"GetTemplateSummaryOutput": {"Capabilities", "DeclaredTransforms"},
 }
 
 // queryName is the member's name in Query protocols where it is a special one.

@@ -20,8 +20,9 @@ type Handles interface {
 	OpenHandle(ctx context.Context, stackID, logicalID string) (url string, err error)
 	// CloseHandle forgets a URL. One that is gone is no error.
 	CloseHandle(ctx context.Context, url string) error
-	// HandleSource names the signals that come to a URL of the stack.
-	HandleSource(ctx context.Context, stackID, url string) (source string, err error)
+	// HandleSource names the signals that come to a URL of the stack, and the
+	// handle that the URL is of.
+	HandleSource(ctx context.Context, stackID, url string) (source, logicalID string, err error)
 }
 
 // maxTimeout bounds a wait condition's Timeout: 12 hours.
@@ -42,7 +43,7 @@ func waitConditionHandle(handles Handles) cfn.Type {
 			return cfn.Result{PhysicalID: url, Attributes: cfn.Properties{"Id": url}}, err
 		},
 		Read: func(ctx context.Context, r cfn.Request) (cfn.Properties, error) {
-			if _, err := handles.HandleSource(ctx, r.StackID, r.PhysicalID); err != nil {
+			if _, _, err := handles.HandleSource(ctx, r.StackID, r.PhysicalID); err != nil {
 				return nil, notFound(err, r)
 			}
 			return cfn.Properties{"Id": r.PhysicalID}, nil
@@ -63,11 +64,11 @@ func waitCondition(handles Handles) cfn.Type {
 		Name:    "AWS::CloudFormation::WaitCondition",
 		Signals: true,
 		Create: func(ctx context.Context, r cfn.Request) (cfn.Result, error) {
-			wait, err := waitFor(ctx, handles, r)
+			wait, name, err := waitFor(ctx, handles, r)
 			if err != nil {
 				return cfn.Result{}, err
 			}
-			id := r.StackID + "/" + r.LogicalID
+			id := r.StackID + "/" + name
 			return cfn.Result{PhysicalID: id, Attributes: cfn.Properties{"Id": id, "Data": "{}"}, Wait: wait}, nil
 		},
 		Read: func(_ context.Context, r cfn.Request) (cfn.Properties, error) {
@@ -83,32 +84,33 @@ func waitCondition(handles Handles) cfn.Type {
 	}
 }
 
-// waitFor is what a wait condition waits for by its properties; nil where it
-// names no handle.
-func waitFor(ctx context.Context, handles Handles, r cfn.Request) (*cfn.Wait, error) {
+// waitFor is what a wait condition waits for by its properties, nil where it
+// names no handle, and the name it goes by in its stack: the handle's, where it
+// has one (recorded answers).
+func waitFor(ctx context.Context, handles Handles, r cfn.Request) (wait *cfn.Wait, name string, err error) {
 	url, _ := r.Properties["Handle"].(string)
 	if url == "" {
-		return nil, nil
+		return nil, r.LogicalID, nil
 	}
-	source, err := handles.HandleSource(ctx, r.StackID, url)
+	source, name, err := handles.HandleSource(ctx, r.StackID, url)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	count, err := number(r.Properties, "Count", 1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if r.Properties["Timeout"] == nil {
-		return nil, fault.New(fault.ValidationError, "Timeout is required with Handle")
+		return nil, "", fault.New(fault.ValidationError, "Timeout is required with Handle")
 	}
 	seconds, err := number(r.Properties, "Timeout", 0)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if seconds > maxTimeout {
-		return nil, fault.New(fault.ValidationError, "Timeout %d is longer than %d seconds", seconds, maxTimeout)
+		return nil, "", fault.New(fault.ValidationError, "Timeout %d is longer than %d seconds", seconds, maxTimeout)
 	}
-	return &cfn.Wait{Source: source, Count: count, Timeout: time.Duration(seconds) * time.Second}, nil
+	return &cfn.Wait{Source: source, Count: count, Timeout: time.Duration(seconds) * time.Second}, name, nil
 }
 
 func number(p cfn.Properties, name string, absent int) (int, error) {

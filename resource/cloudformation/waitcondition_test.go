@@ -31,12 +31,12 @@ func (h *handles) CloseHandle(_ context.Context, url string) error {
 	return nil
 }
 
-func (h *handles) HandleSource(_ context.Context, stackID, url string) (string, error) {
+func (h *handles) HandleSource(_ context.Context, stackID, url string) (source, logicalID string, err error) {
 	name, ok := strings.CutPrefix(url, "http://here/")
 	if !ok || stackID != "stack" {
-		return "", fault.New(fault.ValidationError, "no handle of this stack")
+		return "", "", fault.New(fault.ValidationError, "no handle of this stack")
 	}
-	return "handle." + name, nil
+	return "handle." + name, name, nil
 }
 
 func typeOf(t *testing.T, h *handles, name string) cfn.Type {
@@ -94,7 +94,11 @@ func TestWaitCondition(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff(c.wait, res.Wait); err != nil || diff != "" || res.PhysicalID != "stack/W" {
+			id := "stack/W"
+			if c.wait != nil {
+				id = "stack/H"
+			}
+			if diff := cmp.Diff(c.wait, res.Wait); err != nil || diff != "" || res.PhysicalID != id {
 				t.Errorf("%v %+v (-want +got):\n%s", err, res, diff)
 			}
 		})

@@ -93,23 +93,28 @@ func (s *Service) CloseHandle(ctx context.Context, rawURL string) error {
 	})
 }
 
-// HandleSource is the signal source that a handle of the stack feeds.
-func (s *Service) HandleSource(ctx context.Context, stackID, rawURL string) (string, error) {
+// HandleSource is the signal source that a handle of the stack feeds, and the
+// handle's logical id.
+func (s *Service) HandleSource(ctx context.Context, stackID, rawURL string) (source, logicalID string, err error) {
 	_, id, _ := splitHandle(rawURL)
-	err := s.view(ctx, func(tx store.Tx) error {
+	err = s.view(ctx, func(tx store.Tx) error {
 		h, err := openHandle(tx, rawURL)
-		if err == nil && h.StackID != stackID {
-			err = errNoHandle
+		if err != nil {
+			return err
 		}
-		return err
+		if h.StackID != stackID {
+			return errNoHandle
+		}
+		logicalID = h.LogicalID
+		return nil
 	})
 	if err != nil {
 		if fault.Is(err, fault.AccessDenied) {
-			return "", fault.New(fault.ValidationError, "Handle is not the URL of a wait condition handle of this stack")
+			return "", "", fault.New(fault.ValidationError, "Handle is not the URL of a wait condition handle of this stack")
 		}
-		return "", err
+		return "", "", err
 	}
-	return apply.HandleSource(id), nil
+	return apply.HandleSource(id), logicalID, nil
 }
 
 var errNoHandle = fault.New(fault.AccessDenied, "The URL is that of no wait condition handle")

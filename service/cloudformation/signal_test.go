@@ -191,7 +191,7 @@ func TestWaitCondition(t *testing.T) {
 		t.Errorf("data %s", got)
 	}
 	r, err := w.DescribeStackResource(w.ctx, &api.DescribeStackResourceInput{StackName: "s", LogicalResourceId: "Wait"})
-	if err != nil || r.StackResourceDetail.PhysicalResourceId != id+"/Wait" {
+	if err != nil || r.StackResourceDetail.PhysicalResourceId != id+"/Handle" {
 		t.Errorf("%v %+v", err, r)
 	}
 	_, err = w.UpdateStack(w.ctx, &api.UpdateStackInput{StackName: "s", TemplateBody: conditioned})

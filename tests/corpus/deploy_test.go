@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -207,6 +208,15 @@ func (d *deployment) complete() {
 		// A group that a template gives no VPC is known to its stack by its name.
 		if ids, ok := there[kind]; ok && kind != "AWS::EC2::SecurityGroup" && !slices.Contains(ids, physical) {
 			d.Errorf("%s %s is not there: %v", id, physical, ids)
+		}
+	}
+	outputs := map[string]string{}
+	for _, o := range d.must(d.call("DescribeStacks")).all("Stacks/member/Outputs/member") {
+		outputs[o.text("OutputKey")] = o.text("OutputValue")
+	}
+	for name, pattern := range d.outputs {
+		if value, ok := outputs[name]; !ok || !regexp.MustCompile("^(?:"+pattern+")$").MatchString(value) {
+			d.Errorf("output %s is %q, want %q", name, value, pattern)
 		}
 	}
 	if diff := cmp.Diff(d.active, got); diff != "" {

@@ -14,6 +14,7 @@ type expectation struct {
 	ends       string                  // refused or rollsBack; empty for what deploys
 	says       string                  // part of the refusal, or of an event's reason
 	why        string                  // for everything that does not deploy
+	outputs    map[string]string       // patterns of outputs that AWS's recorded answers tell
 	signal     func(*deployment) error // tried until it succeeds, while the stack waits
 }
 
@@ -23,8 +24,8 @@ const (
 	foreign = "it names an image of AWS by its id"
 )
 
-// table has a line for each template that has parameters without defaults or
-// does not deploy.
+// table has a line for each template that has parameters without defaults, whose
+// outputs are known, or that does not deploy.
 var table = map[string]expectation{
 	"templates/EC2/EC2InstanceWithSecurityGroupSample.yaml":                        {parameters: host("Subnets")},
 	"templates/EC2/EC2_Instance_With_Ephemeral_Drives.yaml":                        {parameters: host("Subnets")},
@@ -41,13 +42,14 @@ var table = map[string]expectation{
 	"templates/CloudFormation/MacrosExamples/DatetimeNow/datetimenow_example.yaml": {ends: refused, says: "Fn::Transform runs a macro", why: "macros are not built"},
 	"templates/CloudFormation/MacrosExamples/StringFunctions/string_example.yaml":  {ends: refused, says: "Fn::Transform runs a macro", why: "macros are not built"},
 
-	"recorded-templates/cfn_condition_update_1.yml":                     {parameters: map[string]string{"OriginalBucketName": "corpus-condition-1"}},
-	"recorded-templates/cfn_condition_update_2.yml":                     {parameters: map[string]string{"OriginalBucketName": "corpus-condition-2", "FirstBucket": "corpus-condition-3", "SecondBucket": "corpus-condition-4"}},
-	"recorded-templates/cfn_function_export.yml":                        {parameters: map[string]string{"BucketExportName": "corpus-bucket"}},
-	"recorded-templates/cfn_intrinsic_functions.yaml":                   {ends: refused, says: "a key must be a string", why: jinja},
-	"recorded-templates/cfn_number_in_sub.yml":                          {parameters: map[string]string{"ParameterName": "corpus"}},
-	"recorded-templates/cfn_parameter_list_type.yaml":                   {parameters: map[string]string{"ParamsList": "foo,bar"}},
-	"recorded-templates/cfn_waitcondition.yaml":                         {parameters: map[string]string{"ParameterName": "corpus"}, signal: signalHandle},
+	"recorded-templates/cfn_condition_update_1.yml":   {parameters: map[string]string{"OriginalBucketName": "corpus-condition-1"}},
+	"recorded-templates/cfn_condition_update_2.yml":   {parameters: map[string]string{"OriginalBucketName": "corpus-condition-2", "FirstBucket": "corpus-condition-3", "SecondBucket": "corpus-condition-4"}},
+	"recorded-templates/cfn_function_export.yml":      {parameters: map[string]string{"BucketExportName": "corpus-bucket"}},
+	"recorded-templates/cfn_intrinsic_functions.yaml": {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/cfn_number_in_sub.yml":        {parameters: map[string]string{"ParameterName": "corpus"}},
+	"recorded-templates/cfn_parameter_list_type.yaml": {parameters: map[string]string{"ParamsList": "foo,bar"}},
+	"recorded-templates/cfn_waitcondition.yaml": {parameters: map[string]string{"ParameterName": "corpus"}, signal: signalHandle,
+		outputs: map[string]string{"WaitConditionRef": "arn:aws:cloudformation:us-east-1:[0-9]{12}:stack/s/[0-9a-f-]{36}/WaitHandle"}},
 	"recorded-templates/conditions/conditional-in-conditional.yml":      {parameters: map[string]string{"SelectedRegion": "us-east-1", "Environment": "production"}},
 	"recorded-templates/conditions/nested-conditions.yaml":              {parameters: map[string]string{"EnvType": "prod", "BucketName": "corpus-nested"}},
 	"recorded-templates/deletion_policy.yaml":                           {parameters: map[string]string{"ParameterValue": "a"}, ends: refused, says: "Every DeletionPolicy member must be a string", why: "a function in a DeletionPolicy needs the transform AWS::LanguageExtensions"},
@@ -55,6 +57,8 @@ var table = map[string]expectation{
 	"recorded-templates/dynamicparameter_ssm_list.yaml":                 {ends: refused, says: "a key must be a string", why: jinja},
 	"recorded-templates/engine/cfn_dependson_nonexisting_resource.yaml": {ends: refused, says: "Unresolved resource dependencies [NonExistingResource] in the Resources block of the template", why: "it depends on a resource that is not there"},
 	"recorded-templates/engine/cfn_invalid_getatt.yaml":                 {ends: refused, says: "[Error] /Outputs/InvalidOutput/Value/Fn::GetAtt: Resource type AWS::SSM::Parameter does not support attribute {Invalid}", why: "it asks for an attribute that the type does not have"},
+	"recorded-templates/engine/fn_select_fn_mapp.yml":                   {outputs: map[string]string{"ParameterValue": "true"}},
+	"recorded-templates/engine/join_no_value.yml":                       {outputs: map[string]string{"JoinConditionalNoValue": "", "JoinOnlyNoValue": "", "JoinWithNoValue": "Sample"}},
 	"recorded-templates/for_removal_setup.yaml":                         {ends: refused, says: "a key must be a string", why: jinja},
 	"recorded-templates/functions_get_azs.yml":                          {parameters: map[string]string{"DeployRegion": "us-west-2"}},
 	"recorded-templates/getatt_validation.yml":                          {parameters: map[string]string{"MyParameterValue": "a,b"}, ends: refused, says: "every Fn::GetAtt object requires two non-empty parameters", why: "its Fn::GetAtt names no attribute"},

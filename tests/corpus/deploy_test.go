@@ -161,7 +161,7 @@ func (d *deployment) mustRefuse(err error, says string) {
 // settle waits until nothing is under way, and returns the stack's status.
 func (d *deployment) settle() string {
 	d.Helper()
-	ctx, cancel := context.WithTimeout(d.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(d.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -97,7 +97,7 @@ func TestRecorded(t *testing.T) {
 // way, and returns the answer.
 func (d *deployment) await(action, status string, members ...string) *node {
 	d.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

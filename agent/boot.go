@@ -52,6 +52,8 @@ func (b *booter) stateDir() string {
 }
 
 func (b *booter) run(ctx context.Context) error {
+	h := &host{root: b.cfg.Root, shared: b.cfg.Kind != boot.Sandbox, log: io.Discard}
+	h.startEnabled(ctx, b.say)
 	marker := filepath.Join(b.stateDir(), "user-data")
 	if _, err := os.Stat(marker); err == nil {
 		b.say("user data has run before; it runs once in an instance's life")

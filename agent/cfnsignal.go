@@ -58,11 +58,7 @@ func parseSignal(args []string, stderr io.Writer) (outcome, error) {
 	var exitCode, success string
 	f := flag.NewFlagSet("cfn-signal", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	text := func(p *string, usage string, names ...string) {
-		for _, n := range names {
-			f.StringVar(p, n, "", usage)
-		}
-	}
+	text := func(p *string, usage string, names ...string) { textFlag(f, p, usage, names...) }
 	text(&exitCode, "exit `status` of the set-up: 0 is success", "e", "exit-code")
 	text(&success, "`true` or false: how the set-up went", "s", "success")
 	text(&s.stack, "`name` or id of the stack", "stack")
@@ -207,19 +203,7 @@ func (s outcome) resourceRequest(ctx context.Context, c credentials) (*http.Requ
 		"Action": {"SignalResource"}, "Version": {"2010-05-15"},
 		"StackName": {s.stack}, "LogicalResourceId": {s.resource}, "UniqueId": {s.id}, "Status": {s.status()},
 	}
-	endpoint := first(s.endpoint, variable("AWS_ENDPOINT_URL_CLOUDFORMATION"), variable("AWS_ENDPOINT_URL"))
-	if endpoint == "" {
-		return nil, errors.New("no endpoint: give --url, or set AWS_ENDPOINT_URL")
-	}
-	region := first(s.region, variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"), "us-east-1")
-	body := []byte(form.Encode())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+"/", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	signForm(req, body, c, "cloudformation", region, time.Now())
-	return req, nil
+	return cfnRequest(ctx, form, s.endpoint, s.region, c)
 }
 
 func first(values ...string) string {

@@ -146,9 +146,11 @@ func TestCfnSignal(t *testing.T) {
 	}
 }
 
-func TestToolsThatAreNotBuiltSaySo(t *testing.T) {
-	if status, ok := Tool([]string{"/opt/aws/bin/cfn-init"}); !ok || status == 0 {
-		t.Errorf("cfn-init: %d, %v", status, ok)
+func TestTool(t *testing.T) {
+	for _, name := range []string{"cfn-signal", "cfn-init", "cfn-get-metadata", "cfn-hup"} {
+		if status, ok := Tool([]string{"/opt/aws/bin/" + name, "--no-such-flag"}); !ok || status != 1 {
+			t.Errorf("%s with a flag that is none: %d, %v", name, status, ok)
+		}
 	}
 	if _, ok := Tool([]string{"/usr/local/bin/slipway"}); ok {
 		t.Error("slipway is taken for a helper")

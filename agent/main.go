@@ -33,12 +33,15 @@ func Tool(argv []string) (status int, ok bool) {
 	if len(argv) == 0 {
 		return 0, false
 	}
-	switch name := filepath.Base(argv[0]); name {
+	switch filepath.Base(argv[0]) {
 	case "cfn-signal", "cfn-signal.exe":
 		return CfnSignal(argv[1:], os.Stdout, os.Stderr), true
-	case "cfn-init", "cfn-hup", "cfn-get-metadata":
-		fmt.Fprintf(os.Stderr, "%s: not built in Slipway yet; use user data instead\n", name)
-		return 1, true
+	case "cfn-init", "cfn-init.exe":
+		return CfnInit(argv[1:], os.Stderr), true
+	case "cfn-get-metadata", "cfn-get-metadata.exe":
+		return CfnGetMetadata(argv[1:], os.Stdout, os.Stderr), true
+	case "cfn-hup", "cfn-hup.exe":
+		return CfnHup(argv[1:], os.Stderr), true
 	}
 	return 0, false
 }

@@ -13,7 +13,6 @@ import (
 // but stands on the store, which an instance must not carry.
 func signForm(r *http.Request, body []byte, c credentials, service, region string, now time.Time) {
 	stamp := now.UTC().Format("20060102T150405Z")
-	day := stamp[:8]
 	r.Header.Set("X-Amz-Date", stamp)
 	signed := "content-type;host;x-amz-date"
 	headers := "content-type:" + r.Header.Get("Content-Type") + "\nhost:" + r.Host + "\nx-amz-date:" + stamp + "\n"
@@ -23,13 +22,18 @@ func signForm(r *http.Request, body []byte, c credentials, service, region strin
 		headers += "x-amz-security-token:" + c.Token + "\n"
 	}
 	canonical := r.Method + "\n/\n\n" + headers + "\n" + signed + "\n" + hash(body)
+	r.Header.Set("Authorization", authorization(canonical, signed, c, service, region, stamp))
+}
+
+func authorization(canonical, signed string, c credentials, service, region, stamp string) string {
+	day := stamp[:8]
 	scope := day + "/" + region + "/" + service + "/aws4_request"
 	key := []byte("AWS4" + c.SecretAccessKey)
 	for _, part := range []string{day, region, service, "aws4_request"} {
 		key = mac(key, part)
 	}
 	signature := hex.EncodeToString(mac(key, "AWS4-HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+hash([]byte(canonical))))
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+c.AccessKeyID+"/"+scope+", SignedHeaders="+signed+", Signature="+signature)
+	return "AWS4-HMAC-SHA256 Credential=" + c.AccessKeyID + "/" + scope + ", SignedHeaders=" + signed + ", Signature=" + signature
 }
 
 func hash(b []byte) string {

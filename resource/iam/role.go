@@ -219,8 +219,12 @@ func (h roleHandler) update(ctx context.Context, r cfn.Request) (cfn.Result, err
 		p.MaxSessionDuration = &hour
 	}
 	if _, err := h.svc.UpdateRole(ctx, &api.UpdateRoleInput{
-		RoleName: r.PhysicalID, Description: p.Description, MaxSessionDuration: p.MaxSessionDuration,
+		RoleName: r.PhysicalID, MaxSessionDuration: p.MaxSessionDuration,
 	}); err != nil {
+		return cfn.Result{}, err
+	}
+	// This one also takes a description away.
+	if _, err := h.svc.UpdateRoleDescription(ctx, &api.UpdateRoleDescriptionInput{RoleName: r.PhysicalID, Description: p.Description}); err != nil {
 		return cfn.Result{}, err
 	}
 	if _, err := h.svc.UpdateAssumeRolePolicy(ctx, &api.UpdateAssumeRolePolicyInput{

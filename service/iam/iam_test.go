@@ -83,7 +83,11 @@ func TestRole(t *testing.T) {
 	if err != nil || *got.Role.MaxSessionDuration != 3600 || got.Role.RoleLastUsed == nil || got.Role.RoleId != r.RoleId {
 		t.Errorf("got %+v, %v", got.Role, err)
 	}
-	if _, err := s.UpdateRole(ctx, &api.UpdateRoleInput{RoleName: "web", Description: "d", MaxSessionDuration: new(int32(7200))}); err != nil {
+	if _, err := s.UpdateRole(ctx, &api.UpdateRoleInput{RoleName: "web", Description: "d"}); err != nil {
+		t.Fatal(err)
+	}
+	// What is not given stays.
+	if _, err := s.UpdateRole(ctx, &api.UpdateRoleInput{RoleName: "web", MaxSessionDuration: new(int32(7200))}); err != nil {
 		t.Fatal(err)
 	}
 	list, err := s.ListRoles(ctx, &api.ListRolesInput{PathPrefix: "/role-with"})

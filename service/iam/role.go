@@ -137,10 +137,13 @@ func (s *Service) ListRoles(ctx context.Context, in *api.ListRolesInput) (*api.L
 	return out, nil
 }
 
-// UpdateRole sets the description and the longest session.
+// UpdateRole sets the description and the longest session, or the one of them
+// that is given.
 func (s *Service) UpdateRole(ctx context.Context, in *api.UpdateRoleInput) (*api.UpdateRoleOutput, error) {
 	return &api.UpdateRoleOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
-		r.Description = in.Description
+		if in.Description != "" {
+			r.Description = in.Description
+		}
 		if in.MaxSessionDuration != nil {
 			r.MaxSession = *in.MaxSessionDuration
 		}

@@ -31,7 +31,7 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 	scope := auth.From(ctx).Scope
 	out := &api.DescribeParametersOutput{}
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		entries, next, err := parameters.Page(tx, scope.Key()+"/", in.NextToken, pageSize(in.MaxResults, 50, 50), filters.match)
+		entries, next, err := parameters.Page(tx, parameterKey(scope, filters.prefix()), in.NextToken, pageSize(in.MaxResults, 50, 50), filters.match)
 		if err != nil {
 			return badToken(err)
 		}
@@ -146,6 +146,17 @@ func (f filter) match(p *parameter) bool {
 	tag, ok := strings.CutPrefix(f.key, "tag:")
 	value, has := p.Tags[tag]
 	return ok && has && (len(f.values) == 0 || any(value))
+}
+
+// prefix is what the names of all matches begin with: a filter by one name, or
+// by the beginning of names, need not look at every parameter.
+func (fs filters) prefix() string {
+	for _, f := range fs {
+		if f.key == "Name" && len(f.values) == 1 && f.option != "Contains" {
+			return f.values[0]
+		}
+	}
+	return ""
 }
 
 // label is the version that a Label filter selects, or 0.

@@ -464,3 +464,19 @@ func TestPublicImages(t *testing.T) {
 		t.Errorf("deleted: %v", err)
 	}
 }
+
+// TestFiltersNarrowTheScan: what prefix leaves out can match no filter.
+func TestFiltersNarrowTheScan(t *testing.T) {
+	for want, fs := range map[string]filters{
+		"/a": {{"Type", "Equals", []string{"String"}}, {"Name", "BeginsWith", []string{"/a"}}},
+		"/b": {{"Name", "Equals", []string{"/b"}}},
+		"":   {{"Name", "Contains", []string{"c"}}},
+	} {
+		if got := fs.prefix(); got != want {
+			t.Errorf("%v: %q, want %q", fs, got, want)
+		}
+	}
+	if got := (filters{{"Name", "Equals", []string{"x", "y"}}}).prefix(); got != "" {
+		t.Errorf("two names: %q", got)
+	}
+}

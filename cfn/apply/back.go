@@ -226,7 +226,7 @@ func (o *operation) beginBack(l *Ledger, s *Stack, step backStep) (wayBegun, err
 		b.Create = d.Action == plan.Replace || ok && t.Update == nil
 		b.First = d.DeleteFirst
 	}
-	r.Shown, r.Dirty = o.show(s, step.Target.Properties), true
+	r.Shown, r.Dirty, r.Coming = o.show(s, step.Target.Properties), true, coming(step.Target.Metadata)
 	b.Stack, b.Prior = *s, r.Resource
 	return b, l.resource(s, r, UpdateInProgress, "")
 }
@@ -266,7 +266,7 @@ func (o *operation) back(l *Ledger, s *Stack, b wayBegun, target plan.Resource, 
 			r.Old = append(r.Old, r.Resource)
 		}
 	}
-	r.Resource, r.Dirty, r.Changed, r.Pending = made, false, "", ""
+	r.Resource, r.Dirty, r.Changed, r.Pending, r.Coming = made, false, "", "", nil
 	return l.resource(s, r, UpdateComplete, "")
 }
 
@@ -303,7 +303,7 @@ func (o *operation) restore(l *Ledger, s *Stack, step backStep) error {
 		r.Resource = step.Target
 		r.Shown = o.show(s, r.Properties)
 	}
-	r.Dirty, r.Changed, r.Pending = false, "", ""
+	r.Dirty, r.Changed, r.Pending, r.Coming = false, "", "", nil
 	if err := l.resource(s, r, UpdateInProgress, ""); err != nil {
 		return err
 	}

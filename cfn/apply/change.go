@@ -213,7 +213,10 @@ func (o *operation) tellBegun(l *Ledger, s *Stack, r *Resource, b begun, ev eval
 		old := r.Old
 		*r = Resource{Resource: b.Target, Old: old}
 	}
-	r.Shown, r.Pending = ev.shown, ""
+	r.Shown, r.Pending, r.Coming = ev.shown, "", nil
+	if b.Action != plan.Create {
+		r.Coming = coming(b.Target.Metadata)
+	}
 	if b.Wait != nil {
 		if err := ClearSignals(l.Tx, s, OwnSource(r.LogicalID)); err != nil {
 			return err
@@ -259,7 +262,7 @@ func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) e
 			now.PhysicalID = out.PhysicalID
 		}
 	}
-	r.Resource, r.Dirty, r.Pending = now, false, ""
+	r.Resource, r.Dirty, r.Pending, r.Coming = now, false, "", nil
 	return l.resource(s, r, status, "")
 }
 

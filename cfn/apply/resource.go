@@ -27,6 +27,9 @@ type Resource struct {
 	// Old are physical resources that this one replaced and that are still
 	// there: to be removed when the operation succeeds, or gone back to.
 	Old []plan.Resource
+	// Coming is the metadata that the change under way brings, read by the
+	// instances it makes; nil when none is.
+	Coming any
 	// Shown are the properties as events show them, NoEcho values masked.
 	Shown string
 }
@@ -86,4 +89,21 @@ func Snapshot(all map[string]*Resource) map[string]plan.Resource {
 		}
 	}
 	return out
+}
+
+// ShownMetadata is what DescribeStackResource tells: while a resource is
+// changed, what it is changed to.
+func (r *Resource) ShownMetadata() any {
+	if r.Coming != nil && r.Status == UpdateInProgress {
+		return r.Coming
+	}
+	return r.Metadata
+}
+
+// coming makes sure that no metadata is told from none coming.
+func coming(metadata any) any {
+	if metadata == nil {
+		return map[string]any{}
+	}
+	return metadata
 }

@@ -62,8 +62,8 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *cloudformation.
 		return nil, fault.New(fault.ValidationError, "Resource %s does not exist for stack %s", in.LogicalResourceId, in.StackName)
 	}
 	metadata := "{}"
-	if r.Metadata != nil {
-		b, err := json.Marshal(r.Metadata)
+	if m := r.ShownMetadata(); m != nil {
+		b, err := json.Marshal(m)
 		if err != nil {
 			return nil, err
 		}

@@ -26,6 +26,7 @@ func (b *bench) failing(suffix string, messages ...string) (url, dead string) {
 	attrs["VisibilityTimeout"] = "0"
 	url = b.create("q"+suffix, attrs)
 	for _, m := range messages {
+		b.clock.pass(time.Millisecond) // in one instant a standard queue has no order
 		if suffix != "" {
 			b.sendTo(url, m)
 		} else {

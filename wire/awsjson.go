@@ -43,6 +43,13 @@ func (p awsJSON) refuse(x *exchange, resp *response, e *fault.Error, shape *api.
 	queryError(x, resp, e, shape)
 }
 
+// exceptions are the names, as AWS was recorded to give them, of those that no
+// model has: only their Query codes are documented.
+var exceptions = map[string]string{
+	fault.InvalidParameterValue: "InvalidParameterValueException",
+	fault.MissingParameter:      "MissingRequiredParameterException",
+}
+
 // errorType is the exception's name as JSON errors carry it.
 func errorType(x *exchange, e *fault.Error, shape *api.Shape) string {
 	name := e.Code
@@ -50,6 +57,9 @@ func errorType(x *exchange, e *fault.Error, shape *api.Shape) string {
 		name = shape.Name
 	}
 	if x.svc != nil && x.svc.desc.QueryError {
+		if other, ok := exceptions[name]; ok && shape == nil {
+			name = other
+		}
 		return "com.amazonaws." + x.svc.desc.Name + "#" + name
 	}
 	return name

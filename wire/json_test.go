@@ -97,7 +97,10 @@ func TestSQSErrorsInJSON(t *testing.T) {
 	}
 	h := New(testConfig((&answering{}).mount(sqs.Describe())))
 	w := do(h, request("POST", "/", `{"QueueUrl":"u"}`, signed("sqs"), json10, "X-Amz-Target: AmazonSQS.SendMessage"))
-	mustContain(t, w.Body.String(), `MissingParameter`, `The request must contain the parameter MessageBody.`)
+	mustContain(t, w.Body.String(), `com.amazonaws.sqs#MissingRequiredParameterException`, `The request must contain the parameter MessageBody.`)
+	if got := w.Header().Get("x-amzn-query-error"); got != "MissingParameter;Sender" {
+		t.Errorf("query error %q", got)
+	}
 }
 
 // The members of a modelled exception go out with it.

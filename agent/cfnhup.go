@@ -99,6 +99,8 @@ func (w *watcher) watch(ctx context.Context) {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
 			logLine(w.host.log, "ERROR", "%v", err)
 		}
+		// Until the next look it does nothing, and an instance is small.
+		shrink()
 		select {
 		case <-ctx.Done():
 			w.host.info("cfn-hup ends")

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -125,30 +124,4 @@ func TestHupWatchesByItsInterval(t *testing.T) {
 			t.Errorf("it looked %d times in 5 minutes, not at 0, 2 and 4:\n%s", n, log.String())
 		}
 	})
-}
-
-func TestHupHasOneDaemon(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("not built for Windows")
-	}
-	h, _ := testHost(t)
-	if h.hupRuns() {
-		t.Error("it runs before it was started")
-	}
-	lock, err := h.lockHup()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !h.hupRuns() {
-		t.Error("the lock is held, and it does not run")
-	}
-	if err := h.startHup(nil); err == nil || !strings.Contains(err.Error(), "runs already") {
-		t.Errorf("a second one: %v", err)
-	}
-	if err := lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if h.hupRuns() {
-		t.Error("it runs after its end")
-	}
 }

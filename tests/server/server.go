@@ -1,6 +1,6 @@
 // Package server runs the real slipway binary for end-to-end tests: session
 // scripts, the crash harness, load programs. It builds the binary once per test
-// process. It imports nothing of ours. A Server's process and its reader end
+// process. It uses nothing of ours. A Server's process and its reader end
 // with Stop or Kill.
 package server
 
@@ -18,6 +18,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	// The tests run the product as a process, which go test does not see. This
+	// import makes results that it kept end with any change of the product.
+	_ "github.com/slipway/slipway/cli"
 )
 
 // Root is the top folder of the checkout.

@@ -6,11 +6,10 @@ import (
 )
 
 // function is what is known of an intrinsic function: what its argument must
-// look like, where it may stand and how it is evaluated.
+// look like and where it may stand.
 type function struct {
 	misuse      string                                  // AWS's message for a wrong argument
 	fits        func(arg *Node) bool                    // nil: anything
-	eval        func(e *evaluator, call, arg *Node) any // nil: a condition's or rule's function
 	inCondition bool                                    // may stand in Conditions
 	boolean     bool                                    // is itself a condition
 	inRule      bool                                    // stands in Rules only

@@ -8,12 +8,12 @@ import (
 // function is what is known of an intrinsic function: what its argument must
 // look like and where it may stand.
 type function struct {
-	misuse      string                                  // AWS's message for a wrong argument
-	fits        func(arg *Node) bool                    // nil: anything
-	inCondition bool                                    // may stand in Conditions
-	boolean     bool                                    // is itself a condition
-	inRule      bool                                    // stands in Rules only
-	unbuilt     string                                  // of the functions that transforms bring
+	misuse      string               // AWS's message for a wrong argument
+	fits        func(arg *Node) bool // nil: anything
+	inCondition bool                 // may stand in Conditions
+	boolean     bool                 // is itself a condition
+	inRule      bool                 // stands in Rules only
+	unbuilt     string               // of the functions that transforms bring
 }
 
 const (

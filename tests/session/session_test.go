@@ -63,6 +63,7 @@ func awsCommand() (string, error) {
 }
 
 func TestSessions(t *testing.T) {
+	t.Parallel() // with the README's session
 	aws, err := awsCommand()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -64,9 +65,32 @@ func TestKeysAreDestroyed(t *testing.T) {
 	wantCode(t, err, fault.NotFoundException)
 }
 
-func TestStartAndStop(t *testing.T) {
+// TestStartedServiceDestroys: the loop does its work without being asked, and
+// Stop may be called twice.
+func TestStartedServiceDestroys(t *testing.T) {
 	b, ctx := newBench(t)
+	id := b.key(t, ctx)
+	days := int32(7)
+	if _, err := b.ScheduleKeyDeletion(ctx, &api.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: &days}); err != nil {
+		t.Fatal(err)
+	}
+	b.now = b.now.AddDate(0, 0, 7)
+	wait, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	changed := b.cfg.Store.Watch(wait, b.keys.Prefix())
 	b.Start(ctx)
+	if _, ok := <-changed; !ok {
+		t.Error("a started service left an expired key for a minute")
+	}
 	b.Stop()
 	b.Stop()
+	err := b.cfg.Store.View(ctx, func(tx store.Tx) error {
+		for e, err := range b.keys.Scan(tx, "") {
+			t.Errorf("key %s is still kept (error %v)", e.Key, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -49,7 +49,15 @@ func runDemo(ctx context.Context, cfg platform.Config, out io.Writer, exit bool)
 		return err
 	}
 	// MkdirTemp's 0700 keeps the folder from other users.
-	defer func() { err = errors.Join(err, os.RemoveAll(cfg.Dir)) }()
+	// It stays where the clean-up failed: another one needs it.
+	cleaned := true
+	defer func() {
+		if !cleaned {
+			err = errors.Join(err, fmt.Errorf("remove the rest with 'slipway doctor --clean --data %s'", cfg.Dir))
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(cfg.Dir))
+	}()
 	log, err := os.Create(cfg.Dir + "/slipway.log")
 	if err != nil {
 		return err
@@ -67,6 +75,7 @@ func runDemo(ctx context.Context, cfg platform.Config, out io.Writer, exit bool)
 		defer cancel()
 		// What a failed clean-up left is named by Clean.
 		_, cleanErr := p.StopAndClean(stopCtx)
+		cleaned = cleanErr == nil
 		err = errors.Join(err, cleanErr)
 	}()
 	if err := p.Start(ctx); err != nil {

@@ -59,6 +59,22 @@ const (
 	AffinityHost    = "host"
 )
 
+// Values of AllocationState.
+const (
+	AllocationStateAvailable                = "available"
+	AllocationStateUnderAssessment          = "under-assessment"
+	AllocationStatePermanentFailure         = "permanent-failure"
+	AllocationStateReleased                 = "released"
+	AllocationStateReleasedPermanentFailure = "released-permanent-failure"
+	AllocationStatePending                  = "pending"
+)
+
+// Values of AllowsMultipleInstanceTypes.
+const (
+	AllowsMultipleInstanceTypesOn  = "on"
+	AllowsMultipleInstanceTypesOff = "off"
+)
+
 // Values of AmdSevSnpSpecification.
 const (
 	AmdSevSnpSpecificationEnabled  = "enabled"
@@ -95,6 +111,30 @@ const (
 	AttachmentStatusAttached  = "attached"
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusDetached  = "detached"
+)
+
+// Values of AutoPlacement.
+const (
+	AutoPlacementOn  = "on"
+	AutoPlacementOff = "off"
+)
+
+// Values of AutoProvisionZonesState.
+const (
+	AutoProvisionZonesStateEnabled  = "enabled"
+	AutoProvisionZonesStateDisabled = "disabled"
+)
+
+// Values of AutoScalingIpsState.
+const (
+	AutoScalingIpsStateEnabled  = "enabled"
+	AutoScalingIpsStateDisabled = "disabled"
+)
+
+// Values of AvailabilityMode.
+const (
+	AvailabilityModeZonal    = "zonal"
+	AvailabilityModeRegional = "regional"
 )
 
 // Values of AvailabilityZoneOptInStatus.
@@ -154,11 +194,26 @@ const (
 	BurstablePerformanceExcluded = "excluded"
 )
 
+// Values of CancelSpotInstanceRequestState.
+const (
+	CancelSpotInstanceRequestStateActive    = "active"
+	CancelSpotInstanceRequestStateOpen      = "open"
+	CancelSpotInstanceRequestStateClosed    = "closed"
+	CancelSpotInstanceRequestStateCancelled = "cancelled"
+	CancelSpotInstanceRequestStateCompleted = "completed"
+)
+
 // Values of CapacityReservationPreference.
 const (
 	CapacityReservationPreferenceCapacityReservationsOnly = "capacity-reservations-only"
 	CapacityReservationPreferenceOpen                     = "open"
 	CapacityReservationPreferenceNone                     = "none"
+)
+
+// Values of ConnectivityType.
+const (
+	ConnectivityTypePrivate = "private"
+	ConnectivityTypePublic  = "public"
 )
 
 // Values of CopyTagsFromSource.
@@ -174,6 +229,27 @@ const (
 	CpuManufacturerApple             = "apple"
 )
 
+// Values of DefaultHttpTokensEnforcedState.
+const (
+	DefaultHttpTokensEnforcedStateDisabled     = "disabled"
+	DefaultHttpTokensEnforcedStateEnabled      = "enabled"
+	DefaultHttpTokensEnforcedStateNoPreference = "no-preference"
+)
+
+// Values of DefaultInstanceMetadataEndpointState.
+const (
+	DefaultInstanceMetadataEndpointStateDisabled     = "disabled"
+	DefaultInstanceMetadataEndpointStateEnabled      = "enabled"
+	DefaultInstanceMetadataEndpointStateNoPreference = "no-preference"
+)
+
+// Values of DefaultInstanceMetadataTagsState.
+const (
+	DefaultInstanceMetadataTagsStateDisabled     = "disabled"
+	DefaultInstanceMetadataTagsStateEnabled      = "enabled"
+	DefaultInstanceMetadataTagsStateNoPreference = "no-preference"
+)
+
 // Values of DeviceType.
 const (
 	DeviceTypeEbs           = "ebs"
@@ -184,6 +260,21 @@ const (
 const (
 	DiskTypeHdd = "hdd"
 	DiskTypeSsd = "ssd"
+)
+
+// Values of DnsNameState.
+const (
+	DnsNameStatePendingVerification = "pendingVerification"
+	DnsNameStateVerified            = "verified"
+	DnsNameStateFailed              = "failed"
+)
+
+// Values of DnsRecordIpType.
+const (
+	DnsRecordIpTypeIpv4           = "ipv4"
+	DnsRecordIpTypeDualstack      = "dualstack"
+	DnsRecordIpTypeIpv6           = "ipv6"
+	DnsRecordIpTypeServiceDefined = "service-defined"
 )
 
 // Values of DomainType.
@@ -239,6 +330,18 @@ const (
 const (
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
+)
+
+// Values of HostMaintenance.
+const (
+	HostMaintenanceOn  = "on"
+	HostMaintenanceOff = "off"
+)
+
+// Values of HostRecovery.
+const (
+	HostRecoveryOn  = "on"
+	HostRecoveryOff = "off"
 )
 
 // Values of HostTenancy.
@@ -1656,6 +1759,13 @@ const (
 	InstanceTypeHypervisorXen   = "xen"
 )
 
+// Values of IpAddressType.
+const (
+	IpAddressTypeIpv4      = "ipv4"
+	IpAddressTypeDualstack = "dualstack"
+	IpAddressTypeIpv6      = "ipv6"
+)
+
 // Values of IpSource.
 const (
 	IpSourceAmazon = "amazon"
@@ -1761,12 +1871,60 @@ const (
 	MarketTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
 )
 
+// Values of MetadataDefaultHttpTokensState.
+const (
+	MetadataDefaultHttpTokensStateOptional     = "optional"
+	MetadataDefaultHttpTokensStateRequired     = "required"
+	MetadataDefaultHttpTokensStateNoPreference = "no-preference"
+)
+
 // Values of MonitoringState.
 const (
 	MonitoringStateDisabled  = "disabled"
 	MonitoringStateDisabling = "disabling"
 	MonitoringStateEnabled   = "enabled"
 	MonitoringStatePending   = "pending"
+)
+
+// Values of NatGatewayAddressStatus.
+const (
+	NatGatewayAddressStatusAssigning      = "assigning"
+	NatGatewayAddressStatusUnassigning    = "unassigning"
+	NatGatewayAddressStatusAssociating    = "associating"
+	NatGatewayAddressStatusDisassociating = "disassociating"
+	NatGatewayAddressStatusSucceeded      = "succeeded"
+	NatGatewayAddressStatusFailed         = "failed"
+)
+
+// Values of NatGatewayApplianceModifyState.
+const (
+	NatGatewayApplianceModifyStateModifying = "modifying"
+	NatGatewayApplianceModifyStateCompleted = "completed"
+	NatGatewayApplianceModifyStateFailed    = "failed"
+)
+
+// Values of NatGatewayApplianceState.
+const (
+	NatGatewayApplianceStateAttaching    = "attaching"
+	NatGatewayApplianceStateAttached     = "attached"
+	NatGatewayApplianceStateDetaching    = "detaching"
+	NatGatewayApplianceStateDetached     = "detached"
+	NatGatewayApplianceStateAttachFailed = "attach-failed"
+	NatGatewayApplianceStateDetachFailed = "detach-failed"
+)
+
+// Values of NatGatewayApplianceType.
+const (
+	NatGatewayApplianceTypeNetworkFirewallProxy = "network-firewall-proxy"
+)
+
+// Values of NatGatewayState.
+const (
+	NatGatewayStatePending   = "pending"
+	NatGatewayStateFailed    = "failed"
+	NatGatewayStateAvailable = "available"
+	NatGatewayStateDeleting  = "deleting"
+	NatGatewayStateDeleted   = "deleted"
 )
 
 // Values of NestedVirtualizationSpecification.
@@ -1841,6 +1999,11 @@ const (
 	OperationTypeRemove = "remove"
 )
 
+// Values of PayerResponsibility.
+const (
+	PayerResponsibilityServiceOwner = "ServiceOwner"
+)
+
 // Values of PermissionGroup.
 const (
 	PermissionGroupAll = "all"
@@ -1852,6 +2015,14 @@ const (
 	PhcSupportSupported   = "supported"
 )
 
+// Values of PlacementGroupState.
+const (
+	PlacementGroupStatePending   = "pending"
+	PlacementGroupStateAvailable = "available"
+	PlacementGroupStateDeleting  = "deleting"
+	PlacementGroupStateDeleted   = "deleted"
+)
+
 // Values of PlacementGroupStrategy.
 const (
 	PlacementGroupStrategyCluster   = "cluster"
@@ -1859,9 +2030,32 @@ const (
 	PlacementGroupStrategySpread    = "spread"
 )
 
+// Values of PlacementStrategy.
+const (
+	PlacementStrategyCluster   = "cluster"
+	PlacementStrategySpread    = "spread"
+	PlacementStrategyPartition = "partition"
+)
+
 // Values of PlatformValues.
 const (
 	PlatformValuesWindows = "Windows"
+)
+
+// Values of PrefixListState.
+const (
+	PrefixListStateCreateInProgress  = "create-in-progress"
+	PrefixListStateCreateComplete    = "create-complete"
+	PrefixListStateCreateFailed      = "create-failed"
+	PrefixListStateModifyInProgress  = "modify-in-progress"
+	PrefixListStateModifyComplete    = "modify-complete"
+	PrefixListStateModifyFailed      = "modify-failed"
+	PrefixListStateRestoreInProgress = "restore-in-progress"
+	PrefixListStateRestoreComplete   = "restore-complete"
+	PrefixListStateRestoreFailed     = "restore-failed"
+	PrefixListStateDeleteInProgress  = "delete-in-progress"
+	PrefixListStateDeleteComplete    = "delete-complete"
+	PrefixListStateDeleteFailed      = "delete-failed"
 )
 
 // Values of ProductCodeValues.
@@ -1870,10 +2064,28 @@ const (
 	ProductCodeValuesMarketplace = "marketplace"
 )
 
+// Values of RIProductDescription.
+const (
+	RIProductDescriptionLinuxUNIX          = "Linux/UNIX"
+	RIProductDescriptionLinuxUNIXAmazonVPC = "Linux/UNIX (Amazon VPC)"
+	RIProductDescriptionWindows            = "Windows"
+	RIProductDescriptionWindowsAmazonVPC   = "Windows (Amazon VPC)"
+)
+
 // Values of RebootMigrationSupport.
 const (
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
+)
+
+// Values of ReplaceRootVolumeTaskState.
+const (
+	ReplaceRootVolumeTaskStatePending        = "pending"
+	ReplaceRootVolumeTaskStateInProgress     = "in-progress"
+	ReplaceRootVolumeTaskStateFailing        = "failing"
+	ReplaceRootVolumeTaskStateSucceeded      = "succeeded"
+	ReplaceRootVolumeTaskStateFailed         = "failed"
+	ReplaceRootVolumeTaskStateFailedDetached = "failed-detached"
 )
 
 // Values of ResetImageAttributeName.
@@ -2057,12 +2269,25 @@ const (
 	SecurityGroupVpcAssociationStateDisassociationFailed = "disassociation-failed"
 )
 
+// Values of ServiceConnectivityType.
+const (
+	ServiceConnectivityTypeIpv4 = "ipv4"
+	ServiceConnectivityTypeIpv6 = "ipv6"
+)
+
 // Values of ServiceManaged.
 const (
 	ServiceManagedAlb  = "alb"
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+)
+
+// Values of ServiceType.
+const (
+	ServiceTypeInterface           = "Interface"
+	ServiceTypeGateway             = "Gateway"
+	ServiceTypeGatewayLoadBalancer = "GatewayLoadBalancer"
 )
 
 // Values of ShutdownBehavior.
@@ -2101,10 +2326,39 @@ const (
 	SnapshotStateRecovering  = "recovering"
 )
 
+// Values of SpotInstanceState.
+const (
+	SpotInstanceStateOpen      = "open"
+	SpotInstanceStateActive    = "active"
+	SpotInstanceStateClosed    = "closed"
+	SpotInstanceStateCancelled = "cancelled"
+	SpotInstanceStateFailed    = "failed"
+	SpotInstanceStateDisabled  = "disabled"
+)
+
 // Values of SpotInstanceType.
 const (
 	SpotInstanceTypeOneTime    = "one-time"
 	SpotInstanceTypePersistent = "persistent"
+)
+
+// Values of SpreadLevel.
+const (
+	SpreadLevelHost = "host"
+	SpreadLevelRack = "rack"
+)
+
+// Values of State.
+const (
+	StatePendingAcceptance = "PendingAcceptance"
+	StatePending           = "Pending"
+	StateAvailable         = "Available"
+	StateDeleting          = "Deleting"
+	StateDeleted           = "Deleted"
+	StateRejected          = "Rejected"
+	StateFailed            = "Failed"
+	StateExpired           = "Expired"
+	StatePartial           = "Partial"
 )
 
 // Values of StatusName.
@@ -2176,6 +2430,22 @@ const (
 const (
 	TransferTypeTimeBased = "time-based"
 	TransferTypeStandard  = "standard"
+)
+
+// Values of UnlimitedSupportedInstanceFamily.
+const (
+	UnlimitedSupportedInstanceFamilyT2  = "t2"
+	UnlimitedSupportedInstanceFamilyT3  = "t3"
+	UnlimitedSupportedInstanceFamilyT3a = "t3a"
+	UnlimitedSupportedInstanceFamilyT4g = "t4g"
+)
+
+// Values of UnsuccessfulInstanceCreditSpecificationErrorCode.
+const (
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDMalformed              = "InvalidInstanceID.Malformed"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInvalidInstanceIDNotFound               = "InvalidInstanceID.NotFound"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeIncorrectInstanceState                  = "IncorrectInstanceState"
+	UnsuccessfulInstanceCreditSpecificationErrorCodeInstanceCreditSpecificationNotSupported = "InstanceCreditSpecification.NotSupported"
 )
 
 // Values of UsageClassType.
@@ -2300,8 +2570,35 @@ const (
 	VpcEncryptionControlStateDeleteFailed      = "delete-failed"
 )
 
+// Values of VpcEndpointType.
+const (
+	VpcEndpointTypeInterface           = "Interface"
+	VpcEndpointTypeGateway             = "Gateway"
+	VpcEndpointTypeGatewayLoadBalancer = "GatewayLoadBalancer"
+	VpcEndpointTypeResource            = "Resource"
+	VpcEndpointTypeServiceNetwork      = "ServiceNetwork"
+)
+
+// Values of VpcPeeringConnectionStateReasonCode.
+const (
+	VpcPeeringConnectionStateReasonCodeInitiatingRequest = "initiating-request"
+	VpcPeeringConnectionStateReasonCodePendingAcceptance = "pending-acceptance"
+	VpcPeeringConnectionStateReasonCodeActive            = "active"
+	VpcPeeringConnectionStateReasonCodeDeleted           = "deleted"
+	VpcPeeringConnectionStateReasonCodeRejected          = "rejected"
+	VpcPeeringConnectionStateReasonCodeFailed            = "failed"
+	VpcPeeringConnectionStateReasonCodeExpired           = "expired"
+	VpcPeeringConnectionStateReasonCodeProvisioning      = "provisioning"
+	VpcPeeringConnectionStateReasonCodeDeleting          = "deleting"
+)
+
 // Values of VpcState.
 const (
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"
+)
+
+// Values of VpcTenancy.
+const (
+	VpcTenancyDefault = "default"
 )

@@ -13,17 +13,23 @@ import (
 
 // Service is the API of EC2, version 2016-11-15.
 type Service interface {
+	AcceptVpcPeeringConnection(ctx context.Context, in *AcceptVpcPeeringConnectionInput) (*AcceptVpcPeeringConnectionOutput, error)
 	AllocateAddress(ctx context.Context, in *AllocateAddressInput) (*AllocateAddressOutput, error)
+	AllocateHosts(ctx context.Context, in *AllocateHostsInput) (*AllocateHostsOutput, error)
 	AssignPrivateIpAddresses(ctx context.Context, in *AssignPrivateIpAddressesInput) (*AssignPrivateIpAddressesOutput, error)
 	AssociateAddress(ctx context.Context, in *AssociateAddressInput) (*AssociateAddressOutput, error)
 	AssociateDhcpOptions(ctx context.Context, in *AssociateDhcpOptionsInput) (*AssociateDhcpOptionsOutput, error)
 	AssociateIamInstanceProfile(ctx context.Context, in *AssociateIamInstanceProfileInput) (*AssociateIamInstanceProfileOutput, error)
 	AssociateRouteTable(ctx context.Context, in *AssociateRouteTableInput) (*AssociateRouteTableOutput, error)
+	AssociateSecurityGroupVpc(ctx context.Context, in *AssociateSecurityGroupVpcInput) (*AssociateSecurityGroupVpcOutput, error)
+	AssociateSubnetCidrBlock(ctx context.Context, in *AssociateSubnetCidrBlockInput) (*AssociateSubnetCidrBlockOutput, error)
+	AssociateVpcCidrBlock(ctx context.Context, in *AssociateVpcCidrBlockInput) (*AssociateVpcCidrBlockOutput, error)
 	AttachInternetGateway(ctx context.Context, in *AttachInternetGatewayInput) (*AttachInternetGatewayOutput, error)
 	AttachNetworkInterface(ctx context.Context, in *AttachNetworkInterfaceInput) (*AttachNetworkInterfaceOutput, error)
 	AttachVolume(ctx context.Context, in *AttachVolumeInput) (*AttachVolumeOutput, error)
 	AuthorizeSecurityGroupEgress(ctx context.Context, in *AuthorizeSecurityGroupEgressInput) (*AuthorizeSecurityGroupEgressOutput, error)
 	AuthorizeSecurityGroupIngress(ctx context.Context, in *AuthorizeSecurityGroupIngressInput) (*AuthorizeSecurityGroupIngressOutput, error)
+	CancelSpotInstanceRequests(ctx context.Context, in *CancelSpotInstanceRequestsInput) (*CancelSpotInstanceRequestsOutput, error)
 	CopyImage(ctx context.Context, in *CopyImageInput) (*CopyImageOutput, error)
 	CopySnapshot(ctx context.Context, in *CopySnapshotInput) (*CopySnapshotOutput, error)
 	CreateDefaultSubnet(ctx context.Context, in *CreateDefaultSubnetInput) (*CreateDefaultSubnetOutput, error)
@@ -34,9 +40,13 @@ type Service interface {
 	CreateKeyPair(ctx context.Context, in *CreateKeyPairInput) (*CreateKeyPairOutput, error)
 	CreateLaunchTemplate(ctx context.Context, in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error)
 	CreateLaunchTemplateVersion(ctx context.Context, in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error)
+	CreateManagedPrefixList(ctx context.Context, in *CreateManagedPrefixListInput) (*CreateManagedPrefixListOutput, error)
+	CreateNatGateway(ctx context.Context, in *CreateNatGatewayInput) (*CreateNatGatewayOutput, error)
 	CreateNetworkAcl(ctx context.Context, in *CreateNetworkAclInput) (*CreateNetworkAclOutput, error)
 	CreateNetworkAclEntry(ctx context.Context, in *CreateNetworkAclEntryInput) (*CreateNetworkAclEntryOutput, error)
 	CreateNetworkInterface(ctx context.Context, in *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error)
+	CreatePlacementGroup(ctx context.Context, in *CreatePlacementGroupInput) (*CreatePlacementGroupOutput, error)
+	CreateReplaceRootVolumeTask(ctx context.Context, in *CreateReplaceRootVolumeTaskInput) (*CreateReplaceRootVolumeTaskOutput, error)
 	CreateRoute(ctx context.Context, in *CreateRouteInput) (*CreateRouteOutput, error)
 	CreateRouteTable(ctx context.Context, in *CreateRouteTableInput) (*CreateRouteTableOutput, error)
 	CreateSecurityGroup(ctx context.Context, in *CreateSecurityGroupInput) (*CreateSecurityGroupOutput, error)
@@ -46,14 +56,19 @@ type Service interface {
 	CreateTags(ctx context.Context, in *CreateTagsInput) (*CreateTagsOutput, error)
 	CreateVolume(ctx context.Context, in *CreateVolumeInput) (*CreateVolumeOutput, error)
 	CreateVpc(ctx context.Context, in *CreateVpcInput) (*CreateVpcOutput, error)
+	CreateVpcEndpoint(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error)
+	CreateVpcPeeringConnection(ctx context.Context, in *CreateVpcPeeringConnectionInput) (*CreateVpcPeeringConnectionOutput, error)
 	DeleteDhcpOptions(ctx context.Context, in *DeleteDhcpOptionsInput) (*DeleteDhcpOptionsOutput, error)
 	DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
 	DeleteKeyPair(ctx context.Context, in *DeleteKeyPairInput) (*DeleteKeyPairOutput, error)
 	DeleteLaunchTemplate(ctx context.Context, in *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error)
 	DeleteLaunchTemplateVersions(ctx context.Context, in *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error)
+	DeleteManagedPrefixList(ctx context.Context, in *DeleteManagedPrefixListInput) (*DeleteManagedPrefixListOutput, error)
+	DeleteNatGateway(ctx context.Context, in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error)
 	DeleteNetworkAcl(ctx context.Context, in *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error)
 	DeleteNetworkAclEntry(ctx context.Context, in *DeleteNetworkAclEntryInput) (*DeleteNetworkAclEntryOutput, error)
 	DeleteNetworkInterface(ctx context.Context, in *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error)
+	DeletePlacementGroup(ctx context.Context, in *DeletePlacementGroupInput) (*DeletePlacementGroupOutput, error)
 	DeleteRoute(ctx context.Context, in *DeleteRouteInput) (*DeleteRouteOutput, error)
 	DeleteRouteTable(ctx context.Context, in *DeleteRouteTableInput) (*DeleteRouteTableOutput, error)
 	DeleteSecurityGroup(ctx context.Context, in *DeleteSecurityGroupInput) (*DeleteSecurityGroupOutput, error)
@@ -62,13 +77,17 @@ type Service interface {
 	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DeleteVolume(ctx context.Context, in *DeleteVolumeInput) (*DeleteVolumeOutput, error)
 	DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcOutput, error)
+	DeleteVpcEndpoints(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error)
+	DeleteVpcPeeringConnection(ctx context.Context, in *DeleteVpcPeeringConnectionInput) (*DeleteVpcPeeringConnectionOutput, error)
 	DeregisterImage(ctx context.Context, in *DeregisterImageInput) (*DeregisterImageOutput, error)
 	DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
 	DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
 	DescribeAddressesAttribute(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error)
 	DescribeAvailabilityZones(ctx context.Context, in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error)
 	DescribeDhcpOptions(ctx context.Context, in *DescribeDhcpOptionsInput) (*DescribeDhcpOptionsOutput, error)
+	DescribeHosts(ctx context.Context, in *DescribeHostsInput) (*DescribeHostsOutput, error)
 	DescribeIamInstanceProfileAssociations(ctx context.Context, in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error)
+	DescribeIdFormat(ctx context.Context, in *DescribeIdFormatInput) (*DescribeIdFormatOutput, error)
 	DescribeImageAttribute(ctx context.Context, in *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
 	DescribeInstanceAttribute(ctx context.Context, in *DescribeInstanceAttributeInput) (*DescribeInstanceAttributeOutput, error)
@@ -81,11 +100,15 @@ type Service interface {
 	DescribeKeyPairs(ctx context.Context, in *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error)
 	DescribeLaunchTemplateVersions(ctx context.Context, in *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error)
 	DescribeLaunchTemplates(ctx context.Context, in *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error)
+	DescribeManagedPrefixLists(ctx context.Context, in *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error)
+	DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
 	DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error)
 	DescribeNetworkInterfaceAttribute(ctx context.Context, in *DescribeNetworkInterfaceAttributeInput) (*DescribeNetworkInterfaceAttributeOutput, error)
 	DescribeNetworkInterfaces(ctx context.Context, in *DescribeNetworkInterfacesInput) (*DescribeNetworkInterfacesOutput, error)
+	DescribePlacementGroups(ctx context.Context, in *DescribePlacementGroupsInput) (*DescribePlacementGroupsOutput, error)
 	DescribePrefixLists(ctx context.Context, in *DescribePrefixListsInput) (*DescribePrefixListsOutput, error)
 	DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error)
+	DescribeReplaceRootVolumeTasks(ctx context.Context, in *DescribeReplaceRootVolumeTasksInput) (*DescribeReplaceRootVolumeTasksOutput, error)
 	DescribeRouteTables(ctx context.Context, in *DescribeRouteTablesInput) (*DescribeRouteTablesOutput, error)
 	DescribeSecurityGroupReferences(ctx context.Context, in *DescribeSecurityGroupReferencesInput) (*DescribeSecurityGroupReferencesOutput, error)
 	DescribeSecurityGroupRules(ctx context.Context, in *DescribeSecurityGroupRulesInput) (*DescribeSecurityGroupRulesOutput, error)
@@ -93,6 +116,8 @@ type Service interface {
 	DescribeSecurityGroups(ctx context.Context, in *DescribeSecurityGroupsInput) (*DescribeSecurityGroupsOutput, error)
 	DescribeSnapshotAttribute(ctx context.Context, in *DescribeSnapshotAttributeInput) (*DescribeSnapshotAttributeOutput, error)
 	DescribeSnapshots(ctx context.Context, in *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error)
+	DescribeSpotInstanceRequests(ctx context.Context, in *DescribeSpotInstanceRequestsInput) (*DescribeSpotInstanceRequestsOutput, error)
+	DescribeSpotPriceHistory(ctx context.Context, in *DescribeSpotPriceHistoryInput) (*DescribeSpotPriceHistoryOutput, error)
 	DescribeStaleSecurityGroups(ctx context.Context, in *DescribeStaleSecurityGroupsInput) (*DescribeStaleSecurityGroupsOutput, error)
 	DescribeSubnets(ctx context.Context, in *DescribeSubnetsInput) (*DescribeSubnetsOutput, error)
 	DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error)
@@ -101,29 +126,56 @@ type Service interface {
 	DescribeVolumes(ctx context.Context, in *DescribeVolumesInput) (*DescribeVolumesOutput, error)
 	DescribeVolumesModifications(ctx context.Context, in *DescribeVolumesModificationsInput) (*DescribeVolumesModificationsOutput, error)
 	DescribeVpcAttribute(ctx context.Context, in *DescribeVpcAttributeInput) (*DescribeVpcAttributeOutput, error)
+	DescribeVpcEndpointServices(ctx context.Context, in *DescribeVpcEndpointServicesInput) (*DescribeVpcEndpointServicesOutput, error)
+	DescribeVpcEndpoints(ctx context.Context, in *DescribeVpcEndpointsInput) (*DescribeVpcEndpointsOutput, error)
+	DescribeVpcPeeringConnections(ctx context.Context, in *DescribeVpcPeeringConnectionsInput) (*DescribeVpcPeeringConnectionsOutput, error)
 	DescribeVpcs(ctx context.Context, in *DescribeVpcsInput) (*DescribeVpcsOutput, error)
 	DetachInternetGateway(ctx context.Context, in *DetachInternetGatewayInput) (*DetachInternetGatewayOutput, error)
 	DetachNetworkInterface(ctx context.Context, in *DetachNetworkInterfaceInput) (*DetachNetworkInterfaceOutput, error)
 	DetachVolume(ctx context.Context, in *DetachVolumeInput) (*DetachVolumeOutput, error)
+	DisableEbsEncryptionByDefault(ctx context.Context, in *DisableEbsEncryptionByDefaultInput) (*DisableEbsEncryptionByDefaultOutput, error)
+	DisableImage(ctx context.Context, in *DisableImageInput) (*DisableImageOutput, error)
+	DisableImageDeprecation(ctx context.Context, in *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error)
+	DisableImageDeregistrationProtection(ctx context.Context, in *DisableImageDeregistrationProtectionInput) (*DisableImageDeregistrationProtectionOutput, error)
+	DisableSerialConsoleAccess(ctx context.Context, in *DisableSerialConsoleAccessInput) (*DisableSerialConsoleAccessOutput, error)
 	DisassociateAddress(ctx context.Context, in *DisassociateAddressInput) (*DisassociateAddressOutput, error)
 	DisassociateIamInstanceProfile(ctx context.Context, in *DisassociateIamInstanceProfileInput) (*DisassociateIamInstanceProfileOutput, error)
 	DisassociateRouteTable(ctx context.Context, in *DisassociateRouteTableInput) (*DisassociateRouteTableOutput, error)
+	DisassociateSecurityGroupVpc(ctx context.Context, in *DisassociateSecurityGroupVpcInput) (*DisassociateSecurityGroupVpcOutput, error)
+	DisassociateSubnetCidrBlock(ctx context.Context, in *DisassociateSubnetCidrBlockInput) (*DisassociateSubnetCidrBlockOutput, error)
+	DisassociateVpcCidrBlock(ctx context.Context, in *DisassociateVpcCidrBlockInput) (*DisassociateVpcCidrBlockOutput, error)
 	EnableEbsEncryptionByDefault(ctx context.Context, in *EnableEbsEncryptionByDefaultInput) (*EnableEbsEncryptionByDefaultOutput, error)
+	EnableImage(ctx context.Context, in *EnableImageInput) (*EnableImageOutput, error)
+	EnableImageDeprecation(ctx context.Context, in *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error)
+	EnableImageDeregistrationProtection(ctx context.Context, in *EnableImageDeregistrationProtectionInput) (*EnableImageDeregistrationProtectionOutput, error)
+	EnableSerialConsoleAccess(ctx context.Context, in *EnableSerialConsoleAccessInput) (*EnableSerialConsoleAccessOutput, error)
+	EnableVolumeIO(ctx context.Context, in *EnableVolumeIOInput) (*EnableVolumeIOOutput, error)
 	GetConsoleOutput(ctx context.Context, in *GetConsoleOutputInput) (*GetConsoleOutputOutput, error)
+	GetDefaultCreditSpecification(ctx context.Context, in *GetDefaultCreditSpecificationInput) (*GetDefaultCreditSpecificationOutput, error)
+	GetEbsDefaultKmsKeyId(ctx context.Context, in *GetEbsDefaultKmsKeyIdInput) (*GetEbsDefaultKmsKeyIdOutput, error)
+	GetEbsEncryptionByDefault(ctx context.Context, in *GetEbsEncryptionByDefaultInput) (*GetEbsEncryptionByDefaultOutput, error)
 	GetInstanceMetadataDefaults(ctx context.Context, in *GetInstanceMetadataDefaultsInput) (*GetInstanceMetadataDefaultsOutput, error)
 	GetInstanceTypesFromInstanceRequirements(ctx context.Context, in *GetInstanceTypesFromInstanceRequirementsInput) (*GetInstanceTypesFromInstanceRequirementsOutput, error)
 	GetLaunchTemplateData(ctx context.Context, in *GetLaunchTemplateDataInput) (*GetLaunchTemplateDataOutput, error)
+	GetManagedPrefixListEntries(ctx context.Context, in *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error)
 	GetPasswordData(ctx context.Context, in *GetPasswordDataInput) (*GetPasswordDataOutput, error)
+	GetSecurityGroupsForVpc(ctx context.Context, in *GetSecurityGroupsForVpcInput) (*GetSecurityGroupsForVpcOutput, error)
+	GetSerialConsoleAccessStatus(ctx context.Context, in *GetSerialConsoleAccessStatusInput) (*GetSerialConsoleAccessStatusOutput, error)
 	ImportKeyPair(ctx context.Context, in *ImportKeyPairInput) (*ImportKeyPairOutput, error)
 	ModifyAddressAttribute(ctx context.Context, in *ModifyAddressAttributeInput) (*ModifyAddressAttributeOutput, error)
+	ModifyDefaultCreditSpecification(ctx context.Context, in *ModifyDefaultCreditSpecificationInput) (*ModifyDefaultCreditSpecificationOutput, error)
+	ModifyEbsDefaultKmsKeyId(ctx context.Context, in *ModifyEbsDefaultKmsKeyIdInput) (*ModifyEbsDefaultKmsKeyIdOutput, error)
 	ModifyImageAttribute(ctx context.Context, in *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error)
 	ModifyInstanceAttribute(ctx context.Context, in *ModifyInstanceAttributeInput) (*ModifyInstanceAttributeOutput, error)
 	ModifyInstanceCapacityReservationAttributes(ctx context.Context, in *ModifyInstanceCapacityReservationAttributesInput) (*ModifyInstanceCapacityReservationAttributesOutput, error)
 	ModifyInstanceCpuOptions(ctx context.Context, in *ModifyInstanceCpuOptionsInput) (*ModifyInstanceCpuOptionsOutput, error)
+	ModifyInstanceCreditSpecification(ctx context.Context, in *ModifyInstanceCreditSpecificationInput) (*ModifyInstanceCreditSpecificationOutput, error)
 	ModifyInstanceMaintenanceOptions(ctx context.Context, in *ModifyInstanceMaintenanceOptionsInput) (*ModifyInstanceMaintenanceOptionsOutput, error)
+	ModifyInstanceMetadataDefaults(ctx context.Context, in *ModifyInstanceMetadataDefaultsInput) (*ModifyInstanceMetadataDefaultsOutput, error)
 	ModifyInstanceMetadataOptions(ctx context.Context, in *ModifyInstanceMetadataOptionsInput) (*ModifyInstanceMetadataOptionsOutput, error)
 	ModifyInstancePlacement(ctx context.Context, in *ModifyInstancePlacementInput) (*ModifyInstancePlacementOutput, error)
 	ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error)
+	ModifyManagedPrefixList(ctx context.Context, in *ModifyManagedPrefixListInput) (*ModifyManagedPrefixListOutput, error)
 	ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error)
 	ModifySecurityGroupRules(ctx context.Context, in *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error)
 	ModifySnapshotAttribute(ctx context.Context, in *ModifySnapshotAttributeInput) (*ModifySnapshotAttributeOutput, error)
@@ -131,16 +183,23 @@ type Service interface {
 	ModifyVolume(ctx context.Context, in *ModifyVolumeInput) (*ModifyVolumeOutput, error)
 	ModifyVolumeAttribute(ctx context.Context, in *ModifyVolumeAttributeInput) (*ModifyVolumeAttributeOutput, error)
 	ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
+	ModifyVpcEndpoint(ctx context.Context, in *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error)
+	ModifyVpcPeeringConnectionOptions(ctx context.Context, in *ModifyVpcPeeringConnectionOptionsInput) (*ModifyVpcPeeringConnectionOptionsOutput, error)
+	ModifyVpcTenancy(ctx context.Context, in *ModifyVpcTenancyInput) (*ModifyVpcTenancyOutput, error)
 	MonitorInstances(ctx context.Context, in *MonitorInstancesInput) (*MonitorInstancesOutput, error)
 	RebootInstances(ctx context.Context, in *RebootInstancesInput) (*RebootInstancesOutput, error)
 	RegisterImage(ctx context.Context, in *RegisterImageInput) (*RegisterImageOutput, error)
+	RejectVpcPeeringConnection(ctx context.Context, in *RejectVpcPeeringConnectionInput) (*RejectVpcPeeringConnectionOutput, error)
 	ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
+	ReleaseHosts(ctx context.Context, in *ReleaseHostsInput) (*ReleaseHostsOutput, error)
 	ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error)
 	ReplaceNetworkAclAssociation(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error)
 	ReplaceNetworkAclEntry(ctx context.Context, in *ReplaceNetworkAclEntryInput) (*ReplaceNetworkAclEntryOutput, error)
 	ReplaceRoute(ctx context.Context, in *ReplaceRouteInput) (*ReplaceRouteOutput, error)
 	ReplaceRouteTableAssociation(ctx context.Context, in *ReplaceRouteTableAssociationInput) (*ReplaceRouteTableAssociationOutput, error)
+	RequestSpotInstances(ctx context.Context, in *RequestSpotInstancesInput) (*RequestSpotInstancesOutput, error)
 	ResetAddressAttribute(ctx context.Context, in *ResetAddressAttributeInput) (*ResetAddressAttributeOutput, error)
+	ResetEbsDefaultKmsKeyId(ctx context.Context, in *ResetEbsDefaultKmsKeyIdInput) (*ResetEbsDefaultKmsKeyIdOutput, error)
 	ResetImageAttribute(ctx context.Context, in *ResetImageAttributeInput) (*ResetImageAttributeOutput, error)
 	ResetInstanceAttribute(ctx context.Context, in *ResetInstanceAttributeInput) (*ResetInstanceAttributeOutput, error)
 	ResetNetworkInterfaceAttribute(ctx context.Context, in *ResetNetworkInterfaceAttributeInput) (*ResetNetworkInterfaceAttributeOutput, error)
@@ -152,6 +211,7 @@ type Service interface {
 	StopInstances(ctx context.Context, in *StopInstancesInput) (*StopInstancesOutput, error)
 	TerminateInstances(ctx context.Context, in *TerminateInstancesInput) (*TerminateInstancesOutput, error)
 	UnassignPrivateIpAddresses(ctx context.Context, in *UnassignPrivateIpAddressesInput) (*UnassignPrivateIpAddressesOutput, error)
+	UnmonitorInstances(ctx context.Context, in *UnmonitorInstancesInput) (*UnmonitorInstancesOutput, error)
 	UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error)
 	UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsIngressInput) (*UpdateSecurityGroupRuleDescriptionsIngressOutput, error)
 }
@@ -164,8 +224,16 @@ func notBuilt(operation string) error {
 	return fault.New(fault.NotImplemented, "ec2: operation %s is not implemented", operation)
 }
 
+func (Unimplemented) AcceptVpcPeeringConnection(context.Context, *AcceptVpcPeeringConnectionInput) (*AcceptVpcPeeringConnectionOutput, error) {
+	return nil, notBuilt("AcceptVpcPeeringConnection")
+}
+
 func (Unimplemented) AllocateAddress(context.Context, *AllocateAddressInput) (*AllocateAddressOutput, error) {
 	return nil, notBuilt("AllocateAddress")
+}
+
+func (Unimplemented) AllocateHosts(context.Context, *AllocateHostsInput) (*AllocateHostsOutput, error) {
+	return nil, notBuilt("AllocateHosts")
 }
 
 func (Unimplemented) AssignPrivateIpAddresses(context.Context, *AssignPrivateIpAddressesInput) (*AssignPrivateIpAddressesOutput, error) {
@@ -188,6 +256,18 @@ func (Unimplemented) AssociateRouteTable(context.Context, *AssociateRouteTableIn
 	return nil, notBuilt("AssociateRouteTable")
 }
 
+func (Unimplemented) AssociateSecurityGroupVpc(context.Context, *AssociateSecurityGroupVpcInput) (*AssociateSecurityGroupVpcOutput, error) {
+	return nil, notBuilt("AssociateSecurityGroupVpc")
+}
+
+func (Unimplemented) AssociateSubnetCidrBlock(context.Context, *AssociateSubnetCidrBlockInput) (*AssociateSubnetCidrBlockOutput, error) {
+	return nil, notBuilt("AssociateSubnetCidrBlock")
+}
+
+func (Unimplemented) AssociateVpcCidrBlock(context.Context, *AssociateVpcCidrBlockInput) (*AssociateVpcCidrBlockOutput, error) {
+	return nil, notBuilt("AssociateVpcCidrBlock")
+}
+
 func (Unimplemented) AttachInternetGateway(context.Context, *AttachInternetGatewayInput) (*AttachInternetGatewayOutput, error) {
 	return nil, notBuilt("AttachInternetGateway")
 }
@@ -206,6 +286,10 @@ func (Unimplemented) AuthorizeSecurityGroupEgress(context.Context, *AuthorizeSec
 
 func (Unimplemented) AuthorizeSecurityGroupIngress(context.Context, *AuthorizeSecurityGroupIngressInput) (*AuthorizeSecurityGroupIngressOutput, error) {
 	return nil, notBuilt("AuthorizeSecurityGroupIngress")
+}
+
+func (Unimplemented) CancelSpotInstanceRequests(context.Context, *CancelSpotInstanceRequestsInput) (*CancelSpotInstanceRequestsOutput, error) {
+	return nil, notBuilt("CancelSpotInstanceRequests")
 }
 
 func (Unimplemented) CopyImage(context.Context, *CopyImageInput) (*CopyImageOutput, error) {
@@ -248,6 +332,14 @@ func (Unimplemented) CreateLaunchTemplateVersion(context.Context, *CreateLaunchT
 	return nil, notBuilt("CreateLaunchTemplateVersion")
 }
 
+func (Unimplemented) CreateManagedPrefixList(context.Context, *CreateManagedPrefixListInput) (*CreateManagedPrefixListOutput, error) {
+	return nil, notBuilt("CreateManagedPrefixList")
+}
+
+func (Unimplemented) CreateNatGateway(context.Context, *CreateNatGatewayInput) (*CreateNatGatewayOutput, error) {
+	return nil, notBuilt("CreateNatGateway")
+}
+
 func (Unimplemented) CreateNetworkAcl(context.Context, *CreateNetworkAclInput) (*CreateNetworkAclOutput, error) {
 	return nil, notBuilt("CreateNetworkAcl")
 }
@@ -258,6 +350,14 @@ func (Unimplemented) CreateNetworkAclEntry(context.Context, *CreateNetworkAclEnt
 
 func (Unimplemented) CreateNetworkInterface(context.Context, *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error) {
 	return nil, notBuilt("CreateNetworkInterface")
+}
+
+func (Unimplemented) CreatePlacementGroup(context.Context, *CreatePlacementGroupInput) (*CreatePlacementGroupOutput, error) {
+	return nil, notBuilt("CreatePlacementGroup")
+}
+
+func (Unimplemented) CreateReplaceRootVolumeTask(context.Context, *CreateReplaceRootVolumeTaskInput) (*CreateReplaceRootVolumeTaskOutput, error) {
+	return nil, notBuilt("CreateReplaceRootVolumeTask")
 }
 
 func (Unimplemented) CreateRoute(context.Context, *CreateRouteInput) (*CreateRouteOutput, error) {
@@ -296,6 +396,14 @@ func (Unimplemented) CreateVpc(context.Context, *CreateVpcInput) (*CreateVpcOutp
 	return nil, notBuilt("CreateVpc")
 }
 
+func (Unimplemented) CreateVpcEndpoint(context.Context, *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error) {
+	return nil, notBuilt("CreateVpcEndpoint")
+}
+
+func (Unimplemented) CreateVpcPeeringConnection(context.Context, *CreateVpcPeeringConnectionInput) (*CreateVpcPeeringConnectionOutput, error) {
+	return nil, notBuilt("CreateVpcPeeringConnection")
+}
+
 func (Unimplemented) DeleteDhcpOptions(context.Context, *DeleteDhcpOptionsInput) (*DeleteDhcpOptionsOutput, error) {
 	return nil, notBuilt("DeleteDhcpOptions")
 }
@@ -316,6 +424,14 @@ func (Unimplemented) DeleteLaunchTemplateVersions(context.Context, *DeleteLaunch
 	return nil, notBuilt("DeleteLaunchTemplateVersions")
 }
 
+func (Unimplemented) DeleteManagedPrefixList(context.Context, *DeleteManagedPrefixListInput) (*DeleteManagedPrefixListOutput, error) {
+	return nil, notBuilt("DeleteManagedPrefixList")
+}
+
+func (Unimplemented) DeleteNatGateway(context.Context, *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error) {
+	return nil, notBuilt("DeleteNatGateway")
+}
+
 func (Unimplemented) DeleteNetworkAcl(context.Context, *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error) {
 	return nil, notBuilt("DeleteNetworkAcl")
 }
@@ -326,6 +442,10 @@ func (Unimplemented) DeleteNetworkAclEntry(context.Context, *DeleteNetworkAclEnt
 
 func (Unimplemented) DeleteNetworkInterface(context.Context, *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error) {
 	return nil, notBuilt("DeleteNetworkInterface")
+}
+
+func (Unimplemented) DeletePlacementGroup(context.Context, *DeletePlacementGroupInput) (*DeletePlacementGroupOutput, error) {
+	return nil, notBuilt("DeletePlacementGroup")
 }
 
 func (Unimplemented) DeleteRoute(context.Context, *DeleteRouteInput) (*DeleteRouteOutput, error) {
@@ -360,6 +480,14 @@ func (Unimplemented) DeleteVpc(context.Context, *DeleteVpcInput) (*DeleteVpcOutp
 	return nil, notBuilt("DeleteVpc")
 }
 
+func (Unimplemented) DeleteVpcEndpoints(context.Context, *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error) {
+	return nil, notBuilt("DeleteVpcEndpoints")
+}
+
+func (Unimplemented) DeleteVpcPeeringConnection(context.Context, *DeleteVpcPeeringConnectionInput) (*DeleteVpcPeeringConnectionOutput, error) {
+	return nil, notBuilt("DeleteVpcPeeringConnection")
+}
+
 func (Unimplemented) DeregisterImage(context.Context, *DeregisterImageInput) (*DeregisterImageOutput, error) {
 	return nil, notBuilt("DeregisterImage")
 }
@@ -384,8 +512,16 @@ func (Unimplemented) DescribeDhcpOptions(context.Context, *DescribeDhcpOptionsIn
 	return nil, notBuilt("DescribeDhcpOptions")
 }
 
+func (Unimplemented) DescribeHosts(context.Context, *DescribeHostsInput) (*DescribeHostsOutput, error) {
+	return nil, notBuilt("DescribeHosts")
+}
+
 func (Unimplemented) DescribeIamInstanceProfileAssociations(context.Context, *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error) {
 	return nil, notBuilt("DescribeIamInstanceProfileAssociations")
+}
+
+func (Unimplemented) DescribeIdFormat(context.Context, *DescribeIdFormatInput) (*DescribeIdFormatOutput, error) {
+	return nil, notBuilt("DescribeIdFormat")
 }
 
 func (Unimplemented) DescribeImageAttribute(context.Context, *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error) {
@@ -436,6 +572,14 @@ func (Unimplemented) DescribeLaunchTemplates(context.Context, *DescribeLaunchTem
 	return nil, notBuilt("DescribeLaunchTemplates")
 }
 
+func (Unimplemented) DescribeManagedPrefixLists(context.Context, *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error) {
+	return nil, notBuilt("DescribeManagedPrefixLists")
+}
+
+func (Unimplemented) DescribeNatGateways(context.Context, *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error) {
+	return nil, notBuilt("DescribeNatGateways")
+}
+
 func (Unimplemented) DescribeNetworkAcls(context.Context, *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error) {
 	return nil, notBuilt("DescribeNetworkAcls")
 }
@@ -448,12 +592,20 @@ func (Unimplemented) DescribeNetworkInterfaces(context.Context, *DescribeNetwork
 	return nil, notBuilt("DescribeNetworkInterfaces")
 }
 
+func (Unimplemented) DescribePlacementGroups(context.Context, *DescribePlacementGroupsInput) (*DescribePlacementGroupsOutput, error) {
+	return nil, notBuilt("DescribePlacementGroups")
+}
+
 func (Unimplemented) DescribePrefixLists(context.Context, *DescribePrefixListsInput) (*DescribePrefixListsOutput, error) {
 	return nil, notBuilt("DescribePrefixLists")
 }
 
 func (Unimplemented) DescribeRegions(context.Context, *DescribeRegionsInput) (*DescribeRegionsOutput, error) {
 	return nil, notBuilt("DescribeRegions")
+}
+
+func (Unimplemented) DescribeReplaceRootVolumeTasks(context.Context, *DescribeReplaceRootVolumeTasksInput) (*DescribeReplaceRootVolumeTasksOutput, error) {
+	return nil, notBuilt("DescribeReplaceRootVolumeTasks")
 }
 
 func (Unimplemented) DescribeRouteTables(context.Context, *DescribeRouteTablesInput) (*DescribeRouteTablesOutput, error) {
@@ -482,6 +634,14 @@ func (Unimplemented) DescribeSnapshotAttribute(context.Context, *DescribeSnapsho
 
 func (Unimplemented) DescribeSnapshots(context.Context, *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error) {
 	return nil, notBuilt("DescribeSnapshots")
+}
+
+func (Unimplemented) DescribeSpotInstanceRequests(context.Context, *DescribeSpotInstanceRequestsInput) (*DescribeSpotInstanceRequestsOutput, error) {
+	return nil, notBuilt("DescribeSpotInstanceRequests")
+}
+
+func (Unimplemented) DescribeSpotPriceHistory(context.Context, *DescribeSpotPriceHistoryInput) (*DescribeSpotPriceHistoryOutput, error) {
+	return nil, notBuilt("DescribeSpotPriceHistory")
 }
 
 func (Unimplemented) DescribeStaleSecurityGroups(context.Context, *DescribeStaleSecurityGroupsInput) (*DescribeStaleSecurityGroupsOutput, error) {
@@ -516,6 +676,18 @@ func (Unimplemented) DescribeVpcAttribute(context.Context, *DescribeVpcAttribute
 	return nil, notBuilt("DescribeVpcAttribute")
 }
 
+func (Unimplemented) DescribeVpcEndpointServices(context.Context, *DescribeVpcEndpointServicesInput) (*DescribeVpcEndpointServicesOutput, error) {
+	return nil, notBuilt("DescribeVpcEndpointServices")
+}
+
+func (Unimplemented) DescribeVpcEndpoints(context.Context, *DescribeVpcEndpointsInput) (*DescribeVpcEndpointsOutput, error) {
+	return nil, notBuilt("DescribeVpcEndpoints")
+}
+
+func (Unimplemented) DescribeVpcPeeringConnections(context.Context, *DescribeVpcPeeringConnectionsInput) (*DescribeVpcPeeringConnectionsOutput, error) {
+	return nil, notBuilt("DescribeVpcPeeringConnections")
+}
+
 func (Unimplemented) DescribeVpcs(context.Context, *DescribeVpcsInput) (*DescribeVpcsOutput, error) {
 	return nil, notBuilt("DescribeVpcs")
 }
@@ -532,6 +704,26 @@ func (Unimplemented) DetachVolume(context.Context, *DetachVolumeInput) (*DetachV
 	return nil, notBuilt("DetachVolume")
 }
 
+func (Unimplemented) DisableEbsEncryptionByDefault(context.Context, *DisableEbsEncryptionByDefaultInput) (*DisableEbsEncryptionByDefaultOutput, error) {
+	return nil, notBuilt("DisableEbsEncryptionByDefault")
+}
+
+func (Unimplemented) DisableImage(context.Context, *DisableImageInput) (*DisableImageOutput, error) {
+	return nil, notBuilt("DisableImage")
+}
+
+func (Unimplemented) DisableImageDeprecation(context.Context, *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error) {
+	return nil, notBuilt("DisableImageDeprecation")
+}
+
+func (Unimplemented) DisableImageDeregistrationProtection(context.Context, *DisableImageDeregistrationProtectionInput) (*DisableImageDeregistrationProtectionOutput, error) {
+	return nil, notBuilt("DisableImageDeregistrationProtection")
+}
+
+func (Unimplemented) DisableSerialConsoleAccess(context.Context, *DisableSerialConsoleAccessInput) (*DisableSerialConsoleAccessOutput, error) {
+	return nil, notBuilt("DisableSerialConsoleAccess")
+}
+
 func (Unimplemented) DisassociateAddress(context.Context, *DisassociateAddressInput) (*DisassociateAddressOutput, error) {
 	return nil, notBuilt("DisassociateAddress")
 }
@@ -544,12 +736,56 @@ func (Unimplemented) DisassociateRouteTable(context.Context, *DisassociateRouteT
 	return nil, notBuilt("DisassociateRouteTable")
 }
 
+func (Unimplemented) DisassociateSecurityGroupVpc(context.Context, *DisassociateSecurityGroupVpcInput) (*DisassociateSecurityGroupVpcOutput, error) {
+	return nil, notBuilt("DisassociateSecurityGroupVpc")
+}
+
+func (Unimplemented) DisassociateSubnetCidrBlock(context.Context, *DisassociateSubnetCidrBlockInput) (*DisassociateSubnetCidrBlockOutput, error) {
+	return nil, notBuilt("DisassociateSubnetCidrBlock")
+}
+
+func (Unimplemented) DisassociateVpcCidrBlock(context.Context, *DisassociateVpcCidrBlockInput) (*DisassociateVpcCidrBlockOutput, error) {
+	return nil, notBuilt("DisassociateVpcCidrBlock")
+}
+
 func (Unimplemented) EnableEbsEncryptionByDefault(context.Context, *EnableEbsEncryptionByDefaultInput) (*EnableEbsEncryptionByDefaultOutput, error) {
 	return nil, notBuilt("EnableEbsEncryptionByDefault")
 }
 
+func (Unimplemented) EnableImage(context.Context, *EnableImageInput) (*EnableImageOutput, error) {
+	return nil, notBuilt("EnableImage")
+}
+
+func (Unimplemented) EnableImageDeprecation(context.Context, *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error) {
+	return nil, notBuilt("EnableImageDeprecation")
+}
+
+func (Unimplemented) EnableImageDeregistrationProtection(context.Context, *EnableImageDeregistrationProtectionInput) (*EnableImageDeregistrationProtectionOutput, error) {
+	return nil, notBuilt("EnableImageDeregistrationProtection")
+}
+
+func (Unimplemented) EnableSerialConsoleAccess(context.Context, *EnableSerialConsoleAccessInput) (*EnableSerialConsoleAccessOutput, error) {
+	return nil, notBuilt("EnableSerialConsoleAccess")
+}
+
+func (Unimplemented) EnableVolumeIO(context.Context, *EnableVolumeIOInput) (*EnableVolumeIOOutput, error) {
+	return nil, notBuilt("EnableVolumeIO")
+}
+
 func (Unimplemented) GetConsoleOutput(context.Context, *GetConsoleOutputInput) (*GetConsoleOutputOutput, error) {
 	return nil, notBuilt("GetConsoleOutput")
+}
+
+func (Unimplemented) GetDefaultCreditSpecification(context.Context, *GetDefaultCreditSpecificationInput) (*GetDefaultCreditSpecificationOutput, error) {
+	return nil, notBuilt("GetDefaultCreditSpecification")
+}
+
+func (Unimplemented) GetEbsDefaultKmsKeyId(context.Context, *GetEbsDefaultKmsKeyIdInput) (*GetEbsDefaultKmsKeyIdOutput, error) {
+	return nil, notBuilt("GetEbsDefaultKmsKeyId")
+}
+
+func (Unimplemented) GetEbsEncryptionByDefault(context.Context, *GetEbsEncryptionByDefaultInput) (*GetEbsEncryptionByDefaultOutput, error) {
+	return nil, notBuilt("GetEbsEncryptionByDefault")
 }
 
 func (Unimplemented) GetInstanceMetadataDefaults(context.Context, *GetInstanceMetadataDefaultsInput) (*GetInstanceMetadataDefaultsOutput, error) {
@@ -564,8 +800,20 @@ func (Unimplemented) GetLaunchTemplateData(context.Context, *GetLaunchTemplateDa
 	return nil, notBuilt("GetLaunchTemplateData")
 }
 
+func (Unimplemented) GetManagedPrefixListEntries(context.Context, *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error) {
+	return nil, notBuilt("GetManagedPrefixListEntries")
+}
+
 func (Unimplemented) GetPasswordData(context.Context, *GetPasswordDataInput) (*GetPasswordDataOutput, error) {
 	return nil, notBuilt("GetPasswordData")
+}
+
+func (Unimplemented) GetSecurityGroupsForVpc(context.Context, *GetSecurityGroupsForVpcInput) (*GetSecurityGroupsForVpcOutput, error) {
+	return nil, notBuilt("GetSecurityGroupsForVpc")
+}
+
+func (Unimplemented) GetSerialConsoleAccessStatus(context.Context, *GetSerialConsoleAccessStatusInput) (*GetSerialConsoleAccessStatusOutput, error) {
+	return nil, notBuilt("GetSerialConsoleAccessStatus")
 }
 
 func (Unimplemented) ImportKeyPair(context.Context, *ImportKeyPairInput) (*ImportKeyPairOutput, error) {
@@ -574,6 +822,14 @@ func (Unimplemented) ImportKeyPair(context.Context, *ImportKeyPairInput) (*Impor
 
 func (Unimplemented) ModifyAddressAttribute(context.Context, *ModifyAddressAttributeInput) (*ModifyAddressAttributeOutput, error) {
 	return nil, notBuilt("ModifyAddressAttribute")
+}
+
+func (Unimplemented) ModifyDefaultCreditSpecification(context.Context, *ModifyDefaultCreditSpecificationInput) (*ModifyDefaultCreditSpecificationOutput, error) {
+	return nil, notBuilt("ModifyDefaultCreditSpecification")
+}
+
+func (Unimplemented) ModifyEbsDefaultKmsKeyId(context.Context, *ModifyEbsDefaultKmsKeyIdInput) (*ModifyEbsDefaultKmsKeyIdOutput, error) {
+	return nil, notBuilt("ModifyEbsDefaultKmsKeyId")
 }
 
 func (Unimplemented) ModifyImageAttribute(context.Context, *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error) {
@@ -592,8 +848,16 @@ func (Unimplemented) ModifyInstanceCpuOptions(context.Context, *ModifyInstanceCp
 	return nil, notBuilt("ModifyInstanceCpuOptions")
 }
 
+func (Unimplemented) ModifyInstanceCreditSpecification(context.Context, *ModifyInstanceCreditSpecificationInput) (*ModifyInstanceCreditSpecificationOutput, error) {
+	return nil, notBuilt("ModifyInstanceCreditSpecification")
+}
+
 func (Unimplemented) ModifyInstanceMaintenanceOptions(context.Context, *ModifyInstanceMaintenanceOptionsInput) (*ModifyInstanceMaintenanceOptionsOutput, error) {
 	return nil, notBuilt("ModifyInstanceMaintenanceOptions")
+}
+
+func (Unimplemented) ModifyInstanceMetadataDefaults(context.Context, *ModifyInstanceMetadataDefaultsInput) (*ModifyInstanceMetadataDefaultsOutput, error) {
+	return nil, notBuilt("ModifyInstanceMetadataDefaults")
 }
 
 func (Unimplemented) ModifyInstanceMetadataOptions(context.Context, *ModifyInstanceMetadataOptionsInput) (*ModifyInstanceMetadataOptionsOutput, error) {
@@ -606,6 +870,10 @@ func (Unimplemented) ModifyInstancePlacement(context.Context, *ModifyInstancePla
 
 func (Unimplemented) ModifyLaunchTemplate(context.Context, *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error) {
 	return nil, notBuilt("ModifyLaunchTemplate")
+}
+
+func (Unimplemented) ModifyManagedPrefixList(context.Context, *ModifyManagedPrefixListInput) (*ModifyManagedPrefixListOutput, error) {
+	return nil, notBuilt("ModifyManagedPrefixList")
 }
 
 func (Unimplemented) ModifyNetworkInterfaceAttribute(context.Context, *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error) {
@@ -636,6 +904,18 @@ func (Unimplemented) ModifyVpcAttribute(context.Context, *ModifyVpcAttributeInpu
 	return nil, notBuilt("ModifyVpcAttribute")
 }
 
+func (Unimplemented) ModifyVpcEndpoint(context.Context, *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error) {
+	return nil, notBuilt("ModifyVpcEndpoint")
+}
+
+func (Unimplemented) ModifyVpcPeeringConnectionOptions(context.Context, *ModifyVpcPeeringConnectionOptionsInput) (*ModifyVpcPeeringConnectionOptionsOutput, error) {
+	return nil, notBuilt("ModifyVpcPeeringConnectionOptions")
+}
+
+func (Unimplemented) ModifyVpcTenancy(context.Context, *ModifyVpcTenancyInput) (*ModifyVpcTenancyOutput, error) {
+	return nil, notBuilt("ModifyVpcTenancy")
+}
+
 func (Unimplemented) MonitorInstances(context.Context, *MonitorInstancesInput) (*MonitorInstancesOutput, error) {
 	return nil, notBuilt("MonitorInstances")
 }
@@ -648,8 +928,16 @@ func (Unimplemented) RegisterImage(context.Context, *RegisterImageInput) (*Regis
 	return nil, notBuilt("RegisterImage")
 }
 
+func (Unimplemented) RejectVpcPeeringConnection(context.Context, *RejectVpcPeeringConnectionInput) (*RejectVpcPeeringConnectionOutput, error) {
+	return nil, notBuilt("RejectVpcPeeringConnection")
+}
+
 func (Unimplemented) ReleaseAddress(context.Context, *ReleaseAddressInput) (*ReleaseAddressOutput, error) {
 	return nil, notBuilt("ReleaseAddress")
+}
+
+func (Unimplemented) ReleaseHosts(context.Context, *ReleaseHostsInput) (*ReleaseHostsOutput, error) {
+	return nil, notBuilt("ReleaseHosts")
 }
 
 func (Unimplemented) ReplaceIamInstanceProfileAssociation(context.Context, *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error) {
@@ -672,8 +960,16 @@ func (Unimplemented) ReplaceRouteTableAssociation(context.Context, *ReplaceRoute
 	return nil, notBuilt("ReplaceRouteTableAssociation")
 }
 
+func (Unimplemented) RequestSpotInstances(context.Context, *RequestSpotInstancesInput) (*RequestSpotInstancesOutput, error) {
+	return nil, notBuilt("RequestSpotInstances")
+}
+
 func (Unimplemented) ResetAddressAttribute(context.Context, *ResetAddressAttributeInput) (*ResetAddressAttributeOutput, error) {
 	return nil, notBuilt("ResetAddressAttribute")
+}
+
+func (Unimplemented) ResetEbsDefaultKmsKeyId(context.Context, *ResetEbsDefaultKmsKeyIdInput) (*ResetEbsDefaultKmsKeyIdOutput, error) {
+	return nil, notBuilt("ResetEbsDefaultKmsKeyId")
 }
 
 func (Unimplemented) ResetImageAttribute(context.Context, *ResetImageAttributeInput) (*ResetImageAttributeOutput, error) {
@@ -720,6 +1016,10 @@ func (Unimplemented) UnassignPrivateIpAddresses(context.Context, *UnassignPrivat
 	return nil, notBuilt("UnassignPrivateIpAddresses")
 }
 
+func (Unimplemented) UnmonitorInstances(context.Context, *UnmonitorInstancesInput) (*UnmonitorInstancesOutput, error) {
+	return nil, notBuilt("UnmonitorInstances")
+}
+
 func (Unimplemented) UpdateSecurityGroupRuleDescriptionsEgress(context.Context, *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
 	return nil, notBuilt("UpdateSecurityGroupRuleDescriptionsEgress")
 }
@@ -751,8 +1051,16 @@ func intercept[In, Out any](s *intercepted, ctx context.Context, operation strin
 	return out.(*Out), nil
 }
 
+func (s *intercepted) AcceptVpcPeeringConnection(ctx context.Context, in *AcceptVpcPeeringConnectionInput) (*AcceptVpcPeeringConnectionOutput, error) {
+	return intercept(s, ctx, "AcceptVpcPeeringConnection", in, Service.AcceptVpcPeeringConnection)
+}
+
 func (s *intercepted) AllocateAddress(ctx context.Context, in *AllocateAddressInput) (*AllocateAddressOutput, error) {
 	return intercept(s, ctx, "AllocateAddress", in, Service.AllocateAddress)
+}
+
+func (s *intercepted) AllocateHosts(ctx context.Context, in *AllocateHostsInput) (*AllocateHostsOutput, error) {
+	return intercept(s, ctx, "AllocateHosts", in, Service.AllocateHosts)
 }
 
 func (s *intercepted) AssignPrivateIpAddresses(ctx context.Context, in *AssignPrivateIpAddressesInput) (*AssignPrivateIpAddressesOutput, error) {
@@ -775,6 +1083,18 @@ func (s *intercepted) AssociateRouteTable(ctx context.Context, in *AssociateRout
 	return intercept(s, ctx, "AssociateRouteTable", in, Service.AssociateRouteTable)
 }
 
+func (s *intercepted) AssociateSecurityGroupVpc(ctx context.Context, in *AssociateSecurityGroupVpcInput) (*AssociateSecurityGroupVpcOutput, error) {
+	return intercept(s, ctx, "AssociateSecurityGroupVpc", in, Service.AssociateSecurityGroupVpc)
+}
+
+func (s *intercepted) AssociateSubnetCidrBlock(ctx context.Context, in *AssociateSubnetCidrBlockInput) (*AssociateSubnetCidrBlockOutput, error) {
+	return intercept(s, ctx, "AssociateSubnetCidrBlock", in, Service.AssociateSubnetCidrBlock)
+}
+
+func (s *intercepted) AssociateVpcCidrBlock(ctx context.Context, in *AssociateVpcCidrBlockInput) (*AssociateVpcCidrBlockOutput, error) {
+	return intercept(s, ctx, "AssociateVpcCidrBlock", in, Service.AssociateVpcCidrBlock)
+}
+
 func (s *intercepted) AttachInternetGateway(ctx context.Context, in *AttachInternetGatewayInput) (*AttachInternetGatewayOutput, error) {
 	return intercept(s, ctx, "AttachInternetGateway", in, Service.AttachInternetGateway)
 }
@@ -793,6 +1113,10 @@ func (s *intercepted) AuthorizeSecurityGroupEgress(ctx context.Context, in *Auth
 
 func (s *intercepted) AuthorizeSecurityGroupIngress(ctx context.Context, in *AuthorizeSecurityGroupIngressInput) (*AuthorizeSecurityGroupIngressOutput, error) {
 	return intercept(s, ctx, "AuthorizeSecurityGroupIngress", in, Service.AuthorizeSecurityGroupIngress)
+}
+
+func (s *intercepted) CancelSpotInstanceRequests(ctx context.Context, in *CancelSpotInstanceRequestsInput) (*CancelSpotInstanceRequestsOutput, error) {
+	return intercept(s, ctx, "CancelSpotInstanceRequests", in, Service.CancelSpotInstanceRequests)
 }
 
 func (s *intercepted) CopyImage(ctx context.Context, in *CopyImageInput) (*CopyImageOutput, error) {
@@ -835,6 +1159,14 @@ func (s *intercepted) CreateLaunchTemplateVersion(ctx context.Context, in *Creat
 	return intercept(s, ctx, "CreateLaunchTemplateVersion", in, Service.CreateLaunchTemplateVersion)
 }
 
+func (s *intercepted) CreateManagedPrefixList(ctx context.Context, in *CreateManagedPrefixListInput) (*CreateManagedPrefixListOutput, error) {
+	return intercept(s, ctx, "CreateManagedPrefixList", in, Service.CreateManagedPrefixList)
+}
+
+func (s *intercepted) CreateNatGateway(ctx context.Context, in *CreateNatGatewayInput) (*CreateNatGatewayOutput, error) {
+	return intercept(s, ctx, "CreateNatGateway", in, Service.CreateNatGateway)
+}
+
 func (s *intercepted) CreateNetworkAcl(ctx context.Context, in *CreateNetworkAclInput) (*CreateNetworkAclOutput, error) {
 	return intercept(s, ctx, "CreateNetworkAcl", in, Service.CreateNetworkAcl)
 }
@@ -845,6 +1177,14 @@ func (s *intercepted) CreateNetworkAclEntry(ctx context.Context, in *CreateNetwo
 
 func (s *intercepted) CreateNetworkInterface(ctx context.Context, in *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error) {
 	return intercept(s, ctx, "CreateNetworkInterface", in, Service.CreateNetworkInterface)
+}
+
+func (s *intercepted) CreatePlacementGroup(ctx context.Context, in *CreatePlacementGroupInput) (*CreatePlacementGroupOutput, error) {
+	return intercept(s, ctx, "CreatePlacementGroup", in, Service.CreatePlacementGroup)
+}
+
+func (s *intercepted) CreateReplaceRootVolumeTask(ctx context.Context, in *CreateReplaceRootVolumeTaskInput) (*CreateReplaceRootVolumeTaskOutput, error) {
+	return intercept(s, ctx, "CreateReplaceRootVolumeTask", in, Service.CreateReplaceRootVolumeTask)
 }
 
 func (s *intercepted) CreateRoute(ctx context.Context, in *CreateRouteInput) (*CreateRouteOutput, error) {
@@ -883,6 +1223,14 @@ func (s *intercepted) CreateVpc(ctx context.Context, in *CreateVpcInput) (*Creat
 	return intercept(s, ctx, "CreateVpc", in, Service.CreateVpc)
 }
 
+func (s *intercepted) CreateVpcEndpoint(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error) {
+	return intercept(s, ctx, "CreateVpcEndpoint", in, Service.CreateVpcEndpoint)
+}
+
+func (s *intercepted) CreateVpcPeeringConnection(ctx context.Context, in *CreateVpcPeeringConnectionInput) (*CreateVpcPeeringConnectionOutput, error) {
+	return intercept(s, ctx, "CreateVpcPeeringConnection", in, Service.CreateVpcPeeringConnection)
+}
+
 func (s *intercepted) DeleteDhcpOptions(ctx context.Context, in *DeleteDhcpOptionsInput) (*DeleteDhcpOptionsOutput, error) {
 	return intercept(s, ctx, "DeleteDhcpOptions", in, Service.DeleteDhcpOptions)
 }
@@ -903,6 +1251,14 @@ func (s *intercepted) DeleteLaunchTemplateVersions(ctx context.Context, in *Dele
 	return intercept(s, ctx, "DeleteLaunchTemplateVersions", in, Service.DeleteLaunchTemplateVersions)
 }
 
+func (s *intercepted) DeleteManagedPrefixList(ctx context.Context, in *DeleteManagedPrefixListInput) (*DeleteManagedPrefixListOutput, error) {
+	return intercept(s, ctx, "DeleteManagedPrefixList", in, Service.DeleteManagedPrefixList)
+}
+
+func (s *intercepted) DeleteNatGateway(ctx context.Context, in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error) {
+	return intercept(s, ctx, "DeleteNatGateway", in, Service.DeleteNatGateway)
+}
+
 func (s *intercepted) DeleteNetworkAcl(ctx context.Context, in *DeleteNetworkAclInput) (*DeleteNetworkAclOutput, error) {
 	return intercept(s, ctx, "DeleteNetworkAcl", in, Service.DeleteNetworkAcl)
 }
@@ -913,6 +1269,10 @@ func (s *intercepted) DeleteNetworkAclEntry(ctx context.Context, in *DeleteNetwo
 
 func (s *intercepted) DeleteNetworkInterface(ctx context.Context, in *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error) {
 	return intercept(s, ctx, "DeleteNetworkInterface", in, Service.DeleteNetworkInterface)
+}
+
+func (s *intercepted) DeletePlacementGroup(ctx context.Context, in *DeletePlacementGroupInput) (*DeletePlacementGroupOutput, error) {
+	return intercept(s, ctx, "DeletePlacementGroup", in, Service.DeletePlacementGroup)
 }
 
 func (s *intercepted) DeleteRoute(ctx context.Context, in *DeleteRouteInput) (*DeleteRouteOutput, error) {
@@ -947,6 +1307,14 @@ func (s *intercepted) DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*Delet
 	return intercept(s, ctx, "DeleteVpc", in, Service.DeleteVpc)
 }
 
+func (s *intercepted) DeleteVpcEndpoints(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error) {
+	return intercept(s, ctx, "DeleteVpcEndpoints", in, Service.DeleteVpcEndpoints)
+}
+
+func (s *intercepted) DeleteVpcPeeringConnection(ctx context.Context, in *DeleteVpcPeeringConnectionInput) (*DeleteVpcPeeringConnectionOutput, error) {
+	return intercept(s, ctx, "DeleteVpcPeeringConnection", in, Service.DeleteVpcPeeringConnection)
+}
+
 func (s *intercepted) DeregisterImage(ctx context.Context, in *DeregisterImageInput) (*DeregisterImageOutput, error) {
 	return intercept(s, ctx, "DeregisterImage", in, Service.DeregisterImage)
 }
@@ -971,8 +1339,16 @@ func (s *intercepted) DescribeDhcpOptions(ctx context.Context, in *DescribeDhcpO
 	return intercept(s, ctx, "DescribeDhcpOptions", in, Service.DescribeDhcpOptions)
 }
 
+func (s *intercepted) DescribeHosts(ctx context.Context, in *DescribeHostsInput) (*DescribeHostsOutput, error) {
+	return intercept(s, ctx, "DescribeHosts", in, Service.DescribeHosts)
+}
+
 func (s *intercepted) DescribeIamInstanceProfileAssociations(ctx context.Context, in *DescribeIamInstanceProfileAssociationsInput) (*DescribeIamInstanceProfileAssociationsOutput, error) {
 	return intercept(s, ctx, "DescribeIamInstanceProfileAssociations", in, Service.DescribeIamInstanceProfileAssociations)
+}
+
+func (s *intercepted) DescribeIdFormat(ctx context.Context, in *DescribeIdFormatInput) (*DescribeIdFormatOutput, error) {
+	return intercept(s, ctx, "DescribeIdFormat", in, Service.DescribeIdFormat)
 }
 
 func (s *intercepted) DescribeImageAttribute(ctx context.Context, in *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error) {
@@ -1023,6 +1399,14 @@ func (s *intercepted) DescribeLaunchTemplates(ctx context.Context, in *DescribeL
 	return intercept(s, ctx, "DescribeLaunchTemplates", in, Service.DescribeLaunchTemplates)
 }
 
+func (s *intercepted) DescribeManagedPrefixLists(ctx context.Context, in *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error) {
+	return intercept(s, ctx, "DescribeManagedPrefixLists", in, Service.DescribeManagedPrefixLists)
+}
+
+func (s *intercepted) DescribeNatGateways(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error) {
+	return intercept(s, ctx, "DescribeNatGateways", in, Service.DescribeNatGateways)
+}
+
 func (s *intercepted) DescribeNetworkAcls(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error) {
 	return intercept(s, ctx, "DescribeNetworkAcls", in, Service.DescribeNetworkAcls)
 }
@@ -1035,12 +1419,20 @@ func (s *intercepted) DescribeNetworkInterfaces(ctx context.Context, in *Describ
 	return intercept(s, ctx, "DescribeNetworkInterfaces", in, Service.DescribeNetworkInterfaces)
 }
 
+func (s *intercepted) DescribePlacementGroups(ctx context.Context, in *DescribePlacementGroupsInput) (*DescribePlacementGroupsOutput, error) {
+	return intercept(s, ctx, "DescribePlacementGroups", in, Service.DescribePlacementGroups)
+}
+
 func (s *intercepted) DescribePrefixLists(ctx context.Context, in *DescribePrefixListsInput) (*DescribePrefixListsOutput, error) {
 	return intercept(s, ctx, "DescribePrefixLists", in, Service.DescribePrefixLists)
 }
 
 func (s *intercepted) DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error) {
 	return intercept(s, ctx, "DescribeRegions", in, Service.DescribeRegions)
+}
+
+func (s *intercepted) DescribeReplaceRootVolumeTasks(ctx context.Context, in *DescribeReplaceRootVolumeTasksInput) (*DescribeReplaceRootVolumeTasksOutput, error) {
+	return intercept(s, ctx, "DescribeReplaceRootVolumeTasks", in, Service.DescribeReplaceRootVolumeTasks)
 }
 
 func (s *intercepted) DescribeRouteTables(ctx context.Context, in *DescribeRouteTablesInput) (*DescribeRouteTablesOutput, error) {
@@ -1069,6 +1461,14 @@ func (s *intercepted) DescribeSnapshotAttribute(ctx context.Context, in *Describ
 
 func (s *intercepted) DescribeSnapshots(ctx context.Context, in *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error) {
 	return intercept(s, ctx, "DescribeSnapshots", in, Service.DescribeSnapshots)
+}
+
+func (s *intercepted) DescribeSpotInstanceRequests(ctx context.Context, in *DescribeSpotInstanceRequestsInput) (*DescribeSpotInstanceRequestsOutput, error) {
+	return intercept(s, ctx, "DescribeSpotInstanceRequests", in, Service.DescribeSpotInstanceRequests)
+}
+
+func (s *intercepted) DescribeSpotPriceHistory(ctx context.Context, in *DescribeSpotPriceHistoryInput) (*DescribeSpotPriceHistoryOutput, error) {
+	return intercept(s, ctx, "DescribeSpotPriceHistory", in, Service.DescribeSpotPriceHistory)
 }
 
 func (s *intercepted) DescribeStaleSecurityGroups(ctx context.Context, in *DescribeStaleSecurityGroupsInput) (*DescribeStaleSecurityGroupsOutput, error) {
@@ -1103,6 +1503,18 @@ func (s *intercepted) DescribeVpcAttribute(ctx context.Context, in *DescribeVpcA
 	return intercept(s, ctx, "DescribeVpcAttribute", in, Service.DescribeVpcAttribute)
 }
 
+func (s *intercepted) DescribeVpcEndpointServices(ctx context.Context, in *DescribeVpcEndpointServicesInput) (*DescribeVpcEndpointServicesOutput, error) {
+	return intercept(s, ctx, "DescribeVpcEndpointServices", in, Service.DescribeVpcEndpointServices)
+}
+
+func (s *intercepted) DescribeVpcEndpoints(ctx context.Context, in *DescribeVpcEndpointsInput) (*DescribeVpcEndpointsOutput, error) {
+	return intercept(s, ctx, "DescribeVpcEndpoints", in, Service.DescribeVpcEndpoints)
+}
+
+func (s *intercepted) DescribeVpcPeeringConnections(ctx context.Context, in *DescribeVpcPeeringConnectionsInput) (*DescribeVpcPeeringConnectionsOutput, error) {
+	return intercept(s, ctx, "DescribeVpcPeeringConnections", in, Service.DescribeVpcPeeringConnections)
+}
+
 func (s *intercepted) DescribeVpcs(ctx context.Context, in *DescribeVpcsInput) (*DescribeVpcsOutput, error) {
 	return intercept(s, ctx, "DescribeVpcs", in, Service.DescribeVpcs)
 }
@@ -1119,6 +1531,26 @@ func (s *intercepted) DetachVolume(ctx context.Context, in *DetachVolumeInput) (
 	return intercept(s, ctx, "DetachVolume", in, Service.DetachVolume)
 }
 
+func (s *intercepted) DisableEbsEncryptionByDefault(ctx context.Context, in *DisableEbsEncryptionByDefaultInput) (*DisableEbsEncryptionByDefaultOutput, error) {
+	return intercept(s, ctx, "DisableEbsEncryptionByDefault", in, Service.DisableEbsEncryptionByDefault)
+}
+
+func (s *intercepted) DisableImage(ctx context.Context, in *DisableImageInput) (*DisableImageOutput, error) {
+	return intercept(s, ctx, "DisableImage", in, Service.DisableImage)
+}
+
+func (s *intercepted) DisableImageDeprecation(ctx context.Context, in *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error) {
+	return intercept(s, ctx, "DisableImageDeprecation", in, Service.DisableImageDeprecation)
+}
+
+func (s *intercepted) DisableImageDeregistrationProtection(ctx context.Context, in *DisableImageDeregistrationProtectionInput) (*DisableImageDeregistrationProtectionOutput, error) {
+	return intercept(s, ctx, "DisableImageDeregistrationProtection", in, Service.DisableImageDeregistrationProtection)
+}
+
+func (s *intercepted) DisableSerialConsoleAccess(ctx context.Context, in *DisableSerialConsoleAccessInput) (*DisableSerialConsoleAccessOutput, error) {
+	return intercept(s, ctx, "DisableSerialConsoleAccess", in, Service.DisableSerialConsoleAccess)
+}
+
 func (s *intercepted) DisassociateAddress(ctx context.Context, in *DisassociateAddressInput) (*DisassociateAddressOutput, error) {
 	return intercept(s, ctx, "DisassociateAddress", in, Service.DisassociateAddress)
 }
@@ -1131,12 +1563,56 @@ func (s *intercepted) DisassociateRouteTable(ctx context.Context, in *Disassocia
 	return intercept(s, ctx, "DisassociateRouteTable", in, Service.DisassociateRouteTable)
 }
 
+func (s *intercepted) DisassociateSecurityGroupVpc(ctx context.Context, in *DisassociateSecurityGroupVpcInput) (*DisassociateSecurityGroupVpcOutput, error) {
+	return intercept(s, ctx, "DisassociateSecurityGroupVpc", in, Service.DisassociateSecurityGroupVpc)
+}
+
+func (s *intercepted) DisassociateSubnetCidrBlock(ctx context.Context, in *DisassociateSubnetCidrBlockInput) (*DisassociateSubnetCidrBlockOutput, error) {
+	return intercept(s, ctx, "DisassociateSubnetCidrBlock", in, Service.DisassociateSubnetCidrBlock)
+}
+
+func (s *intercepted) DisassociateVpcCidrBlock(ctx context.Context, in *DisassociateVpcCidrBlockInput) (*DisassociateVpcCidrBlockOutput, error) {
+	return intercept(s, ctx, "DisassociateVpcCidrBlock", in, Service.DisassociateVpcCidrBlock)
+}
+
 func (s *intercepted) EnableEbsEncryptionByDefault(ctx context.Context, in *EnableEbsEncryptionByDefaultInput) (*EnableEbsEncryptionByDefaultOutput, error) {
 	return intercept(s, ctx, "EnableEbsEncryptionByDefault", in, Service.EnableEbsEncryptionByDefault)
 }
 
+func (s *intercepted) EnableImage(ctx context.Context, in *EnableImageInput) (*EnableImageOutput, error) {
+	return intercept(s, ctx, "EnableImage", in, Service.EnableImage)
+}
+
+func (s *intercepted) EnableImageDeprecation(ctx context.Context, in *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error) {
+	return intercept(s, ctx, "EnableImageDeprecation", in, Service.EnableImageDeprecation)
+}
+
+func (s *intercepted) EnableImageDeregistrationProtection(ctx context.Context, in *EnableImageDeregistrationProtectionInput) (*EnableImageDeregistrationProtectionOutput, error) {
+	return intercept(s, ctx, "EnableImageDeregistrationProtection", in, Service.EnableImageDeregistrationProtection)
+}
+
+func (s *intercepted) EnableSerialConsoleAccess(ctx context.Context, in *EnableSerialConsoleAccessInput) (*EnableSerialConsoleAccessOutput, error) {
+	return intercept(s, ctx, "EnableSerialConsoleAccess", in, Service.EnableSerialConsoleAccess)
+}
+
+func (s *intercepted) EnableVolumeIO(ctx context.Context, in *EnableVolumeIOInput) (*EnableVolumeIOOutput, error) {
+	return intercept(s, ctx, "EnableVolumeIO", in, Service.EnableVolumeIO)
+}
+
 func (s *intercepted) GetConsoleOutput(ctx context.Context, in *GetConsoleOutputInput) (*GetConsoleOutputOutput, error) {
 	return intercept(s, ctx, "GetConsoleOutput", in, Service.GetConsoleOutput)
+}
+
+func (s *intercepted) GetDefaultCreditSpecification(ctx context.Context, in *GetDefaultCreditSpecificationInput) (*GetDefaultCreditSpecificationOutput, error) {
+	return intercept(s, ctx, "GetDefaultCreditSpecification", in, Service.GetDefaultCreditSpecification)
+}
+
+func (s *intercepted) GetEbsDefaultKmsKeyId(ctx context.Context, in *GetEbsDefaultKmsKeyIdInput) (*GetEbsDefaultKmsKeyIdOutput, error) {
+	return intercept(s, ctx, "GetEbsDefaultKmsKeyId", in, Service.GetEbsDefaultKmsKeyId)
+}
+
+func (s *intercepted) GetEbsEncryptionByDefault(ctx context.Context, in *GetEbsEncryptionByDefaultInput) (*GetEbsEncryptionByDefaultOutput, error) {
+	return intercept(s, ctx, "GetEbsEncryptionByDefault", in, Service.GetEbsEncryptionByDefault)
 }
 
 func (s *intercepted) GetInstanceMetadataDefaults(ctx context.Context, in *GetInstanceMetadataDefaultsInput) (*GetInstanceMetadataDefaultsOutput, error) {
@@ -1151,8 +1627,20 @@ func (s *intercepted) GetLaunchTemplateData(ctx context.Context, in *GetLaunchTe
 	return intercept(s, ctx, "GetLaunchTemplateData", in, Service.GetLaunchTemplateData)
 }
 
+func (s *intercepted) GetManagedPrefixListEntries(ctx context.Context, in *GetManagedPrefixListEntriesInput) (*GetManagedPrefixListEntriesOutput, error) {
+	return intercept(s, ctx, "GetManagedPrefixListEntries", in, Service.GetManagedPrefixListEntries)
+}
+
 func (s *intercepted) GetPasswordData(ctx context.Context, in *GetPasswordDataInput) (*GetPasswordDataOutput, error) {
 	return intercept(s, ctx, "GetPasswordData", in, Service.GetPasswordData)
+}
+
+func (s *intercepted) GetSecurityGroupsForVpc(ctx context.Context, in *GetSecurityGroupsForVpcInput) (*GetSecurityGroupsForVpcOutput, error) {
+	return intercept(s, ctx, "GetSecurityGroupsForVpc", in, Service.GetSecurityGroupsForVpc)
+}
+
+func (s *intercepted) GetSerialConsoleAccessStatus(ctx context.Context, in *GetSerialConsoleAccessStatusInput) (*GetSerialConsoleAccessStatusOutput, error) {
+	return intercept(s, ctx, "GetSerialConsoleAccessStatus", in, Service.GetSerialConsoleAccessStatus)
 }
 
 func (s *intercepted) ImportKeyPair(ctx context.Context, in *ImportKeyPairInput) (*ImportKeyPairOutput, error) {
@@ -1161,6 +1649,14 @@ func (s *intercepted) ImportKeyPair(ctx context.Context, in *ImportKeyPairInput)
 
 func (s *intercepted) ModifyAddressAttribute(ctx context.Context, in *ModifyAddressAttributeInput) (*ModifyAddressAttributeOutput, error) {
 	return intercept(s, ctx, "ModifyAddressAttribute", in, Service.ModifyAddressAttribute)
+}
+
+func (s *intercepted) ModifyDefaultCreditSpecification(ctx context.Context, in *ModifyDefaultCreditSpecificationInput) (*ModifyDefaultCreditSpecificationOutput, error) {
+	return intercept(s, ctx, "ModifyDefaultCreditSpecification", in, Service.ModifyDefaultCreditSpecification)
+}
+
+func (s *intercepted) ModifyEbsDefaultKmsKeyId(ctx context.Context, in *ModifyEbsDefaultKmsKeyIdInput) (*ModifyEbsDefaultKmsKeyIdOutput, error) {
+	return intercept(s, ctx, "ModifyEbsDefaultKmsKeyId", in, Service.ModifyEbsDefaultKmsKeyId)
 }
 
 func (s *intercepted) ModifyImageAttribute(ctx context.Context, in *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error) {
@@ -1179,8 +1675,16 @@ func (s *intercepted) ModifyInstanceCpuOptions(ctx context.Context, in *ModifyIn
 	return intercept(s, ctx, "ModifyInstanceCpuOptions", in, Service.ModifyInstanceCpuOptions)
 }
 
+func (s *intercepted) ModifyInstanceCreditSpecification(ctx context.Context, in *ModifyInstanceCreditSpecificationInput) (*ModifyInstanceCreditSpecificationOutput, error) {
+	return intercept(s, ctx, "ModifyInstanceCreditSpecification", in, Service.ModifyInstanceCreditSpecification)
+}
+
 func (s *intercepted) ModifyInstanceMaintenanceOptions(ctx context.Context, in *ModifyInstanceMaintenanceOptionsInput) (*ModifyInstanceMaintenanceOptionsOutput, error) {
 	return intercept(s, ctx, "ModifyInstanceMaintenanceOptions", in, Service.ModifyInstanceMaintenanceOptions)
+}
+
+func (s *intercepted) ModifyInstanceMetadataDefaults(ctx context.Context, in *ModifyInstanceMetadataDefaultsInput) (*ModifyInstanceMetadataDefaultsOutput, error) {
+	return intercept(s, ctx, "ModifyInstanceMetadataDefaults", in, Service.ModifyInstanceMetadataDefaults)
 }
 
 func (s *intercepted) ModifyInstanceMetadataOptions(ctx context.Context, in *ModifyInstanceMetadataOptionsInput) (*ModifyInstanceMetadataOptionsOutput, error) {
@@ -1193,6 +1697,10 @@ func (s *intercepted) ModifyInstancePlacement(ctx context.Context, in *ModifyIns
 
 func (s *intercepted) ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error) {
 	return intercept(s, ctx, "ModifyLaunchTemplate", in, Service.ModifyLaunchTemplate)
+}
+
+func (s *intercepted) ModifyManagedPrefixList(ctx context.Context, in *ModifyManagedPrefixListInput) (*ModifyManagedPrefixListOutput, error) {
+	return intercept(s, ctx, "ModifyManagedPrefixList", in, Service.ModifyManagedPrefixList)
 }
 
 func (s *intercepted) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ModifyNetworkInterfaceAttributeInput) (*ModifyNetworkInterfaceAttributeOutput, error) {
@@ -1223,6 +1731,18 @@ func (s *intercepted) ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttri
 	return intercept(s, ctx, "ModifyVpcAttribute", in, Service.ModifyVpcAttribute)
 }
 
+func (s *intercepted) ModifyVpcEndpoint(ctx context.Context, in *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error) {
+	return intercept(s, ctx, "ModifyVpcEndpoint", in, Service.ModifyVpcEndpoint)
+}
+
+func (s *intercepted) ModifyVpcPeeringConnectionOptions(ctx context.Context, in *ModifyVpcPeeringConnectionOptionsInput) (*ModifyVpcPeeringConnectionOptionsOutput, error) {
+	return intercept(s, ctx, "ModifyVpcPeeringConnectionOptions", in, Service.ModifyVpcPeeringConnectionOptions)
+}
+
+func (s *intercepted) ModifyVpcTenancy(ctx context.Context, in *ModifyVpcTenancyInput) (*ModifyVpcTenancyOutput, error) {
+	return intercept(s, ctx, "ModifyVpcTenancy", in, Service.ModifyVpcTenancy)
+}
+
 func (s *intercepted) MonitorInstances(ctx context.Context, in *MonitorInstancesInput) (*MonitorInstancesOutput, error) {
 	return intercept(s, ctx, "MonitorInstances", in, Service.MonitorInstances)
 }
@@ -1235,8 +1755,16 @@ func (s *intercepted) RegisterImage(ctx context.Context, in *RegisterImageInput)
 	return intercept(s, ctx, "RegisterImage", in, Service.RegisterImage)
 }
 
+func (s *intercepted) RejectVpcPeeringConnection(ctx context.Context, in *RejectVpcPeeringConnectionInput) (*RejectVpcPeeringConnectionOutput, error) {
+	return intercept(s, ctx, "RejectVpcPeeringConnection", in, Service.RejectVpcPeeringConnection)
+}
+
 func (s *intercepted) ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error) {
 	return intercept(s, ctx, "ReleaseAddress", in, Service.ReleaseAddress)
+}
+
+func (s *intercepted) ReleaseHosts(ctx context.Context, in *ReleaseHostsInput) (*ReleaseHostsOutput, error) {
+	return intercept(s, ctx, "ReleaseHosts", in, Service.ReleaseHosts)
 }
 
 func (s *intercepted) ReplaceIamInstanceProfileAssociation(ctx context.Context, in *ReplaceIamInstanceProfileAssociationInput) (*ReplaceIamInstanceProfileAssociationOutput, error) {
@@ -1259,8 +1787,16 @@ func (s *intercepted) ReplaceRouteTableAssociation(ctx context.Context, in *Repl
 	return intercept(s, ctx, "ReplaceRouteTableAssociation", in, Service.ReplaceRouteTableAssociation)
 }
 
+func (s *intercepted) RequestSpotInstances(ctx context.Context, in *RequestSpotInstancesInput) (*RequestSpotInstancesOutput, error) {
+	return intercept(s, ctx, "RequestSpotInstances", in, Service.RequestSpotInstances)
+}
+
 func (s *intercepted) ResetAddressAttribute(ctx context.Context, in *ResetAddressAttributeInput) (*ResetAddressAttributeOutput, error) {
 	return intercept(s, ctx, "ResetAddressAttribute", in, Service.ResetAddressAttribute)
+}
+
+func (s *intercepted) ResetEbsDefaultKmsKeyId(ctx context.Context, in *ResetEbsDefaultKmsKeyIdInput) (*ResetEbsDefaultKmsKeyIdOutput, error) {
+	return intercept(s, ctx, "ResetEbsDefaultKmsKeyId", in, Service.ResetEbsDefaultKmsKeyId)
 }
 
 func (s *intercepted) ResetImageAttribute(ctx context.Context, in *ResetImageAttributeInput) (*ResetImageAttributeOutput, error) {
@@ -1305,6 +1841,10 @@ func (s *intercepted) TerminateInstances(ctx context.Context, in *TerminateInsta
 
 func (s *intercepted) UnassignPrivateIpAddresses(ctx context.Context, in *UnassignPrivateIpAddressesInput) (*UnassignPrivateIpAddressesOutput, error) {
 	return intercept(s, ctx, "UnassignPrivateIpAddresses", in, Service.UnassignPrivateIpAddresses)
+}
+
+func (s *intercepted) UnmonitorInstances(ctx context.Context, in *UnmonitorInstancesInput) (*UnmonitorInstancesOutput, error) {
+	return intercept(s, ctx, "UnmonitorInstances", in, Service.UnmonitorInstances)
 }
 
 func (s *intercepted) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {

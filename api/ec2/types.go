@@ -4,6 +4,17 @@ package ec2
 
 import "time"
 
+// AcceptVpcPeeringConnectionInput is the input of AcceptVpcPeeringConnection.
+type AcceptVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId string // required
+}
+
+// AcceptVpcPeeringConnectionOutput is the output of AcceptVpcPeeringConnection.
+type AcceptVpcPeeringConnectionOutput struct {
+	VpcPeeringConnection *VpcPeeringConnection
+}
+
 // AllocateAddressInput is the input of AllocateAddress.
 type AllocateAddressInput struct {
 	Domain                string
@@ -26,6 +37,27 @@ type AllocateAddressOutput struct {
 	CustomerOwnedIpv4Pool string
 	CarrierIp             string
 	PublicIp              string
+}
+
+// AllocateHostsInput is the input of AllocateHosts.
+type AllocateHostsInput struct {
+	InstanceFamily     string
+	TagSpecifications  []TagSpecification
+	HostRecovery       string
+	OutpostArn         string
+	HostMaintenance    string
+	AssetIds           []string
+	AvailabilityZoneId string
+	AutoPlacement      string
+	ClientToken        string
+	InstanceType       string
+	Quantity           *int32
+	AvailabilityZone   string
+}
+
+// AllocateHostsOutput is the output of AllocateHosts.
+type AllocateHostsOutput struct {
+	HostIds []string
 }
 
 // AssignPrivateIpAddressesInput is the input of AssignPrivateIpAddresses.
@@ -96,6 +128,53 @@ type AssociateRouteTableInput struct {
 type AssociateRouteTableOutput struct {
 	AssociationId    string
 	AssociationState *RouteTableAssociationState
+}
+
+// AssociateSecurityGroupVpcInput is the input of AssociateSecurityGroupVpc.
+type AssociateSecurityGroupVpcInput struct {
+	GroupId string // required
+	VpcId   string // required
+	DryRun  *bool
+}
+
+// AssociateSecurityGroupVpcOutput is the output of AssociateSecurityGroupVpc.
+type AssociateSecurityGroupVpcOutput struct {
+	State string
+}
+
+// AssociateSubnetCidrBlockInput is the input of AssociateSubnetCidrBlock.
+type AssociateSubnetCidrBlockInput struct {
+	Ipv6IpamPoolId    string
+	Ipv6NetmaskLength *int32
+	SubnetId          string // required
+	Ipv6CidrBlock     string
+}
+
+// AssociateSubnetCidrBlockOutput is the output of AssociateSubnetCidrBlock.
+type AssociateSubnetCidrBlockOutput struct {
+	Ipv6CidrBlockAssociation *SubnetIpv6CidrBlockAssociation
+	SubnetId                 string
+}
+
+// AssociateVpcCidrBlockInput is the input of AssociateVpcCidrBlock.
+type AssociateVpcCidrBlockInput struct {
+	CidrBlock                       string
+	Ipv6CidrBlockNetworkBorderGroup string
+	Ipv6Pool                        string
+	Ipv6CidrBlock                   string
+	Ipv4IpamPoolId                  string
+	Ipv4NetmaskLength               *int32
+	Ipv6IpamPoolId                  string
+	Ipv6NetmaskLength               *int32
+	VpcId                           string // required
+	AmazonProvidedIpv6CidrBlock     *bool
+}
+
+// AssociateVpcCidrBlockOutput is the output of AssociateVpcCidrBlock.
+type AssociateVpcCidrBlockOutput struct {
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
+	CidrBlockAssociation     *VpcCidrBlockAssociation
+	VpcId                    string
 }
 
 // AttachInternetGatewayInput is the input of AttachInternetGateway.
@@ -187,6 +266,17 @@ type AuthorizeSecurityGroupIngressInput struct {
 type AuthorizeSecurityGroupIngressOutput struct {
 	Return             *bool
 	SecurityGroupRules []SecurityGroupRule
+}
+
+// CancelSpotInstanceRequestsInput is the input of CancelSpotInstanceRequests.
+type CancelSpotInstanceRequestsInput struct {
+	DryRun                 *bool
+	SpotInstanceRequestIds []string // required
+}
+
+// CancelSpotInstanceRequestsOutput is the output of CancelSpotInstanceRequests.
+type CancelSpotInstanceRequestsOutput struct {
+	CancelledSpotInstanceRequests []CancelledSpotInstanceRequest
 }
 
 // CopyImageInput is the input of CopyImage.
@@ -350,6 +440,45 @@ type CreateLaunchTemplateVersionOutput struct {
 	Warning               *ValidationWarning
 }
 
+// CreateManagedPrefixListInput is the input of CreateManagedPrefixList.
+type CreateManagedPrefixListInput struct {
+	DryRun            *bool
+	PrefixListName    string // required
+	Entries           []AddPrefixListEntry
+	MaxEntries        *int32 // required
+	TagSpecifications []TagSpecification
+	AddressFamily     string // required
+	ClientToken       string
+}
+
+// CreateManagedPrefixListOutput is the output of CreateManagedPrefixList.
+type CreateManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// CreateNatGatewayInput is the input of CreateNatGateway.
+type CreateNatGatewayInput struct {
+	AvailabilityMode               string
+	AllocationId                   string
+	ClientToken                    string
+	DryRun                         *bool
+	SubnetId                       string
+	VpcId                          string
+	AvailabilityZoneAddresses      []AvailabilityZoneAddress
+	TagSpecifications              []TagSpecification
+	ConnectivityType               string
+	PrivateIpAddress               string
+	SecondaryAllocationIds         []string
+	SecondaryPrivateIpAddresses    []string
+	SecondaryPrivateIpAddressCount *int32
+}
+
+// CreateNatGatewayOutput is the output of CreateNatGateway.
+type CreateNatGatewayOutput struct {
+	ClientToken string
+	NatGateway  *NatGateway
+}
+
 // CreateNetworkAclInput is the input of CreateNetworkAcl.
 type CreateNetworkAclInput struct {
 	TagSpecifications []TagSpecification
@@ -409,6 +538,40 @@ type CreateNetworkInterfaceInput struct {
 type CreateNetworkInterfaceOutput struct {
 	NetworkInterface *NetworkInterface
 	ClientToken      string
+}
+
+// CreatePlacementGroupInput is the input of CreatePlacementGroup.
+type CreatePlacementGroupInput struct {
+	PartitionCount    *int32
+	TagSpecifications []TagSpecification
+	SpreadLevel       string
+	LinkedGroupId     string
+	Operator          *OperatorRequest
+	DryRun            *bool
+	GroupName         string
+	Strategy          string
+}
+
+// CreatePlacementGroupOutput is the output of CreatePlacementGroup.
+type CreatePlacementGroupOutput struct {
+	PlacementGroup *PlacementGroup
+}
+
+// CreateReplaceRootVolumeTaskInput is the input of CreateReplaceRootVolumeTask.
+type CreateReplaceRootVolumeTaskInput struct {
+	InstanceId               string // required
+	SnapshotId               string
+	ClientToken              string
+	DryRun                   *bool
+	TagSpecifications        []TagSpecification
+	ImageId                  string
+	DeleteReplacedRootVolume *bool
+	VolumeInitializationRate *int64
+}
+
+// CreateReplaceRootVolumeTaskOutput is the output of CreateReplaceRootVolumeTask.
+type CreateReplaceRootVolumeTaskOutput struct {
+	ReplaceRootVolumeTask *ReplaceRootVolumeTask
 }
 
 // CreateRouteInput is the input of CreateRoute.
@@ -620,6 +783,48 @@ type CreateVpcOutput struct {
 	Vpc *Vpc
 }
 
+// CreateVpcEndpointInput is the input of CreateVpcEndpoint.
+type CreateVpcEndpointInput struct {
+	DryRun                   *bool
+	VpcEndpointType          string
+	VpcId                    string // required
+	ServiceName              string
+	PolicyDocument           string
+	RouteTableIds            []string
+	SubnetIds                []string
+	SecurityGroupIds         []string
+	IpAddressType            string
+	DnsOptions               *DnsOptionsSpecification
+	ClientToken              string
+	PrivateDnsEnabled        *bool
+	TagSpecifications        []TagSpecification
+	SubnetConfigurations     []SubnetConfiguration
+	ServiceNetworkArn        string
+	ResourceConfigurationArn string
+	ServiceRegion            string
+}
+
+// CreateVpcEndpointOutput is the output of CreateVpcEndpoint.
+type CreateVpcEndpointOutput struct {
+	VpcEndpoint *VpcEndpoint
+	ClientToken string
+}
+
+// CreateVpcPeeringConnectionInput is the input of CreateVpcPeeringConnection.
+type CreateVpcPeeringConnectionInput struct {
+	PeerRegion        string
+	TagSpecifications []TagSpecification
+	DryRun            *bool
+	VpcId             string // required
+	PeerVpcId         string
+	PeerOwnerId       string
+}
+
+// CreateVpcPeeringConnectionOutput is the output of CreateVpcPeeringConnection.
+type CreateVpcPeeringConnectionOutput struct {
+	VpcPeeringConnection *VpcPeeringConnection
+}
+
 // DeleteDhcpOptionsInput is the input of DeleteDhcpOptions.
 type DeleteDhcpOptionsInput struct {
 	DhcpOptionsId string // required
@@ -679,6 +884,28 @@ type DeleteLaunchTemplateVersionsOutput struct {
 	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem
 }
 
+// DeleteManagedPrefixListInput is the input of DeleteManagedPrefixList.
+type DeleteManagedPrefixListInput struct {
+	DryRun       *bool
+	PrefixListId string // required
+}
+
+// DeleteManagedPrefixListOutput is the output of DeleteManagedPrefixList.
+type DeleteManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// DeleteNatGatewayInput is the input of DeleteNatGateway.
+type DeleteNatGatewayInput struct {
+	DryRun       *bool
+	NatGatewayId string // required
+}
+
+// DeleteNatGatewayOutput is the output of DeleteNatGateway.
+type DeleteNatGatewayOutput struct {
+	NatGatewayId string
+}
+
 // DeleteNetworkAclInput is the input of DeleteNetworkAcl.
 type DeleteNetworkAclInput struct {
 	DryRun       *bool
@@ -709,6 +936,16 @@ type DeleteNetworkInterfaceInput struct {
 
 // DeleteNetworkInterfaceOutput is the output of DeleteNetworkInterface.
 type DeleteNetworkInterfaceOutput struct {
+}
+
+// DeletePlacementGroupInput is the input of DeletePlacementGroup.
+type DeletePlacementGroupInput struct {
+	DryRun    *bool
+	GroupName string // required
+}
+
+// DeletePlacementGroupOutput is the output of DeletePlacementGroup.
+type DeletePlacementGroupOutput struct {
 }
 
 // DeleteRouteInput is the input of DeleteRoute.
@@ -798,6 +1035,28 @@ type DeleteVpcInput struct {
 type DeleteVpcOutput struct {
 }
 
+// DeleteVpcEndpointsInput is the input of DeleteVpcEndpoints.
+type DeleteVpcEndpointsInput struct {
+	DryRun         *bool
+	VpcEndpointIds []string // required
+}
+
+// DeleteVpcEndpointsOutput is the output of DeleteVpcEndpoints.
+type DeleteVpcEndpointsOutput struct {
+	Unsuccessful []UnsuccessfulItem
+}
+
+// DeleteVpcPeeringConnectionInput is the input of DeleteVpcPeeringConnection.
+type DeleteVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId string // required
+}
+
+// DeleteVpcPeeringConnectionOutput is the output of DeleteVpcPeeringConnection.
+type DeleteVpcPeeringConnectionOutput struct {
+	Return *bool
+}
+
 // DeregisterImageInput is the input of DeregisterImage.
 type DeregisterImageInput struct {
 	ImageId                   string // required
@@ -879,6 +1138,20 @@ type DescribeDhcpOptionsOutput struct {
 	DhcpOptions []DhcpOptions
 }
 
+// DescribeHostsInput is the input of DescribeHosts.
+type DescribeHostsInput struct {
+	HostIds    []string
+	NextToken  string
+	MaxResults *int32
+	Filter     []Filter
+}
+
+// DescribeHostsOutput is the output of DescribeHosts.
+type DescribeHostsOutput struct {
+	Hosts     []Host
+	NextToken string
+}
+
 // DescribeIamInstanceProfileAssociationsInput is the input of DescribeIamInstanceProfileAssociations.
 type DescribeIamInstanceProfileAssociationsInput struct {
 	AssociationIds []string
@@ -891,6 +1164,16 @@ type DescribeIamInstanceProfileAssociationsInput struct {
 type DescribeIamInstanceProfileAssociationsOutput struct {
 	IamInstanceProfileAssociations []IamInstanceProfileAssociation
 	NextToken                      string
+}
+
+// DescribeIdFormatInput is the input of DescribeIdFormat.
+type DescribeIdFormatInput struct {
+	Resource string
+}
+
+// DescribeIdFormatOutput is the output of DescribeIdFormat.
+type DescribeIdFormatOutput struct {
+	Statuses []IdFormat
 }
 
 // DescribeImageAttributeInput is the input of DescribeImageAttribute.
@@ -1111,6 +1394,36 @@ type DescribeLaunchTemplatesOutput struct {
 	NextToken       string
 }
 
+// DescribeManagedPrefixListsInput is the input of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsInput struct {
+	DryRun        *bool
+	Filters       []Filter
+	MaxResults    *int32
+	NextToken     string
+	PrefixListIds []string
+}
+
+// DescribeManagedPrefixListsOutput is the output of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsOutput struct {
+	NextToken   string
+	PrefixLists []ManagedPrefixList
+}
+
+// DescribeNatGatewaysInput is the input of DescribeNatGateways.
+type DescribeNatGatewaysInput struct {
+	DryRun        *bool
+	Filter        []Filter
+	MaxResults    *int32
+	NatGatewayIds []string
+	NextToken     string
+}
+
+// DescribeNatGatewaysOutput is the output of DescribeNatGateways.
+type DescribeNatGatewaysOutput struct {
+	NatGateways []NatGateway
+	NextToken   string
+}
+
 // DescribeNetworkAclsInput is the input of DescribeNetworkAcls.
 type DescribeNetworkAclsInput struct {
 	NextToken     string
@@ -1159,6 +1472,19 @@ type DescribeNetworkInterfacesOutput struct {
 	NextToken         string
 }
 
+// DescribePlacementGroupsInput is the input of DescribePlacementGroups.
+type DescribePlacementGroupsInput struct {
+	GroupIds   []string
+	DryRun     *bool
+	GroupNames []string
+	Filters    []Filter
+}
+
+// DescribePlacementGroupsOutput is the output of DescribePlacementGroups.
+type DescribePlacementGroupsOutput struct {
+	PlacementGroups []PlacementGroup
+}
+
 // DescribePrefixListsInput is the input of DescribePrefixLists.
 type DescribePrefixListsInput struct {
 	DryRun        *bool
@@ -1185,6 +1511,21 @@ type DescribeRegionsInput struct {
 // DescribeRegionsOutput is the output of DescribeRegions.
 type DescribeRegionsOutput struct {
 	Regions []Region
+}
+
+// DescribeReplaceRootVolumeTasksInput is the input of DescribeReplaceRootVolumeTasks.
+type DescribeReplaceRootVolumeTasksInput struct {
+	ReplaceRootVolumeTaskIds []string
+	Filters                  []Filter
+	MaxResults               *int32
+	NextToken                string
+	DryRun                   *bool
+}
+
+// DescribeReplaceRootVolumeTasksOutput is the output of DescribeReplaceRootVolumeTasks.
+type DescribeReplaceRootVolumeTasksOutput struct {
+	ReplaceRootVolumeTasks []ReplaceRootVolumeTask
+	NextToken              string
 }
 
 // DescribeRouteTablesInput is the input of DescribeRouteTables.
@@ -1287,6 +1628,41 @@ type DescribeSnapshotsInput struct {
 type DescribeSnapshotsOutput struct {
 	NextToken string
 	Snapshots []Snapshot
+}
+
+// DescribeSpotInstanceRequestsInput is the input of DescribeSpotInstanceRequests.
+type DescribeSpotInstanceRequestsInput struct {
+	NextToken              string
+	MaxResults             *int32
+	DryRun                 *bool
+	SpotInstanceRequestIds []string
+	Filters                []Filter
+}
+
+// DescribeSpotInstanceRequestsOutput is the output of DescribeSpotInstanceRequests.
+type DescribeSpotInstanceRequestsOutput struct {
+	SpotInstanceRequests []SpotInstanceRequest
+	NextToken            string
+}
+
+// DescribeSpotPriceHistoryInput is the input of DescribeSpotPriceHistory.
+type DescribeSpotPriceHistoryInput struct {
+	AvailabilityZoneId  string
+	DryRun              *bool
+	StartTime           *time.Time
+	EndTime             *time.Time
+	InstanceTypes       []string
+	ProductDescriptions []string
+	Filters             []Filter
+	AvailabilityZone    string
+	MaxResults          *int32
+	NextToken           string
+}
+
+// DescribeSpotPriceHistoryOutput is the output of DescribeSpotPriceHistory.
+type DescribeSpotPriceHistoryOutput struct {
+	NextToken        string
+	SpotPriceHistory []SpotPrice
 }
 
 // DescribeStaleSecurityGroupsInput is the input of DescribeStaleSecurityGroups.
@@ -1408,6 +1784,53 @@ type DescribeVpcAttributeOutput struct {
 	VpcId                            string
 }
 
+// DescribeVpcEndpointServicesInput is the input of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesInput struct {
+	DryRun         *bool
+	ServiceNames   []string
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      string
+	ServiceRegions []string
+}
+
+// DescribeVpcEndpointServicesOutput is the output of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesOutput struct {
+	ServiceNames   []string
+	ServiceDetails []ServiceDetail
+	NextToken      string
+}
+
+// DescribeVpcEndpointsInput is the input of DescribeVpcEndpoints.
+type DescribeVpcEndpointsInput struct {
+	DryRun         *bool
+	VpcEndpointIds []string
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      string
+}
+
+// DescribeVpcEndpointsOutput is the output of DescribeVpcEndpoints.
+type DescribeVpcEndpointsOutput struct {
+	VpcEndpoints []VpcEndpoint
+	NextToken    string
+}
+
+// DescribeVpcPeeringConnectionsInput is the input of DescribeVpcPeeringConnections.
+type DescribeVpcPeeringConnectionsInput struct {
+	NextToken               string
+	MaxResults              *int32
+	DryRun                  *bool
+	VpcPeeringConnectionIds []string
+	Filters                 []Filter
+}
+
+// DescribeVpcPeeringConnectionsOutput is the output of DescribeVpcPeeringConnections.
+type DescribeVpcPeeringConnectionsOutput struct {
+	VpcPeeringConnections []VpcPeeringConnection
+	NextToken             string
+}
+
 // DescribeVpcsInput is the input of DescribeVpcs.
 type DescribeVpcsInput struct {
 	Filters    []Filter
@@ -1467,6 +1890,59 @@ type DetachVolumeOutput struct {
 	AttachTime            *time.Time
 }
 
+// DisableEbsEncryptionByDefaultInput is the input of DisableEbsEncryptionByDefault.
+type DisableEbsEncryptionByDefaultInput struct {
+	DryRun *bool
+}
+
+// DisableEbsEncryptionByDefaultOutput is the output of DisableEbsEncryptionByDefault.
+type DisableEbsEncryptionByDefaultOutput struct {
+	EbsEncryptionByDefault *bool
+}
+
+// DisableImageInput is the input of DisableImage.
+type DisableImageInput struct {
+	ImageId string // required
+	DryRun  *bool
+}
+
+// DisableImageOutput is the output of DisableImage.
+type DisableImageOutput struct {
+	Return *bool
+}
+
+// DisableImageDeprecationInput is the input of DisableImageDeprecation.
+type DisableImageDeprecationInput struct {
+	ImageId string // required
+	DryRun  *bool
+}
+
+// DisableImageDeprecationOutput is the output of DisableImageDeprecation.
+type DisableImageDeprecationOutput struct {
+	Return *bool
+}
+
+// DisableImageDeregistrationProtectionInput is the input of DisableImageDeregistrationProtection.
+type DisableImageDeregistrationProtectionInput struct {
+	ImageId string // required
+	DryRun  *bool
+}
+
+// DisableImageDeregistrationProtectionOutput is the output of DisableImageDeregistrationProtection.
+type DisableImageDeregistrationProtectionOutput struct {
+	Return string
+}
+
+// DisableSerialConsoleAccessInput is the input of DisableSerialConsoleAccess.
+type DisableSerialConsoleAccessInput struct {
+	DryRun *bool
+}
+
+// DisableSerialConsoleAccessOutput is the output of DisableSerialConsoleAccess.
+type DisableSerialConsoleAccessOutput struct {
+	SerialConsoleAccessEnabled *bool
+}
+
 // DisassociateAddressInput is the input of DisassociateAddress.
 type DisassociateAddressInput struct {
 	AssociationId string
@@ -1498,6 +1974,41 @@ type DisassociateRouteTableInput struct {
 type DisassociateRouteTableOutput struct {
 }
 
+// DisassociateSecurityGroupVpcInput is the input of DisassociateSecurityGroupVpc.
+type DisassociateSecurityGroupVpcInput struct {
+	GroupId string // required
+	VpcId   string // required
+	DryRun  *bool
+}
+
+// DisassociateSecurityGroupVpcOutput is the output of DisassociateSecurityGroupVpc.
+type DisassociateSecurityGroupVpcOutput struct {
+	State string
+}
+
+// DisassociateSubnetCidrBlockInput is the input of DisassociateSubnetCidrBlock.
+type DisassociateSubnetCidrBlockInput struct {
+	AssociationId string // required
+}
+
+// DisassociateSubnetCidrBlockOutput is the output of DisassociateSubnetCidrBlock.
+type DisassociateSubnetCidrBlockOutput struct {
+	Ipv6CidrBlockAssociation *SubnetIpv6CidrBlockAssociation
+	SubnetId                 string
+}
+
+// DisassociateVpcCidrBlockInput is the input of DisassociateVpcCidrBlock.
+type DisassociateVpcCidrBlockInput struct {
+	AssociationId string // required
+}
+
+// DisassociateVpcCidrBlockOutput is the output of DisassociateVpcCidrBlock.
+type DisassociateVpcCidrBlockOutput struct {
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
+	CidrBlockAssociation     *VpcCidrBlockAssociation
+	VpcId                    string
+}
+
 // EnableEbsEncryptionByDefaultInput is the input of EnableEbsEncryptionByDefault.
 type EnableEbsEncryptionByDefaultInput struct {
 	DryRun *bool
@@ -1506,6 +2017,61 @@ type EnableEbsEncryptionByDefaultInput struct {
 // EnableEbsEncryptionByDefaultOutput is the output of EnableEbsEncryptionByDefault.
 type EnableEbsEncryptionByDefaultOutput struct {
 	EbsEncryptionByDefault *bool
+}
+
+// EnableImageInput is the input of EnableImage.
+type EnableImageInput struct {
+	ImageId string // required
+	DryRun  *bool
+}
+
+// EnableImageOutput is the output of EnableImage.
+type EnableImageOutput struct {
+	Return *bool
+}
+
+// EnableImageDeprecationInput is the input of EnableImageDeprecation.
+type EnableImageDeprecationInput struct {
+	ImageId     string     // required
+	DeprecateAt *time.Time // required
+	DryRun      *bool
+}
+
+// EnableImageDeprecationOutput is the output of EnableImageDeprecation.
+type EnableImageDeprecationOutput struct {
+	Return *bool
+}
+
+// EnableImageDeregistrationProtectionInput is the input of EnableImageDeregistrationProtection.
+type EnableImageDeregistrationProtectionInput struct {
+	ImageId      string // required
+	WithCooldown *bool
+	DryRun       *bool
+}
+
+// EnableImageDeregistrationProtectionOutput is the output of EnableImageDeregistrationProtection.
+type EnableImageDeregistrationProtectionOutput struct {
+	Return string
+}
+
+// EnableSerialConsoleAccessInput is the input of EnableSerialConsoleAccess.
+type EnableSerialConsoleAccessInput struct {
+	DryRun *bool
+}
+
+// EnableSerialConsoleAccessOutput is the output of EnableSerialConsoleAccess.
+type EnableSerialConsoleAccessOutput struct {
+	SerialConsoleAccessEnabled *bool
+}
+
+// EnableVolumeIOInput is the input of EnableVolumeIO.
+type EnableVolumeIOInput struct {
+	DryRun   *bool
+	VolumeId string // required
+}
+
+// EnableVolumeIOOutput is the output of EnableVolumeIO.
+type EnableVolumeIOOutput struct {
 }
 
 // GetConsoleOutputInput is the input of GetConsoleOutput.
@@ -1520,6 +2086,38 @@ type GetConsoleOutputOutput struct {
 	InstanceId string
 	Timestamp  *time.Time
 	Output     string
+}
+
+// GetDefaultCreditSpecificationInput is the input of GetDefaultCreditSpecification.
+type GetDefaultCreditSpecificationInput struct {
+	DryRun         *bool
+	InstanceFamily string // required
+}
+
+// GetDefaultCreditSpecificationOutput is the output of GetDefaultCreditSpecification.
+type GetDefaultCreditSpecificationOutput struct {
+	InstanceFamilyCreditSpecification *InstanceFamilyCreditSpecification
+}
+
+// GetEbsDefaultKmsKeyIdInput is the input of GetEbsDefaultKmsKeyId.
+type GetEbsDefaultKmsKeyIdInput struct {
+	DryRun *bool
+}
+
+// GetEbsDefaultKmsKeyIdOutput is the output of GetEbsDefaultKmsKeyId.
+type GetEbsDefaultKmsKeyIdOutput struct {
+	KmsKeyId string
+}
+
+// GetEbsEncryptionByDefaultInput is the input of GetEbsEncryptionByDefault.
+type GetEbsEncryptionByDefaultInput struct {
+	DryRun *bool
+}
+
+// GetEbsEncryptionByDefaultOutput is the output of GetEbsEncryptionByDefault.
+type GetEbsEncryptionByDefaultOutput struct {
+	EbsEncryptionByDefault *bool
+	SseType                string
 }
 
 // GetInstanceMetadataDefaultsInput is the input of GetInstanceMetadataDefaults.
@@ -1560,6 +2158,21 @@ type GetLaunchTemplateDataOutput struct {
 	LaunchTemplateData *ResponseLaunchTemplateData
 }
 
+// GetManagedPrefixListEntriesInput is the input of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesInput struct {
+	DryRun        *bool
+	PrefixListId  string // required
+	TargetVersion *int64
+	MaxResults    *int32
+	NextToken     string
+}
+
+// GetManagedPrefixListEntriesOutput is the output of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesOutput struct {
+	Entries   []PrefixListEntry
+	NextToken string
+}
+
 // GetPasswordDataInput is the input of GetPasswordData.
 type GetPasswordDataInput struct {
 	InstanceId string // required
@@ -1571,6 +2184,32 @@ type GetPasswordDataOutput struct {
 	InstanceId   string
 	Timestamp    *time.Time
 	PasswordData string
+}
+
+// GetSecurityGroupsForVpcInput is the input of GetSecurityGroupsForVpc.
+type GetSecurityGroupsForVpcInput struct {
+	VpcId      string // required
+	NextToken  string
+	MaxResults *int32
+	Filters    []Filter
+	DryRun     *bool
+}
+
+// GetSecurityGroupsForVpcOutput is the output of GetSecurityGroupsForVpc.
+type GetSecurityGroupsForVpcOutput struct {
+	NextToken            string
+	SecurityGroupForVpcs []SecurityGroupForVpc
+}
+
+// GetSerialConsoleAccessStatusInput is the input of GetSerialConsoleAccessStatus.
+type GetSerialConsoleAccessStatusInput struct {
+	DryRun *bool
+}
+
+// GetSerialConsoleAccessStatusOutput is the output of GetSerialConsoleAccessStatus.
+type GetSerialConsoleAccessStatusOutput struct {
+	SerialConsoleAccessEnabled *bool
+	ManagedBy                  string
 }
 
 // ImportKeyPairInput is the input of ImportKeyPair.
@@ -1599,6 +2238,29 @@ type ModifyAddressAttributeInput struct {
 // ModifyAddressAttributeOutput is the output of ModifyAddressAttribute.
 type ModifyAddressAttributeOutput struct {
 	Address *AddressAttribute
+}
+
+// ModifyDefaultCreditSpecificationInput is the input of ModifyDefaultCreditSpecification.
+type ModifyDefaultCreditSpecificationInput struct {
+	DryRun         *bool
+	InstanceFamily string // required
+	CpuCredits     string // required
+}
+
+// ModifyDefaultCreditSpecificationOutput is the output of ModifyDefaultCreditSpecification.
+type ModifyDefaultCreditSpecificationOutput struct {
+	InstanceFamilyCreditSpecification *InstanceFamilyCreditSpecification
+}
+
+// ModifyEbsDefaultKmsKeyIdInput is the input of ModifyEbsDefaultKmsKeyId.
+type ModifyEbsDefaultKmsKeyIdInput struct {
+	KmsKeyId string // required
+	DryRun   *bool
+}
+
+// ModifyEbsDefaultKmsKeyIdOutput is the output of ModifyEbsDefaultKmsKeyId.
+type ModifyEbsDefaultKmsKeyIdOutput struct {
+	KmsKeyId string
 }
 
 // ModifyImageAttributeInput is the input of ModifyImageAttribute.
@@ -1676,6 +2338,19 @@ type ModifyInstanceCpuOptionsOutput struct {
 	NestedVirtualization string
 }
 
+// ModifyInstanceCreditSpecificationInput is the input of ModifyInstanceCreditSpecification.
+type ModifyInstanceCreditSpecificationInput struct {
+	DryRun                       *bool
+	ClientToken                  string
+	InstanceCreditSpecifications []InstanceCreditSpecificationRequest // required
+}
+
+// ModifyInstanceCreditSpecificationOutput is the output of ModifyInstanceCreditSpecification.
+type ModifyInstanceCreditSpecificationOutput struct {
+	SuccessfulInstanceCreditSpecifications   []SuccessfulInstanceCreditSpecificationItem
+	UnsuccessfulInstanceCreditSpecifications []UnsuccessfulInstanceCreditSpecificationItem
+}
+
 // ModifyInstanceMaintenanceOptionsInput is the input of ModifyInstanceMaintenanceOptions.
 type ModifyInstanceMaintenanceOptionsInput struct {
 	InstanceId      string // required
@@ -1689,6 +2364,21 @@ type ModifyInstanceMaintenanceOptionsOutput struct {
 	InstanceId      string
 	AutoRecovery    string
 	RebootMigration string
+}
+
+// ModifyInstanceMetadataDefaultsInput is the input of ModifyInstanceMetadataDefaults.
+type ModifyInstanceMetadataDefaultsInput struct {
+	HttpTokens              string
+	HttpPutResponseHopLimit *int32
+	HttpEndpoint            string
+	InstanceMetadataTags    string
+	DryRun                  *bool
+	HttpTokensEnforced      string
+}
+
+// ModifyInstanceMetadataDefaultsOutput is the output of ModifyInstanceMetadataDefaults.
+type ModifyInstanceMetadataDefaultsOutput struct {
+	Return *bool
 }
 
 // ModifyInstanceMetadataOptionsInput is the input of ModifyInstanceMetadataOptions.
@@ -1737,6 +2427,23 @@ type ModifyLaunchTemplateInput struct {
 // ModifyLaunchTemplateOutput is the output of ModifyLaunchTemplate.
 type ModifyLaunchTemplateOutput struct {
 	LaunchTemplate *LaunchTemplate
+}
+
+// ModifyManagedPrefixListInput is the input of ModifyManagedPrefixList.
+type ModifyManagedPrefixListInput struct {
+	DryRun                            *bool
+	PrefixListId                      string // required
+	CurrentVersion                    *int64
+	PrefixListName                    string
+	AddEntries                        []AddPrefixListEntry
+	RemoveEntries                     []RemovePrefixListEntry
+	MaxEntries                        *int32
+	IpamPrefixListResolverSyncEnabled *bool
+}
+
+// ModifyManagedPrefixListOutput is the output of ModifyManagedPrefixList.
+type ModifyManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
 }
 
 // ModifyNetworkInterfaceAttributeInput is the input of ModifyNetworkInterfaceAttribute.
@@ -1843,6 +2550,55 @@ type ModifyVpcAttributeInput struct {
 type ModifyVpcAttributeOutput struct {
 }
 
+// ModifyVpcEndpointInput is the input of ModifyVpcEndpoint.
+type ModifyVpcEndpointInput struct {
+	DryRun                 *bool
+	VpcEndpointId          string // required
+	ResetPolicy            *bool
+	PolicyDocument         string
+	AddRouteTableIds       []string
+	RemoveRouteTableIds    []string
+	AddSubnetIds           []string
+	RemoveSubnetIds        []string
+	AddSecurityGroupIds    []string
+	RemoveSecurityGroupIds []string
+	IpAddressType          string
+	DnsOptions             *DnsOptionsSpecification
+	PrivateDnsEnabled      *bool
+	SubnetConfigurations   []SubnetConfiguration
+}
+
+// ModifyVpcEndpointOutput is the output of ModifyVpcEndpoint.
+type ModifyVpcEndpointOutput struct {
+	Return *bool
+}
+
+// ModifyVpcPeeringConnectionOptionsInput is the input of ModifyVpcPeeringConnectionOptions.
+type ModifyVpcPeeringConnectionOptionsInput struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptionsRequest
+	DryRun                            *bool
+	RequesterPeeringConnectionOptions *PeeringConnectionOptionsRequest
+	VpcPeeringConnectionId            string // required
+}
+
+// ModifyVpcPeeringConnectionOptionsOutput is the output of ModifyVpcPeeringConnectionOptions.
+type ModifyVpcPeeringConnectionOptionsOutput struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptions
+	RequesterPeeringConnectionOptions *PeeringConnectionOptions
+}
+
+// ModifyVpcTenancyInput is the input of ModifyVpcTenancy.
+type ModifyVpcTenancyInput struct {
+	VpcId           string // required
+	InstanceTenancy string // required
+	DryRun          *bool
+}
+
+// ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
+type ModifyVpcTenancyOutput struct {
+	ReturnValue *bool
+}
+
 // MonitorInstancesInput is the input of MonitorInstances.
 type MonitorInstancesInput struct {
 	InstanceIds []string // required
@@ -1891,6 +2647,17 @@ type RegisterImageOutput struct {
 	ImageId string
 }
 
+// RejectVpcPeeringConnectionInput is the input of RejectVpcPeeringConnection.
+type RejectVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId string // required
+}
+
+// RejectVpcPeeringConnectionOutput is the output of RejectVpcPeeringConnection.
+type RejectVpcPeeringConnectionOutput struct {
+	Return *bool
+}
+
 // ReleaseAddressInput is the input of ReleaseAddress.
 type ReleaseAddressInput struct {
 	AllocationId       string
@@ -1901,6 +2668,17 @@ type ReleaseAddressInput struct {
 
 // ReleaseAddressOutput is the output of ReleaseAddress.
 type ReleaseAddressOutput struct {
+}
+
+// ReleaseHostsInput is the input of ReleaseHosts.
+type ReleaseHostsInput struct {
+	HostIds []string // required
+}
+
+// ReleaseHostsOutput is the output of ReleaseHosts.
+type ReleaseHostsOutput struct {
+	Successful   []string
+	Unsuccessful []UnsuccessfulItem
 }
 
 // ReplaceIamInstanceProfileAssociationInput is the input of ReplaceIamInstanceProfileAssociation.
@@ -1983,6 +2761,28 @@ type ReplaceRouteTableAssociationOutput struct {
 	AssociationState *RouteTableAssociationState
 }
 
+// RequestSpotInstancesInput is the input of RequestSpotInstances.
+type RequestSpotInstancesInput struct {
+	LaunchSpecification          *RequestSpotLaunchSpecification
+	TagSpecifications            []TagSpecification
+	InstanceInterruptionBehavior string
+	DryRun                       *bool
+	SpotPrice                    string
+	ClientToken                  string
+	InstanceCount                *int32
+	Type                         string
+	ValidFrom                    *time.Time
+	ValidUntil                   *time.Time
+	LaunchGroup                  string
+	AvailabilityZoneGroup        string
+	BlockDurationMinutes         *int32
+}
+
+// RequestSpotInstancesOutput is the output of RequestSpotInstances.
+type RequestSpotInstancesOutput struct {
+	SpotInstanceRequests []SpotInstanceRequest
+}
+
 // ResetAddressAttributeInput is the input of ResetAddressAttribute.
 type ResetAddressAttributeInput struct {
 	AllocationId string // required
@@ -1993,6 +2793,16 @@ type ResetAddressAttributeInput struct {
 // ResetAddressAttributeOutput is the output of ResetAddressAttribute.
 type ResetAddressAttributeOutput struct {
 	Address *AddressAttribute
+}
+
+// ResetEbsDefaultKmsKeyIdInput is the input of ResetEbsDefaultKmsKeyId.
+type ResetEbsDefaultKmsKeyIdInput struct {
+	DryRun *bool
+}
+
+// ResetEbsDefaultKmsKeyIdOutput is the output of ResetEbsDefaultKmsKeyId.
+type ResetEbsDefaultKmsKeyIdOutput struct {
+	KmsKeyId string
 }
 
 // ResetImageAttributeInput is the input of ResetImageAttribute.
@@ -2189,6 +2999,17 @@ type UnassignPrivateIpAddressesInput struct {
 type UnassignPrivateIpAddressesOutput struct {
 }
 
+// UnmonitorInstancesInput is the input of UnmonitorInstances.
+type UnmonitorInstancesInput struct {
+	InstanceIds []string // required
+	DryRun      *bool
+}
+
+// UnmonitorInstancesOutput is the output of UnmonitorInstances.
+type UnmonitorInstancesOutput struct {
+	InstanceMonitorings []InstanceMonitoring
+}
+
 // UpdateSecurityGroupRuleDescriptionsEgressInput is the input of UpdateSecurityGroupRuleDescriptionsEgress.
 type UpdateSecurityGroupRuleDescriptionsEgressInput struct {
 	DryRun                        *bool
@@ -2217,16 +3038,60 @@ type UpdateSecurityGroupRuleDescriptionsIngressOutput struct {
 	Return *bool
 }
 
-// TagSpecification is the model's structure TagSpecification.
-type TagSpecification struct {
-	ResourceType string
-	Tags         []Tag
+// VpcPeeringConnection is the model's structure VpcPeeringConnection.
+type VpcPeeringConnection struct {
+	AccepterVpcInfo        *VpcPeeringConnectionVpcInfo
+	ExpirationTime         *time.Time
+	RequesterVpcInfo       *VpcPeeringConnectionVpcInfo
+	Status                 *VpcPeeringConnectionStateReason
+	Tags                   []Tag
+	VpcPeeringConnectionId string
+}
+
+// VpcPeeringConnectionVpcInfo is the model's structure VpcPeeringConnectionVpcInfo.
+type VpcPeeringConnectionVpcInfo struct {
+	CidrBlock        string
+	Ipv6CidrBlockSet []Ipv6CidrBlock
+	CidrBlockSet     []CidrBlock
+	OwnerId          string
+	PeeringOptions   *VpcPeeringConnectionOptionsDescription
+	VpcId            string
+	Region           string
+}
+
+// Ipv6CidrBlock is the model's structure Ipv6CidrBlock.
+type Ipv6CidrBlock struct {
+	Ipv6CidrBlock string
+}
+
+// CidrBlock is the model's structure CidrBlock.
+type CidrBlock struct {
+	CidrBlock string
+}
+
+// VpcPeeringConnectionOptionsDescription is the model's structure VpcPeeringConnectionOptionsDescription.
+type VpcPeeringConnectionOptionsDescription struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
+}
+
+// VpcPeeringConnectionStateReason is the model's structure VpcPeeringConnectionStateReason.
+type VpcPeeringConnectionStateReason struct {
+	Code    string
+	Message string
 }
 
 // Tag is the model's structure Tag.
 type Tag struct {
 	Key   string
 	Value string
+}
+
+// TagSpecification is the model's structure TagSpecification.
+type TagSpecification struct {
+	ResourceType string
+	Tags         []Tag
 }
 
 // AssignedPrivateIpAddress is the model's structure AssignedPrivateIpAddress.
@@ -2264,6 +3129,45 @@ type IamInstanceProfile struct {
 type RouteTableAssociationState struct {
 	State         string
 	StatusMessage string
+}
+
+// SubnetIpv6CidrBlockAssociation is the model's structure SubnetIpv6CidrBlockAssociation.
+type SubnetIpv6CidrBlockAssociation struct {
+	AssociationId        string
+	Ipv6CidrBlock        string
+	Ipv6CidrBlockState   *SubnetCidrBlockState
+	Ipv6AddressAttribute string
+	IpSource             string
+}
+
+// SubnetCidrBlockState is the model's structure SubnetCidrBlockState.
+type SubnetCidrBlockState struct {
+	State         string
+	StatusMessage string
+}
+
+// VpcIpv6CidrBlockAssociation is the model's structure VpcIpv6CidrBlockAssociation.
+type VpcIpv6CidrBlockAssociation struct {
+	AssociationId        string
+	Ipv6CidrBlock        string
+	Ipv6CidrBlockState   *VpcCidrBlockState
+	NetworkBorderGroup   string
+	Ipv6Pool             string
+	Ipv6AddressAttribute string
+	IpSource             string
+}
+
+// VpcCidrBlockState is the model's structure VpcCidrBlockState.
+type VpcCidrBlockState struct {
+	State         string
+	StatusMessage string
+}
+
+// VpcCidrBlockAssociation is the model's structure VpcCidrBlockAssociation.
+type VpcCidrBlockAssociation struct {
+	AssociationId  string
+	CidrBlock      string
+	CidrBlockState *VpcCidrBlockState
 }
 
 // EnaSrdSpecification is the model's structure EnaSrdSpecification.
@@ -2357,6 +3261,12 @@ type ReferencedSecurityGroup struct {
 	VpcPeeringConnectionId string
 }
 
+// CancelledSpotInstanceRequest is the model's structure CancelledSpotInstanceRequest.
+type CancelledSpotInstanceRequest struct {
+	SpotInstanceRequestId string
+	State                 string
+}
+
 // Subnet is the model's structure Subnet.
 type Subnet struct {
 	AvailabilityZoneId            string
@@ -2382,21 +3292,6 @@ type Subnet struct {
 	AvailabilityZone              string
 	DefaultForAz                  *bool
 	MapPublicIpOnLaunch           *bool
-}
-
-// SubnetIpv6CidrBlockAssociation is the model's structure SubnetIpv6CidrBlockAssociation.
-type SubnetIpv6CidrBlockAssociation struct {
-	AssociationId        string
-	Ipv6CidrBlock        string
-	Ipv6CidrBlockState   *SubnetCidrBlockState
-	Ipv6AddressAttribute string
-	IpSource             string
-}
-
-// SubnetCidrBlockState is the model's structure SubnetCidrBlockState.
-type SubnetCidrBlockState struct {
-	State         string
-	StatusMessage string
 }
 
 // PrivateDnsNameOptionsOnLaunch is the model's structure PrivateDnsNameOptionsOnLaunch.
@@ -2425,30 +3320,6 @@ type Vpc struct {
 	State                       string
 	CidrBlock                   string
 	DhcpOptionsId               string
-}
-
-// VpcIpv6CidrBlockAssociation is the model's structure VpcIpv6CidrBlockAssociation.
-type VpcIpv6CidrBlockAssociation struct {
-	AssociationId        string
-	Ipv6CidrBlock        string
-	Ipv6CidrBlockState   *VpcCidrBlockState
-	NetworkBorderGroup   string
-	Ipv6Pool             string
-	Ipv6AddressAttribute string
-	IpSource             string
-}
-
-// VpcCidrBlockState is the model's structure VpcCidrBlockState.
-type VpcCidrBlockState struct {
-	State         string
-	StatusMessage string
-}
-
-// VpcCidrBlockAssociation is the model's structure VpcCidrBlockAssociation.
-type VpcCidrBlockAssociation struct {
-	AssociationId  string
-	CidrBlock      string
-	CidrBlockState *VpcCidrBlockState
 }
 
 // VpcEncryptionControl is the model's structure VpcEncryptionControl.
@@ -3316,6 +4187,90 @@ type SecondaryInterfacePrivateIpAddressSpecification struct {
 	PrivateIpAddress string
 }
 
+// AddPrefixListEntry is the model's structure AddPrefixListEntry.
+type AddPrefixListEntry struct {
+	Cidr        string // required
+	Description string
+}
+
+// ManagedPrefixList is the model's structure ManagedPrefixList.
+type ManagedPrefixList struct {
+	PrefixListId                      string
+	AddressFamily                     string
+	State                             string
+	StateMessage                      string
+	PrefixListArn                     string
+	PrefixListName                    string
+	MaxEntries                        *int32
+	Version                           *int64
+	Tags                              []Tag
+	OwnerId                           string
+	IpamPrefixListResolverTargetId    string
+	IpamPrefixListResolverSyncEnabled *bool
+}
+
+// AvailabilityZoneAddress is the model's structure AvailabilityZoneAddress.
+type AvailabilityZoneAddress struct {
+	AvailabilityZone   string
+	AvailabilityZoneId string
+	AllocationIds      []string
+}
+
+// NatGateway is the model's structure NatGateway.
+type NatGateway struct {
+	CreateTime           *time.Time
+	DeleteTime           *time.Time
+	FailureCode          string
+	FailureMessage       string
+	NatGatewayAddresses  []NatGatewayAddress
+	NatGatewayId         string
+	ProvisionedBandwidth *ProvisionedBandwidth
+	State                string
+	SubnetId             string
+	VpcId                string
+	Tags                 []Tag
+	ConnectivityType     string
+	AvailabilityMode     string
+	AutoScalingIps       string
+	AutoProvisionZones   string
+	AttachedAppliances   []NatGatewayAttachedAppliance
+	RouteTableId         string
+}
+
+// NatGatewayAddress is the model's structure NatGatewayAddress.
+type NatGatewayAddress struct {
+	AllocationId       string
+	NetworkInterfaceId string
+	PrivateIp          string
+	PublicIp           string
+	AssociationId      string
+	IsPrimary          *bool
+	FailureMessage     string
+	Status             string
+	AvailabilityZone   string
+	AvailabilityZoneId string
+}
+
+// ProvisionedBandwidth is the model's structure ProvisionedBandwidth.
+type ProvisionedBandwidth struct {
+	ProvisionTime *time.Time
+	Provisioned   string
+	RequestTime   *time.Time
+	Requested     string
+	Status        string
+}
+
+// NatGatewayAttachedAppliance is the model's structure NatGatewayAttachedAppliance.
+type NatGatewayAttachedAppliance struct {
+	Type              string
+	ApplianceArn      string
+	VpcEndpointId     string
+	AttachmentState   string
+	ModificationState string
+	FailureCode       string
+	FailureMessage    string
+}
+
 // NetworkAcl is the model's structure NetworkAcl.
 type NetworkAcl struct {
 	Associations []NetworkAclAssociation
@@ -3471,6 +4426,33 @@ type Ipv6PrefixSpecification struct {
 	Ipv6Prefix string
 }
 
+// PlacementGroup is the model's structure PlacementGroup.
+type PlacementGroup struct {
+	GroupName      string
+	State          string
+	Strategy       string
+	PartitionCount *int32
+	GroupId        string
+	Tags           []Tag
+	GroupArn       string
+	SpreadLevel    string
+	LinkedGroupId  string
+	Operator       *OperatorResponse
+}
+
+// ReplaceRootVolumeTask is the model's structure ReplaceRootVolumeTask.
+type ReplaceRootVolumeTask struct {
+	ReplaceRootVolumeTaskId  string
+	InstanceId               string
+	TaskState                string
+	StartTime                string
+	CompleteTime             string
+	Tags                     []Tag
+	ImageId                  string
+	SnapshotId               string
+	DeleteReplacedRootVolume *bool
+}
+
 // RouteTable is the model's structure RouteTable.
 type RouteTable struct {
 	Associations    []RouteTableAssociation
@@ -3609,6 +4591,82 @@ type VpcEncryptionControlConfiguration struct {
 	ElasticFileSystemExclusion         string
 }
 
+// DnsOptionsSpecification is the model's structure DnsOptionsSpecification.
+type DnsOptionsSpecification struct {
+	DnsRecordIpType                          string
+	PrivateDnsOnlyForInboundResolverEndpoint *bool
+	PrivateDnsPreference                     string
+	PrivateDnsSpecifiedDomains               []string
+}
+
+// SubnetConfiguration is the model's structure SubnetConfiguration.
+type SubnetConfiguration struct {
+	SubnetId string
+	Ipv4     string
+	Ipv6     string
+}
+
+// VpcEndpoint is the model's structure VpcEndpoint.
+type VpcEndpoint struct {
+	VpcEndpointId            string
+	VpcEndpointType          string
+	VpcId                    string
+	ServiceName              string
+	State                    string
+	PolicyDocument           string
+	RouteTableIds            []string
+	SubnetIds                []string
+	Groups                   []SecurityGroupIdentifier
+	IpAddressType            string
+	DnsOptions               *DnsOptions
+	PrivateDnsEnabled        *bool
+	RequesterManaged         *bool
+	NetworkInterfaceIds      []string
+	DnsEntries               []DnsEntry
+	CreationTimestamp        *time.Time
+	Tags                     []Tag
+	OwnerId                  string
+	LastError                *LastError
+	Ipv4Prefixes             []SubnetIpPrefixes
+	Ipv6Prefixes             []SubnetIpPrefixes
+	FailureReason            string
+	ServiceNetworkArn        string
+	ResourceConfigurationArn string
+	ServiceRegion            string
+}
+
+// SecurityGroupIdentifier is the model's structure SecurityGroupIdentifier.
+type SecurityGroupIdentifier struct {
+	GroupId   string
+	GroupName string
+}
+
+// DnsOptions is the model's structure DnsOptions.
+type DnsOptions struct {
+	DnsRecordIpType                          string
+	PrivateDnsOnlyForInboundResolverEndpoint *bool
+	PrivateDnsPreference                     string
+	PrivateDnsSpecifiedDomains               []string
+}
+
+// DnsEntry is the model's structure DnsEntry.
+type DnsEntry struct {
+	DnsName      string
+	HostedZoneId string
+}
+
+// LastError is the model's structure LastError.
+type LastError struct {
+	Message string
+	Code    string
+}
+
+// SubnetIpPrefixes is the model's structure SubnetIpPrefixes.
+type SubnetIpPrefixes struct {
+	SubnetId   string
+	IpPrefixes []string
+}
+
 // DeleteLaunchTemplateVersionsResponseSuccessItem is the model's structure DeleteLaunchTemplateVersionsResponseSuccessItem.
 type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
 	LaunchTemplateId   string
@@ -3626,6 +4684,18 @@ type DeleteLaunchTemplateVersionsResponseErrorItem struct {
 
 // ResponseError is the model's structure ResponseError.
 type ResponseError struct {
+	Code    string
+	Message string
+}
+
+// UnsuccessfulItem is the model's structure UnsuccessfulItem.
+type UnsuccessfulItem struct {
+	Error      *UnsuccessfulItemError
+	ResourceId string
+}
+
+// UnsuccessfulItemError is the model's structure UnsuccessfulItemError.
+type UnsuccessfulItemError struct {
 	Code    string
 	Message string
 }
@@ -3719,6 +4789,66 @@ type AvailabilityZoneGeography struct {
 // AvailabilityZoneSubGeography is the model's structure AvailabilityZoneSubGeography.
 type AvailabilityZoneSubGeography struct {
 	Name string
+}
+
+// Host is the model's structure Host.
+type Host struct {
+	AutoPlacement                      string
+	AvailabilityZone                   string
+	AvailableCapacity                  *AvailableCapacity
+	ClientToken                        string
+	HostId                             string
+	HostProperties                     *HostProperties
+	HostReservationId                  string
+	Instances                          []HostInstance
+	State                              string
+	AllocationTime                     *time.Time
+	ReleaseTime                        *time.Time
+	Tags                               []Tag
+	HostRecovery                       string
+	AllowsMultipleInstanceTypes        string
+	OwnerId                            string
+	AvailabilityZoneId                 string
+	MemberOfServiceLinkedResourceGroup *bool
+	OutpostArn                         string
+	HostMaintenance                    string
+	AssetId                            string
+}
+
+// AvailableCapacity is the model's structure AvailableCapacity.
+type AvailableCapacity struct {
+	AvailableInstanceCapacity []InstanceCapacity
+	AvailableVCpus            *int32
+}
+
+// InstanceCapacity is the model's structure InstanceCapacity.
+type InstanceCapacity struct {
+	AvailableCapacity *int32
+	InstanceType      string
+	TotalCapacity     *int32
+}
+
+// HostProperties is the model's structure HostProperties.
+type HostProperties struct {
+	Cores          *int32
+	InstanceType   string
+	InstanceFamily string
+	Sockets        *int32
+	TotalVCpus     *int32
+}
+
+// HostInstance is the model's structure HostInstance.
+type HostInstance struct {
+	InstanceId   string
+	InstanceType string
+	OwnerId      string
+}
+
+// IdFormat is the model's structure IdFormat.
+type IdFormat struct {
+	Deadline   *time.Time
+	Resource   string
+	UseLongIds *bool
 }
 
 // LaunchPermission is the model's structure LaunchPermission.
@@ -4486,6 +5616,112 @@ type CreateVolumePermission struct {
 	Group  string
 }
 
+// SpotInstanceRequest is the model's structure SpotInstanceRequest.
+type SpotInstanceRequest struct {
+	ActualBlockHourlyPrice       string
+	AvailabilityZoneGroup        string
+	BlockDurationMinutes         *int32
+	CreateTime                   *time.Time
+	Fault                        *SpotInstanceStateFault
+	InstanceId                   string
+	LaunchGroup                  string
+	LaunchSpecification          *LaunchSpecification
+	LaunchedAvailabilityZone     string
+	LaunchedAvailabilityZoneId   string
+	ProductDescription           string
+	SpotInstanceRequestId        string
+	SpotPrice                    string
+	State                        string
+	Status                       *SpotInstanceStatus
+	Tags                         []Tag
+	Type                         string
+	ValidFrom                    *time.Time
+	ValidUntil                   *time.Time
+	InstanceInterruptionBehavior string
+}
+
+// SpotInstanceStateFault is the model's structure SpotInstanceStateFault.
+type SpotInstanceStateFault struct {
+	Code    string
+	Message string
+}
+
+// LaunchSpecification is the model's structure LaunchSpecification.
+type LaunchSpecification struct {
+	UserData            string
+	AddressingType      string
+	BlockDeviceMappings []BlockDeviceMapping
+	EbsOptimized        *bool
+	IamInstanceProfile  *IamInstanceProfileSpecification
+	ImageId             string
+	InstanceType        string
+	KernelId            string
+	KeyName             string
+	NetworkInterfaces   []InstanceNetworkInterfaceSpecification
+	Placement           *SpotPlacement
+	RamdiskId           string
+	SubnetId            string
+	SecurityGroups      []GroupIdentifier
+	Monitoring          *RunInstancesMonitoringEnabled
+}
+
+// InstanceNetworkInterfaceSpecification is the model's structure InstanceNetworkInterfaceSpecification.
+type InstanceNetworkInterfaceSpecification struct {
+	AssociatePublicIpAddress        *bool
+	DeleteOnTermination             *bool
+	Description                     string
+	DeviceIndex                     *int32
+	Groups                          []string
+	Ipv6AddressCount                *int32
+	Ipv6Addresses                   []InstanceIpv6Address
+	NetworkInterfaceId              string
+	PrivateIpAddress                string
+	PrivateIpAddresses              []PrivateIpAddressSpecification
+	SecondaryPrivateIpAddressCount  *int32
+	SubnetId                        string
+	AssociateCarrierIpAddress       *bool
+	InterfaceType                   string
+	NetworkCardIndex                *int32
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest
+	Ipv4PrefixCount                 *int32
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest
+	Ipv6PrefixCount                 *int32
+	PrimaryIpv6                     *bool
+	EnaSrdSpecification             *EnaSrdSpecificationRequest
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest
+	EnaQueueCount                   *int32
+}
+
+// SpotPlacement is the model's structure SpotPlacement.
+type SpotPlacement struct {
+	AvailabilityZone   string
+	GroupName          string
+	Tenancy            string
+	AvailabilityZoneId string
+}
+
+// RunInstancesMonitoringEnabled is the model's structure RunInstancesMonitoringEnabled.
+type RunInstancesMonitoringEnabled struct {
+	Enabled *bool // required
+}
+
+// SpotInstanceStatus is the model's structure SpotInstanceStatus.
+type SpotInstanceStatus struct {
+	Code       string
+	Message    string
+	UpdateTime *time.Time
+}
+
+// SpotPrice is the model's structure SpotPrice.
+type SpotPrice struct {
+	AvailabilityZone   string
+	AvailabilityZoneId string
+	InstanceType       string
+	ProductDescription string
+	SpotPrice          string
+	Timestamp          *time.Time
+}
+
 // StaleSecurityGroup is the model's structure StaleSecurityGroup.
 type StaleSecurityGroup struct {
 	Description              string
@@ -4592,6 +5828,43 @@ type VolumeModification struct {
 	Operator                   *OperatorResponse
 }
 
+// ServiceDetail is the model's structure ServiceDetail.
+type ServiceDetail struct {
+	ServiceName                     string
+	ServiceId                       string
+	ServiceType                     []ServiceTypeDetail
+	ServiceRegion                   string
+	AvailabilityZoneIds             []string
+	AvailabilityZones               []string
+	Owner                           string
+	BaseEndpointDnsNames            []string
+	PrivateDnsName                  string
+	PrivateDnsNames                 []PrivateDnsDetails
+	VpcEndpointPolicySupported      *bool
+	AcceptanceRequired              *bool
+	ManagesVpcEndpoints             *bool
+	PayerResponsibility             string
+	Tags                            []Tag
+	PrivateDnsNameVerificationState string
+	SupportedIpAddressTypes         []string
+}
+
+// ServiceTypeDetail is the model's structure ServiceTypeDetail.
+type ServiceTypeDetail struct {
+	ServiceType string
+}
+
+// PrivateDnsDetails is the model's structure PrivateDnsDetails.
+type PrivateDnsDetails struct {
+	PrivateDnsName string
+}
+
+// InstanceFamilyCreditSpecification is the model's structure InstanceFamilyCreditSpecification.
+type InstanceFamilyCreditSpecification struct {
+	InstanceFamily string
+	CpuCredits     string
+}
+
 // InstanceMetadataDefaultsResponse is the model's structure InstanceMetadataDefaultsResponse.
 type InstanceMetadataDefaultsResponse struct {
 	HttpTokens              string
@@ -4606,6 +5879,22 @@ type InstanceMetadataDefaultsResponse struct {
 // InstanceTypeInfoFromInstanceRequirements is the model's structure InstanceTypeInfoFromInstanceRequirements.
 type InstanceTypeInfoFromInstanceRequirements struct {
 	InstanceType string
+}
+
+// PrefixListEntry is the model's structure PrefixListEntry.
+type PrefixListEntry struct {
+	Cidr        string
+	Description string
+}
+
+// SecurityGroupForVpc is the model's structure SecurityGroupForVpc.
+type SecurityGroupForVpc struct {
+	Description  string
+	GroupName    string
+	OwnerId      string
+	GroupId      string
+	Tags         []Tag
+	PrimaryVpcId string
 }
 
 // LaunchPermissionModifications is the model's structure LaunchPermissionModifications.
@@ -4637,6 +5926,34 @@ type BlobAttributeValue struct {
 type CapacityReservationSpecification struct {
 	CapacityReservationPreference string
 	CapacityReservationTarget     *CapacityReservationTarget
+}
+
+// InstanceCreditSpecificationRequest is the model's structure InstanceCreditSpecificationRequest.
+type InstanceCreditSpecificationRequest struct {
+	InstanceId string // required
+	CpuCredits string
+}
+
+// SuccessfulInstanceCreditSpecificationItem is the model's structure SuccessfulInstanceCreditSpecificationItem.
+type SuccessfulInstanceCreditSpecificationItem struct {
+	InstanceId string
+}
+
+// UnsuccessfulInstanceCreditSpecificationItem is the model's structure UnsuccessfulInstanceCreditSpecificationItem.
+type UnsuccessfulInstanceCreditSpecificationItem struct {
+	InstanceId string
+	Error      *UnsuccessfulInstanceCreditSpecificationItemError
+}
+
+// UnsuccessfulInstanceCreditSpecificationItemError is the model's structure UnsuccessfulInstanceCreditSpecificationItemError.
+type UnsuccessfulInstanceCreditSpecificationItemError struct {
+	Code    string
+	Message string
+}
+
+// RemovePrefixListEntry is the model's structure RemovePrefixListEntry.
+type RemovePrefixListEntry struct {
+	Cidr string // required
 }
 
 // NetworkInterfaceAttachmentChanges is the model's structure NetworkInterfaceAttachmentChanges.
@@ -4671,10 +5988,44 @@ type CreateVolumePermissionModifications struct {
 	Remove []CreateVolumePermission
 }
 
+// PeeringConnectionOptionsRequest is the model's structure PeeringConnectionOptionsRequest.
+type PeeringConnectionOptionsRequest struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
+}
+
+// PeeringConnectionOptions is the model's structure PeeringConnectionOptions.
+type PeeringConnectionOptions struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
+}
+
 // InstanceMonitoring is the model's structure InstanceMonitoring.
 type InstanceMonitoring struct {
 	InstanceId string
 	Monitoring *Monitoring
+}
+
+// RequestSpotLaunchSpecification is the model's structure RequestSpotLaunchSpecification.
+type RequestSpotLaunchSpecification struct {
+	SecurityGroupIds    []string
+	SecurityGroups      []string
+	AddressingType      string
+	BlockDeviceMappings []BlockDeviceMapping
+	EbsOptimized        *bool
+	IamInstanceProfile  *IamInstanceProfileSpecification
+	ImageId             string
+	InstanceType        string
+	KernelId            string
+	KeyName             string
+	Monitoring          *RunInstancesMonitoringEnabled
+	NetworkInterfaces   []InstanceNetworkInterfaceSpecification
+	Placement           *SpotPlacement
+	RamdiskId           string
+	SubnetId            string
+	UserData            string
 }
 
 // RevokedSecurityGroupRule is the model's structure RevokedSecurityGroupRule.
@@ -4690,11 +6041,6 @@ type RevokedSecurityGroupRule struct {
 	PrefixListId        string
 	ReferencedGroupId   string
 	Description         string
-}
-
-// RunInstancesMonitoringEnabled is the model's structure RunInstancesMonitoringEnabled.
-type RunInstancesMonitoringEnabled struct {
-	Enabled *bool // required
 }
 
 // ElasticInferenceAccelerator is the model's structure ElasticInferenceAccelerator.
@@ -4788,33 +6134,6 @@ type InstanceSecondaryInterfaceSpecificationRequest struct {
 // InstanceSecondaryInterfacePrivateIpAddressRequest is the model's structure InstanceSecondaryInterfacePrivateIpAddressRequest.
 type InstanceSecondaryInterfacePrivateIpAddressRequest struct {
 	PrivateIpAddress string // required
-}
-
-// InstanceNetworkInterfaceSpecification is the model's structure InstanceNetworkInterfaceSpecification.
-type InstanceNetworkInterfaceSpecification struct {
-	AssociatePublicIpAddress        *bool
-	DeleteOnTermination             *bool
-	Description                     string
-	DeviceIndex                     *int32
-	Groups                          []string
-	Ipv6AddressCount                *int32
-	Ipv6Addresses                   []InstanceIpv6Address
-	NetworkInterfaceId              string
-	PrivateIpAddress                string
-	PrivateIpAddresses              []PrivateIpAddressSpecification
-	SecondaryPrivateIpAddressCount  *int32
-	SubnetId                        string
-	AssociateCarrierIpAddress       *bool
-	InterfaceType                   string
-	NetworkCardIndex                *int32
-	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest
-	Ipv4PrefixCount                 *int32
-	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest
-	Ipv6PrefixCount                 *int32
-	PrimaryIpv6                     *bool
-	EnaSrdSpecification             *EnaSrdSpecificationRequest
-	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest
-	EnaQueueCount                   *int32
 }
 
 // InstanceStateChange is the model's structure InstanceStateChange.

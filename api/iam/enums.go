@@ -2,6 +2,12 @@
 
 package iam
 
+// Values of AccessAdvisorUsageGranularityType.
+const (
+	AccessAdvisorUsageGranularityTypeServiceLevel = "SERVICE_LEVEL"
+	AccessAdvisorUsageGranularityTypeActionLevel  = "ACTION_LEVEL"
+)
+
 // Values of ContextKeyTypeEnum.
 const (
 	ContextKeyTypeEnumString      = "string"
@@ -35,6 +41,12 @@ const (
 	EntityTypeAWSManagedPolicy   = "AWSManagedPolicy"
 )
 
+// Values of FeatureType.
+const (
+	FeatureTypeRootCredentialsManagement = "RootCredentialsManagement"
+	FeatureTypeRootSessions              = "RootSessions"
+)
+
 // Values of PermissionsBoundaryAttachmentType.
 const (
 	PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy = "PermissionsBoundaryPolicy"
@@ -45,6 +57,12 @@ const (
 	PolicyEvaluationDecisionTypeAllowed      = "allowed"
 	PolicyEvaluationDecisionTypeExplicitDeny = "explicitDeny"
 	PolicyEvaluationDecisionTypeImplicitDeny = "implicitDeny"
+)
+
+// Values of PolicyParameterTypeEnum.
+const (
+	PolicyParameterTypeEnumString     = "string"
+	PolicyParameterTypeEnumStringList = "stringList"
 )
 
 // Values of PolicySourceType.
@@ -62,6 +80,64 @@ const (
 const (
 	PolicyUsageTypePermissionsPolicy   = "PermissionsPolicy"
 	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"
+)
+
+// Values of ReportFormatType.
+const (
+	ReportFormatTypeTextCsv = "text/csv"
+)
+
+// Values of ReportStateType.
+const (
+	ReportStateTypeStarted    = "STARTED"
+	ReportStateTypeInprogress = "INPROGRESS"
+	ReportStateTypeComplete   = "COMPLETE"
+)
+
+// Values of assertionEncryptionModeType.
+const (
+	AssertionEncryptionModeTypeRequired = "Required"
+	AssertionEncryptionModeTypeAllowed  = "Allowed"
+)
+
+// Values of assignmentStatusType.
+const (
+	AssignmentStatusTypeAssigned   = "Assigned"
+	AssignmentStatusTypeUnassigned = "Unassigned"
+	AssignmentStatusTypeAny        = "Any"
+)
+
+// Values of encodingType.
+const (
+	EncodingTypeSsh = "SSH"
+	EncodingTypePem = "PEM"
+)
+
+// Values of globalEndpointTokenVersion.
+const (
+	GlobalEndpointTokenVersionV1Token = "v1Token"
+	GlobalEndpointTokenVersionV2Token = "v2Token"
+)
+
+// Values of jobStatusType.
+const (
+	JobStatusTypeInProgress = "IN_PROGRESS"
+	JobStatusTypeCompleted  = "COMPLETED"
+	JobStatusTypeFailed     = "FAILED"
+)
+
+// Values of permissionCheckResultType.
+const (
+	PermissionCheckResultTypeAllowed = "ALLOWED"
+	PermissionCheckResultTypeDenied  = "DENIED"
+	PermissionCheckResultTypeUnsure  = "UNSURE"
+)
+
+// Values of permissionCheckStatusType.
+const (
+	PermissionCheckStatusTypeComplete   = "COMPLETE"
+	PermissionCheckStatusTypeInProgress = "IN_PROGRESS"
+	PermissionCheckStatusTypeFailed     = "FAILED"
 )
 
 // Values of policyOwnerEntityType.
@@ -82,6 +158,25 @@ const (
 const (
 	PolicyTypeInline  = "INLINE"
 	PolicyTypeManaged = "MANAGED"
+)
+
+// Values of sortKeyType.
+const (
+	SortKeyTypeServiceNamespaceAscending       = "SERVICE_NAMESPACE_ASCENDING"
+	SortKeyTypeServiceNamespaceDescending      = "SERVICE_NAMESPACE_DESCENDING"
+	SortKeyTypeLastAuthenticatedTimeAscending  = "LAST_AUTHENTICATED_TIME_ASCENDING"
+	SortKeyTypeLastAuthenticatedTimeDescending = "LAST_AUTHENTICATED_TIME_DESCENDING"
+)
+
+// Values of stateType.
+const (
+	StateTypeUnassigned      = "UNASSIGNED"
+	StateTypeAssigned        = "ASSIGNED"
+	StateTypePendingApproval = "PENDING_APPROVAL"
+	StateTypeFinalized       = "FINALIZED"
+	StateTypeAccepted        = "ACCEPTED"
+	StateTypeRejected        = "REJECTED"
+	StateTypeExpired         = "EXPIRED"
 )
 
 // Values of statusType.
@@ -127,4 +222,12 @@ const (
 	SummaryKeyTypeRolePolicySizeQuota               = "RolePolicySizeQuota"
 	SummaryKeyTypeRoles                             = "Roles"
 	SummaryKeyTypeRolesQuota                        = "RolesQuota"
+)
+
+// Values of summaryStateType.
+const (
+	SummaryStateTypeAvailable    = "AVAILABLE"
+	SummaryStateTypeNotAvailable = "NOT_AVAILABLE"
+	SummaryStateTypeNotSupported = "NOT_SUPPORTED"
+	SummaryStateTypeFailed       = "FAILED"
 )

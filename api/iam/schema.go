@@ -24,1700 +24,2875 @@ var description = api.Service{
 }
 
 var operations = []api.Operation{
-	{Name: "AddClientIDToOpenIDConnectProvider", Input: 1, Errors: []int32{4, 6, 8, 10, 12},
+	{Name: "AcceptDelegationRequest", Input: 1, Errors: []int32{3, 5, 7},
+		NewInput: func() any { return new(AcceptDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).AcceptDelegationRequest(ctx, in.(*AcceptDelegationRequestInput))
+		}},
+	{Name: "AddClientIDToOpenIDConnectProvider", Input: 9, Errors: []int32{7, 12, 3, 14, 5},
 		NewInput: func() any { return new(AddClientIDToOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AddClientIDToOpenIDConnectProvider(ctx, in.(*AddClientIDToOpenIDConnectProviderInput))
 		}},
-	{Name: "AddRoleToInstanceProfile", Input: 14, Errors: []int32{8, 17, 10, 19, 12},
+	{Name: "AddRoleToInstanceProfile", Input: 16, Errors: []int32{3, 19, 14, 21, 5},
 		NewInput: func() any { return new(AddRoleToInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AddRoleToInstanceProfile(ctx, in.(*AddRoleToInstanceProfileInput))
 		}},
-	{Name: "AddUserToGroup", Input: 21, Errors: []int32{8, 10, 12},
+	{Name: "AddUserToGroup", Input: 23, Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(AddUserToGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AddUserToGroup(ctx, in.(*AddUserToGroupInput))
 		}},
-	{Name: "AttachGroupPolicy", Input: 24, Errors: []int32{8, 10, 6, 25, 12},
+	{Name: "AssociateDelegationRequest", Input: 26, Errors: []int32{3, 5, 7, 12},
+		NewInput: func() any { return new(AssociateDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).AssociateDelegationRequest(ctx, in.(*AssociateDelegationRequestInput))
+		}},
+	{Name: "AttachGroupPolicy", Input: 27, Errors: []int32{3, 14, 12, 28, 5},
 		NewInput: func() any { return new(AttachGroupPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AttachGroupPolicy(ctx, in.(*AttachGroupPolicyInput))
 		}},
-	{Name: "AttachRolePolicy", Input: 27, Errors: []int32{8, 10, 6, 19, 25, 12},
+	{Name: "AttachRolePolicy", Input: 30, Errors: []int32{3, 14, 12, 21, 28, 5},
 		NewInput: func() any { return new(AttachRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AttachRolePolicy(ctx, in.(*AttachRolePolicyInput))
 		}},
-	{Name: "AttachUserPolicy", Input: 28, Errors: []int32{8, 10, 6, 25, 12},
+	{Name: "AttachUserPolicy", Input: 31, Errors: []int32{3, 14, 12, 28, 5},
 		NewInput: func() any { return new(AttachUserPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).AttachUserPolicy(ctx, in.(*AttachUserPolicyInput))
 		}},
-	{Name: "ChangePassword", Input: 30, Errors: []int32{8, 32, 10, 34, 36, 12},
+	{Name: "ChangePassword", Input: 33, Errors: []int32{3, 35, 14, 37, 39, 5},
 		NewInput: func() any { return new(ChangePasswordInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ChangePassword(ctx, in.(*ChangePasswordInput))
 		}},
-	{Name: "CreateAccessKey", Input: 38, Output: 39, Wrapper: "CreateAccessKeyResult", Errors: []int32{8, 10, 12},
+	{Name: "CreateAccessKey", Input: 41, Output: 42, Wrapper: "CreateAccessKeyResult", Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(CreateAccessKeyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateAccessKey(ctx, in.(*CreateAccessKeyInput))
 		}},
-	{Name: "CreateAccountAlias", Input: 45, Errors: []int32{4, 17, 10, 12},
+	{Name: "CreateAccountAlias", Input: 48, Errors: []int32{7, 19, 14, 5},
 		NewInput: func() any { return new(CreateAccountAliasInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateAccountAlias(ctx, in.(*CreateAccountAliasInput))
 		}},
-	{Name: "CreateGroup", Input: 47, Output: 49, Wrapper: "CreateGroupResult", Errors: []int32{10, 17, 8, 12},
+	{Name: "CreateDelegationRequest", Input: 50, Output: 66, Wrapper: "CreateDelegationRequestResult", Errors: []int32{19, 5, 12, 14, 7},
+		NewInput: func() any { return new(CreateDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).CreateDelegationRequest(ctx, in.(*CreateDelegationRequestInput))
+		}},
+	{Name: "CreateGroup", Input: 68, Output: 70, Wrapper: "CreateGroupResult", Errors: []int32{14, 19, 3, 5},
 		NewInput: func() any { return new(CreateGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateGroup(ctx, in.(*CreateGroupInput))
 		}},
-	{Name: "CreateInstanceProfile", Input: 52, Output: 57, Wrapper: "CreateInstanceProfileResult", Errors: []int32{17, 6, 10, 4, 12},
+	{Name: "CreateInstanceProfile", Input: 73, Output: 78, Wrapper: "CreateInstanceProfileResult", Errors: []int32{19, 12, 14, 7, 5},
 		NewInput: func() any { return new(CreateInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateInstanceProfile(ctx, in.(*CreateInstanceProfileInput))
 		}},
-	{Name: "CreateLoginProfile", Input: 68, Output: 70, Wrapper: "CreateLoginProfileResult", Errors: []int32{17, 8, 36, 10, 12},
+	{Name: "CreateLoginProfile", Input: 89, Output: 90, Wrapper: "CreateLoginProfileResult", Errors: []int32{19, 3, 39, 14, 5},
 		NewInput: func() any { return new(CreateLoginProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateLoginProfile(ctx, in.(*CreateLoginProfileInput))
 		}},
-	{Name: "CreateOpenIDConnectProvider", Input: 72, Output: 77, Wrapper: "CreateOpenIDConnectProviderResult", Errors: []int32{6, 17, 10, 4, 12, 78},
+	{Name: "CreateOpenIDConnectProvider", Input: 92, Output: 97, Wrapper: "CreateOpenIDConnectProviderResult", Errors: []int32{12, 19, 14, 7, 5, 98},
 		NewInput: func() any { return new(CreateOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateOpenIDConnectProvider(ctx, in.(*CreateOpenIDConnectProviderInput))
 		}},
-	{Name: "CreatePolicy", Input: 80, Output: 84, Wrapper: "CreatePolicyResult", Errors: []int32{6, 10, 17, 88, 4, 12},
+	{Name: "CreatePolicy", Input: 100, Output: 104, Wrapper: "CreatePolicyResult", Errors: []int32{12, 14, 19, 108, 7, 5},
 		NewInput: func() any { return new(CreatePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreatePolicy(ctx, in.(*CreatePolicyInput))
 		}},
-	{Name: "CreatePolicyVersion", Input: 90, Output: 91, Wrapper: "CreatePolicyVersionResult", Errors: []int32{8, 88, 6, 10, 12},
+	{Name: "CreatePolicyVersion", Input: 110, Output: 111, Wrapper: "CreatePolicyVersionResult", Errors: []int32{3, 108, 12, 14, 5},
 		NewInput: func() any { return new(CreatePolicyVersionInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreatePolicyVersion(ctx, in.(*CreatePolicyVersionInput))
 		}},
-	{Name: "CreateRole", Input: 93, Output: 94, Wrapper: "CreateRoleResult", Errors: []int32{10, 6, 17, 88, 4, 12},
+	{Name: "CreateRole", Input: 113, Output: 114, Wrapper: "CreateRoleResult", Errors: []int32{14, 12, 19, 108, 7, 5},
 		NewInput: func() any { return new(CreateRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateRole(ctx, in.(*CreateRoleInput))
 		}},
-	{Name: "CreateServiceLinkedRole", Input: 95, Output: 97, Wrapper: "CreateServiceLinkedRoleResult", Errors: []int32{6, 10, 8, 12},
+	{Name: "CreateSAMLProvider", Input: 115, Output: 120, Wrapper: "CreateSAMLProviderResult", Errors: []int32{12, 19, 14, 7, 5},
+		NewInput: func() any { return new(CreateSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).CreateSAMLProvider(ctx, in.(*CreateSAMLProviderInput))
+		}},
+	{Name: "CreateServiceLinkedRole", Input: 121, Output: 123, Wrapper: "CreateServiceLinkedRoleResult", Errors: []int32{12, 14, 3, 5},
 		NewInput: func() any { return new(CreateServiceLinkedRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateServiceLinkedRole(ctx, in.(*CreateServiceLinkedRoleInput))
 		}},
-	{Name: "CreateUser", Input: 98, Output: 99, Wrapper: "CreateUserResult", Errors: []int32{10, 17, 8, 6, 4, 12},
+	{Name: "CreateServiceSpecificCredential", Input: 124, Output: 127, Wrapper: "CreateServiceSpecificCredentialResult", Errors: []int32{14, 3, 134},
+		NewInput: func() any { return new(CreateServiceSpecificCredentialInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).CreateServiceSpecificCredential(ctx, in.(*CreateServiceSpecificCredentialInput))
+		}},
+	{Name: "CreateUser", Input: 136, Output: 137, Wrapper: "CreateUserResult", Errors: []int32{14, 19, 3, 12, 7, 5},
 		NewInput: func() any { return new(CreateUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).CreateUser(ctx, in.(*CreateUserInput))
 		}},
-	{Name: "DeleteAccessKey", Input: 101, Errors: []int32{8, 10, 12},
+	{Name: "CreateVirtualMFADevice", Input: 139, Output: 141, Wrapper: "CreateVirtualMFADeviceResult", Errors: []int32{14, 12, 19, 7, 5},
+		NewInput: func() any { return new(CreateVirtualMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).CreateVirtualMFADevice(ctx, in.(*CreateVirtualMFADeviceInput))
+		}},
+	{Name: "DeactivateMFADevice", Input: 145, Errors: []int32{37, 3, 14, 5, 7},
+		NewInput: func() any { return new(DeactivateMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeactivateMFADevice(ctx, in.(*DeactivateMFADeviceInput))
+		}},
+	{Name: "DeleteAccessKey", Input: 146, Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(DeleteAccessKeyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteAccessKey(ctx, in.(*DeleteAccessKeyInput))
 		}},
-	{Name: "DeleteAccountAlias", Input: 102, Errors: []int32{4, 8, 10, 12},
+	{Name: "DeleteAccountAlias", Input: 147, Errors: []int32{7, 3, 14, 5},
 		NewInput: func() any { return new(DeleteAccountAliasInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteAccountAlias(ctx, in.(*DeleteAccountAliasInput))
 		}},
-	{Name: "DeleteGroup", Input: 103, Errors: []int32{8, 104, 10, 12},
+	{Name: "DeleteAccountPasswordPolicy", Errors: []int32{3, 14, 5},
+		NewInput: func() any { return new(DeleteAccountPasswordPolicyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteAccountPasswordPolicy(ctx, in.(*DeleteAccountPasswordPolicyInput))
+		}},
+	{Name: "DeleteGroup", Input: 148, Errors: []int32{3, 149, 14, 5},
 		NewInput: func() any { return new(DeleteGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteGroup(ctx, in.(*DeleteGroupInput))
 		}},
-	{Name: "DeleteGroupPolicy", Input: 106, Errors: []int32{8, 10, 12},
+	{Name: "DeleteGroupPolicy", Input: 151, Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(DeleteGroupPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteGroupPolicy(ctx, in.(*DeleteGroupPolicyInput))
 		}},
-	{Name: "DeleteInstanceProfile", Input: 107, Errors: []int32{8, 104, 10, 12},
+	{Name: "DeleteInstanceProfile", Input: 152, Errors: []int32{3, 149, 14, 5},
 		NewInput: func() any { return new(DeleteInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteInstanceProfile(ctx, in.(*DeleteInstanceProfileInput))
 		}},
-	{Name: "DeleteLoginProfile", Input: 108, Errors: []int32{34, 8, 10, 12},
+	{Name: "DeleteLoginProfile", Input: 153, Errors: []int32{37, 3, 14, 5},
 		NewInput: func() any { return new(DeleteLoginProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteLoginProfile(ctx, in.(*DeleteLoginProfileInput))
 		}},
-	{Name: "DeleteOpenIDConnectProvider", Input: 109, Errors: []int32{6, 8, 12},
+	{Name: "DeleteOpenIDConnectProvider", Input: 154, Errors: []int32{12, 3, 5},
 		NewInput: func() any { return new(DeleteOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteOpenIDConnectProvider(ctx, in.(*DeleteOpenIDConnectProviderInput))
 		}},
-	{Name: "DeletePolicy", Input: 110, Errors: []int32{8, 10, 6, 104, 12},
+	{Name: "DeletePolicy", Input: 155, Errors: []int32{3, 14, 12, 149, 5},
 		NewInput: func() any { return new(DeletePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeletePolicy(ctx, in.(*DeletePolicyInput))
 		}},
-	{Name: "DeletePolicyVersion", Input: 111, Errors: []int32{8, 10, 6, 104, 12},
+	{Name: "DeletePolicyVersion", Input: 156, Errors: []int32{3, 14, 12, 149, 5},
 		NewInput: func() any { return new(DeletePolicyVersionInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeletePolicyVersion(ctx, in.(*DeletePolicyVersionInput))
 		}},
-	{Name: "DeleteRole", Input: 112, Errors: []int32{8, 104, 10, 19, 4, 12},
+	{Name: "DeleteRole", Input: 157, Errors: []int32{3, 149, 14, 21, 7, 5},
 		NewInput: func() any { return new(DeleteRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteRole(ctx, in.(*DeleteRoleInput))
 		}},
-	{Name: "DeleteRolePermissionsBoundary", Input: 113, Errors: []int32{8, 19, 12},
+	{Name: "DeleteRolePermissionsBoundary", Input: 158, Errors: []int32{3, 21, 5},
 		NewInput: func() any { return new(DeleteRolePermissionsBoundaryInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteRolePermissionsBoundary(ctx, in.(*DeleteRolePermissionsBoundaryInput))
 		}},
-	{Name: "DeleteRolePolicy", Input: 114, Errors: []int32{8, 10, 19, 12},
+	{Name: "DeleteRolePolicy", Input: 159, Errors: []int32{3, 14, 21, 5},
 		NewInput: func() any { return new(DeleteRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteRolePolicy(ctx, in.(*DeleteRolePolicyInput))
 		}},
-	{Name: "DeleteServiceLinkedRole", Input: 115, Output: 116, Wrapper: "DeleteServiceLinkedRoleResult", Errors: []int32{8, 10, 12},
+	{Name: "DeleteSAMLProvider", Input: 160, Errors: []int32{12, 14, 3, 5},
+		NewInput: func() any { return new(DeleteSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteSAMLProvider(ctx, in.(*DeleteSAMLProviderInput))
+		}},
+	{Name: "DeleteSSHPublicKey", Input: 161, Errors: []int32{3},
+		NewInput: func() any { return new(DeleteSSHPublicKeyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteSSHPublicKey(ctx, in.(*DeleteSSHPublicKeyInput))
+		}},
+	{Name: "DeleteServerCertificate", Input: 163, Errors: []int32{3, 149, 14, 5},
+		NewInput: func() any { return new(DeleteServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteServerCertificate(ctx, in.(*DeleteServerCertificateInput))
+		}},
+	{Name: "DeleteServiceLinkedRole", Input: 165, Output: 166, Wrapper: "DeleteServiceLinkedRoleResult", Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(DeleteServiceLinkedRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteServiceLinkedRole(ctx, in.(*DeleteServiceLinkedRoleInput))
 		}},
-	{Name: "DeleteUser", Input: 118, Errors: []int32{10, 8, 104, 4, 12},
+	{Name: "DeleteServiceSpecificCredential", Input: 168, Errors: []int32{3},
+		NewInput: func() any { return new(DeleteServiceSpecificCredentialInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteServiceSpecificCredential(ctx, in.(*DeleteServiceSpecificCredentialInput))
+		}},
+	{Name: "DeleteSigningCertificate", Input: 169, Errors: []int32{3, 14, 7, 5},
+		NewInput: func() any { return new(DeleteSigningCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteSigningCertificate(ctx, in.(*DeleteSigningCertificateInput))
+		}},
+	{Name: "DeleteUser", Input: 171, Errors: []int32{14, 3, 149, 7, 5},
 		NewInput: func() any { return new(DeleteUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteUser(ctx, in.(*DeleteUserInput))
 		}},
-	{Name: "DeleteUserPermissionsBoundary", Input: 119, Errors: []int32{8, 12},
+	{Name: "DeleteUserPermissionsBoundary", Input: 172, Errors: []int32{3, 5},
 		NewInput: func() any { return new(DeleteUserPermissionsBoundaryInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteUserPermissionsBoundary(ctx, in.(*DeleteUserPermissionsBoundaryInput))
 		}},
-	{Name: "DeleteUserPolicy", Input: 120, Errors: []int32{8, 10, 12},
+	{Name: "DeleteUserPolicy", Input: 173, Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(DeleteUserPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DeleteUserPolicy(ctx, in.(*DeleteUserPolicyInput))
 		}},
-	{Name: "DetachGroupPolicy", Input: 121, Errors: []int32{8, 10, 6, 12},
+	{Name: "DeleteVirtualMFADevice", Input: 174, Errors: []int32{3, 149, 14, 5, 7},
+		NewInput: func() any { return new(DeleteVirtualMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DeleteVirtualMFADevice(ctx, in.(*DeleteVirtualMFADeviceInput))
+		}},
+	{Name: "DetachGroupPolicy", Input: 175, Errors: []int32{3, 14, 12, 5},
 		NewInput: func() any { return new(DetachGroupPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DetachGroupPolicy(ctx, in.(*DetachGroupPolicyInput))
 		}},
-	{Name: "DetachRolePolicy", Input: 122, Errors: []int32{8, 10, 6, 19, 12},
+	{Name: "DetachRolePolicy", Input: 176, Errors: []int32{3, 14, 12, 21, 5},
 		NewInput: func() any { return new(DetachRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DetachRolePolicy(ctx, in.(*DetachRolePolicyInput))
 		}},
-	{Name: "DetachUserPolicy", Input: 123, Errors: []int32{8, 10, 6, 12},
+	{Name: "DetachUserPolicy", Input: 177, Errors: []int32{3, 14, 12, 5},
 		NewInput: func() any { return new(DetachUserPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).DetachUserPolicy(ctx, in.(*DetachUserPolicyInput))
 		}},
-	{Name: "GetAccessKeyLastUsed", Input: 124, Output: 125, Wrapper: "GetAccessKeyLastUsedResult",
+	{Name: "DisableOrganizationsRootCredentialsManagement", Input: 178, Output: 179, Wrapper: "DisableOrganizationsRootCredentialsManagementResult", Errors: []int32{183, 184, 185, 186},
+		NewInput: func() any { return new(DisableOrganizationsRootCredentialsManagementInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DisableOrganizationsRootCredentialsManagement(ctx, in.(*DisableOrganizationsRootCredentialsManagementInput))
+		}},
+	{Name: "DisableOrganizationsRootSessions", Input: 187, Output: 188, Wrapper: "DisableOrganizationsRootSessionsResult", Errors: []int32{183, 184, 185, 186},
+		NewInput: func() any { return new(DisableOrganizationsRootSessionsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DisableOrganizationsRootSessions(ctx, in.(*DisableOrganizationsRootSessionsInput))
+		}},
+	{Name: "DisableOutboundWebIdentityFederation", Errors: []int32{189},
+		NewInput: func() any { return new(DisableOutboundWebIdentityFederationInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).DisableOutboundWebIdentityFederation(ctx, in.(*DisableOutboundWebIdentityFederationInput))
+		}},
+	{Name: "EnableMFADevice", Input: 191, Errors: []int32{19, 37, 193, 14, 3, 5, 7},
+		NewInput: func() any { return new(EnableMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).EnableMFADevice(ctx, in.(*EnableMFADeviceInput))
+		}},
+	{Name: "EnableOrganizationsRootCredentialsManagement", Input: 195, Output: 196, Wrapper: "EnableOrganizationsRootCredentialsManagementResult", Errors: []int32{183, 184, 185, 186, 197},
+		NewInput: func() any { return new(EnableOrganizationsRootCredentialsManagementInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).EnableOrganizationsRootCredentialsManagement(ctx, in.(*EnableOrganizationsRootCredentialsManagementInput))
+		}},
+	{Name: "EnableOrganizationsRootSessions", Input: 198, Output: 199, Wrapper: "EnableOrganizationsRootSessionsResult", Errors: []int32{183, 184, 185, 186, 197},
+		NewInput: func() any { return new(EnableOrganizationsRootSessionsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).EnableOrganizationsRootSessions(ctx, in.(*EnableOrganizationsRootSessionsInput))
+		}},
+	{Name: "EnableOutboundWebIdentityFederation", Output: 200, Wrapper: "EnableOutboundWebIdentityFederationResult", Errors: []int32{201},
+		NewInput: func() any { return new(EnableOutboundWebIdentityFederationInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).EnableOutboundWebIdentityFederation(ctx, in.(*EnableOutboundWebIdentityFederationInput))
+		}},
+	{Name: "GenerateCredentialReport", Output: 203, Wrapper: "GenerateCredentialReportResult", Errors: []int32{14, 5},
+		NewInput: func() any { return new(GenerateCredentialReportInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GenerateCredentialReport(ctx, in.(*GenerateCredentialReportInput))
+		}},
+	{Name: "GenerateOrganizationsAccessReport", Input: 206, Output: 209, Wrapper: "GenerateOrganizationsAccessReportResult", Errors: []int32{211},
+		NewInput: func() any { return new(GenerateOrganizationsAccessReportInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GenerateOrganizationsAccessReport(ctx, in.(*GenerateOrganizationsAccessReportInput))
+		}},
+	{Name: "GenerateServiceLastAccessedDetails", Input: 213, Output: 215, Wrapper: "GenerateServiceLastAccessedDetailsResult", Errors: []int32{3, 12},
+		NewInput: func() any { return new(GenerateServiceLastAccessedDetailsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GenerateServiceLastAccessedDetails(ctx, in.(*GenerateServiceLastAccessedDetailsInput))
+		}},
+	{Name: "GetAccessKeyLastUsed", Input: 216, Output: 217, Wrapper: "GetAccessKeyLastUsedResult",
 		NewInput: func() any { return new(GetAccessKeyLastUsedInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetAccessKeyLastUsed(ctx, in.(*GetAccessKeyLastUsedInput))
 		}},
-	{Name: "GetAccountAuthorizationDetails", Input: 127, Output: 132, Wrapper: "GetAccountAuthorizationDetailsResult", Errors: []int32{12},
+	{Name: "GetAccountAuthorizationDetails", Input: 219, Output: 224, Wrapper: "GetAccountAuthorizationDetailsResult", Errors: []int32{5},
 		NewInput: func() any { return new(GetAccountAuthorizationDetailsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetAccountAuthorizationDetails(ctx, in.(*GetAccountAuthorizationDetailsInput))
 		}},
-	{Name: "GetAccountSummary", Output: 149, Wrapper: "GetAccountSummaryResult", Errors: []int32{12},
+	{Name: "GetAccountPasswordPolicy", Output: 241, Wrapper: "GetAccountPasswordPolicyResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(GetAccountPasswordPolicyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetAccountPasswordPolicy(ctx, in.(*GetAccountPasswordPolicyInput))
+		}},
+	{Name: "GetAccountSummary", Output: 247, Wrapper: "GetAccountSummaryResult", Errors: []int32{5},
 		NewInput: func() any { return new(GetAccountSummaryInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetAccountSummary(ctx, in.(*GetAccountSummaryInput))
 		}},
-	{Name: "GetGroup", Input: 153, Output: 154, Wrapper: "GetGroupResult", Errors: []int32{8, 12},
+	{Name: "GetContextKeysForCustomPolicy", Input: 251, Output: 253, Wrapper: "GetContextKeysForCustomPolicyResult", Errors: []int32{12},
+		NewInput: func() any { return new(GetContextKeysForCustomPolicyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetContextKeysForCustomPolicy(ctx, in.(*GetContextKeysForCustomPolicyInput))
+		}},
+	{Name: "GetContextKeysForPrincipalPolicy", Input: 256, Output: 253, Wrapper: "GetContextKeysForPrincipalPolicyResult", Errors: []int32{3, 12},
+		NewInput: func() any { return new(GetContextKeysForPrincipalPolicyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetContextKeysForPrincipalPolicy(ctx, in.(*GetContextKeysForPrincipalPolicyInput))
+		}},
+	{Name: "GetCredentialReport", Output: 257, Wrapper: "GetCredentialReportResult", Errors: []int32{260, 262, 264, 5},
+		NewInput: func() any { return new(GetCredentialReportInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetCredentialReport(ctx, in.(*GetCredentialReportInput))
+		}},
+	{Name: "GetDelegationRequest", Input: 266, Output: 267, Wrapper: "GetDelegationRequestResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(GetDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetDelegationRequest(ctx, in.(*GetDelegationRequestInput))
+		}},
+	{Name: "GetGroup", Input: 277, Output: 278, Wrapper: "GetGroupResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetGroup(ctx, in.(*GetGroupInput))
 		}},
-	{Name: "GetGroupPolicy", Input: 156, Output: 157, Wrapper: "GetGroupPolicyResult", Errors: []int32{8, 12},
+	{Name: "GetGroupPolicy", Input: 280, Output: 281, Wrapper: "GetGroupPolicyResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetGroupPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetGroupPolicy(ctx, in.(*GetGroupPolicyInput))
 		}},
-	{Name: "GetInstanceProfile", Input: 158, Output: 159, Wrapper: "GetInstanceProfileResult", Errors: []int32{8, 12},
+	{Name: "GetHumanReadableSummary", Input: 282, Output: 284, Wrapper: "GetHumanReadableSummaryResult", Errors: []int32{12, 3, 5},
+		NewInput: func() any { return new(GetHumanReadableSummaryInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetHumanReadableSummary(ctx, in.(*GetHumanReadableSummaryInput))
+		}},
+	{Name: "GetInstanceProfile", Input: 287, Output: 288, Wrapper: "GetInstanceProfileResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetInstanceProfile(ctx, in.(*GetInstanceProfileInput))
 		}},
-	{Name: "GetLoginProfile", Input: 160, Output: 161, Wrapper: "GetLoginProfileResult", Errors: []int32{8, 12},
+	{Name: "GetLoginProfile", Input: 289, Output: 290, Wrapper: "GetLoginProfileResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetLoginProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetLoginProfile(ctx, in.(*GetLoginProfileInput))
 		}},
-	{Name: "GetOpenIDConnectProvider", Input: 162, Output: 163, Wrapper: "GetOpenIDConnectProviderResult", Errors: []int32{6, 8, 12},
+	{Name: "GetMFADevice", Input: 291, Output: 292, Wrapper: "GetMFADeviceResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(GetMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetMFADevice(ctx, in.(*GetMFADeviceInput))
+		}},
+	{Name: "GetOpenIDConnectProvider", Input: 296, Output: 297, Wrapper: "GetOpenIDConnectProviderResult", Errors: []int32{12, 3, 5},
 		NewInput: func() any { return new(GetOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetOpenIDConnectProvider(ctx, in.(*GetOpenIDConnectProviderInput))
 		}},
-	{Name: "GetPolicy", Input: 164, Output: 165, Wrapper: "GetPolicyResult", Errors: []int32{8, 6, 12},
+	{Name: "GetOrganizationsAccessReport", Input: 298, Output: 300, Wrapper: "GetOrganizationsAccessReportResult", Errors: []int32{3},
+		NewInput: func() any { return new(GetOrganizationsAccessReportInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetOrganizationsAccessReport(ctx, in.(*GetOrganizationsAccessReportInput))
+		}},
+	{Name: "GetOutboundWebIdentityFederationInfo", Output: 308, Wrapper: "GetOutboundWebIdentityFederationInfoResult", Errors: []int32{189},
+		NewInput: func() any { return new(GetOutboundWebIdentityFederationInfoInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetOutboundWebIdentityFederationInfo(ctx, in.(*GetOutboundWebIdentityFederationInfoInput))
+		}},
+	{Name: "GetPolicy", Input: 309, Output: 310, Wrapper: "GetPolicyResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(GetPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetPolicy(ctx, in.(*GetPolicyInput))
 		}},
-	{Name: "GetPolicyVersion", Input: 166, Output: 167, Wrapper: "GetPolicyVersionResult", Errors: []int32{8, 6, 12},
+	{Name: "GetPolicyVersion", Input: 311, Output: 312, Wrapper: "GetPolicyVersionResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(GetPolicyVersionInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetPolicyVersion(ctx, in.(*GetPolicyVersionInput))
 		}},
-	{Name: "GetRole", Input: 168, Output: 169, Wrapper: "GetRoleResult", Errors: []int32{8, 12},
+	{Name: "GetRole", Input: 313, Output: 314, Wrapper: "GetRoleResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetRole(ctx, in.(*GetRoleInput))
 		}},
-	{Name: "GetRolePolicy", Input: 170, Output: 171, Wrapper: "GetRolePolicyResult", Errors: []int32{8, 12},
+	{Name: "GetRolePolicy", Input: 315, Output: 316, Wrapper: "GetRolePolicyResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetRolePolicy(ctx, in.(*GetRolePolicyInput))
 		}},
-	{Name: "GetServiceLinkedRoleDeletionStatus", Input: 172, Output: 173, Wrapper: "GetServiceLinkedRoleDeletionStatusResult", Errors: []int32{8, 6, 12},
+	{Name: "GetSAMLProvider", Input: 317, Output: 318, Wrapper: "GetSAMLProviderResult", Errors: []int32{3, 12, 5},
+		NewInput: func() any { return new(GetSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetSAMLProvider(ctx, in.(*GetSAMLProviderInput))
+		}},
+	{Name: "GetSSHPublicKey", Input: 322, Output: 324, Wrapper: "GetSSHPublicKeyResult", Errors: []int32{3, 328},
+		NewInput: func() any { return new(GetSSHPublicKeyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetSSHPublicKey(ctx, in.(*GetSSHPublicKeyInput))
+		}},
+	{Name: "GetServerCertificate", Input: 330, Output: 331, Wrapper: "GetServerCertificateResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(GetServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetServerCertificate(ctx, in.(*GetServerCertificateInput))
+		}},
+	{Name: "GetServiceLastAccessedDetails", Input: 336, Output: 337, Wrapper: "GetServiceLastAccessedDetailsResult", Errors: []int32{3, 12},
+		NewInput: func() any { return new(GetServiceLastAccessedDetailsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetServiceLastAccessedDetails(ctx, in.(*GetServiceLastAccessedDetailsInput))
+		}},
+	{Name: "GetServiceLastAccessedDetailsWithEntities", Input: 342, Output: 343, Wrapper: "GetServiceLastAccessedDetailsWithEntitiesResult", Errors: []int32{3, 12},
+		NewInput: func() any { return new(GetServiceLastAccessedDetailsWithEntitiesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).GetServiceLastAccessedDetailsWithEntities(ctx, in.(*GetServiceLastAccessedDetailsWithEntitiesInput))
+		}},
+	{Name: "GetServiceLinkedRoleDeletionStatus", Input: 348, Output: 349, Wrapper: "GetServiceLinkedRoleDeletionStatusResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(GetServiceLinkedRoleDeletionStatusInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetServiceLinkedRoleDeletionStatus(ctx, in.(*GetServiceLinkedRoleDeletionStatusInput))
 		}},
-	{Name: "GetUser", Input: 181, Output: 182, Wrapper: "GetUserResult", Errors: []int32{8, 12},
+	{Name: "GetUser", Input: 357, Output: 358, Wrapper: "GetUserResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetUser(ctx, in.(*GetUserInput))
 		}},
-	{Name: "GetUserPolicy", Input: 183, Output: 184, Wrapper: "GetUserPolicyResult", Errors: []int32{8, 12},
+	{Name: "GetUserPolicy", Input: 359, Output: 360, Wrapper: "GetUserPolicyResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(GetUserPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).GetUserPolicy(ctx, in.(*GetUserPolicyInput))
 		}},
-	{Name: "ListAccessKeys", Input: 185, Output: 186, Wrapper: "ListAccessKeysResult", Errors: []int32{8, 12},
+	{Name: "ListAccessKeys", Input: 361, Output: 362, Wrapper: "ListAccessKeysResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListAccessKeysInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListAccessKeys(ctx, in.(*ListAccessKeysInput))
 		}},
-	{Name: "ListAccountAliases", Input: 189, Output: 190, Wrapper: "ListAccountAliasesResult", Errors: []int32{12},
+	{Name: "ListAccountAliases", Input: 365, Output: 366, Wrapper: "ListAccountAliasesResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListAccountAliasesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListAccountAliases(ctx, in.(*ListAccountAliasesInput))
 		}},
-	{Name: "ListAttachedGroupPolicies", Input: 192, Output: 193, Wrapper: "ListAttachedGroupPoliciesResult", Errors: []int32{8, 6, 12},
+	{Name: "ListAttachedGroupPolicies", Input: 368, Output: 369, Wrapper: "ListAttachedGroupPoliciesResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(ListAttachedGroupPoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListAttachedGroupPolicies(ctx, in.(*ListAttachedGroupPoliciesInput))
 		}},
-	{Name: "ListAttachedRolePolicies", Input: 194, Output: 195, Wrapper: "ListAttachedRolePoliciesResult", Errors: []int32{8, 6, 12},
+	{Name: "ListAttachedRolePolicies", Input: 370, Output: 371, Wrapper: "ListAttachedRolePoliciesResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(ListAttachedRolePoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListAttachedRolePolicies(ctx, in.(*ListAttachedRolePoliciesInput))
 		}},
-	{Name: "ListAttachedUserPolicies", Input: 196, Output: 197, Wrapper: "ListAttachedUserPoliciesResult", Errors: []int32{8, 6, 12},
+	{Name: "ListAttachedUserPolicies", Input: 372, Output: 373, Wrapper: "ListAttachedUserPoliciesResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(ListAttachedUserPoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListAttachedUserPolicies(ctx, in.(*ListAttachedUserPoliciesInput))
 		}},
-	{Name: "ListEntitiesForPolicy", Input: 198, Output: 200, Wrapper: "ListEntitiesForPolicyResult", Errors: []int32{8, 6, 12},
+	{Name: "ListDelegationRequests", Input: 374, Output: 375, Wrapper: "ListDelegationRequestsResult", Errors: []int32{3, 5, 12},
+		NewInput: func() any { return new(ListDelegationRequestsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListDelegationRequests(ctx, in.(*ListDelegationRequestsInput))
+		}},
+	{Name: "ListEntitiesForPolicy", Input: 377, Output: 379, Wrapper: "ListEntitiesForPolicyResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(ListEntitiesForPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListEntitiesForPolicy(ctx, in.(*ListEntitiesForPolicyInput))
 		}},
-	{Name: "ListGroupPolicies", Input: 207, Output: 208, Wrapper: "ListGroupPoliciesResult", Errors: []int32{8, 12},
+	{Name: "ListGroupPolicies", Input: 386, Output: 387, Wrapper: "ListGroupPoliciesResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListGroupPoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListGroupPolicies(ctx, in.(*ListGroupPoliciesInput))
 		}},
-	{Name: "ListGroups", Input: 210, Output: 212, Wrapper: "ListGroupsResult", Errors: []int32{12},
+	{Name: "ListGroups", Input: 389, Output: 391, Wrapper: "ListGroupsResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListGroupsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListGroups(ctx, in.(*ListGroupsInput))
 		}},
-	{Name: "ListGroupsForUser", Input: 214, Output: 215, Wrapper: "ListGroupsForUserResult", Errors: []int32{8, 12},
+	{Name: "ListGroupsForUser", Input: 393, Output: 394, Wrapper: "ListGroupsForUserResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListGroupsForUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListGroupsForUser(ctx, in.(*ListGroupsForUserInput))
 		}},
-	{Name: "ListInstanceProfileTags", Input: 216, Output: 217, Wrapper: "ListInstanceProfileTagsResult", Errors: []int32{8, 12},
+	{Name: "ListInstanceProfileTags", Input: 395, Output: 396, Wrapper: "ListInstanceProfileTagsResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListInstanceProfileTagsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListInstanceProfileTags(ctx, in.(*ListInstanceProfileTagsInput))
 		}},
-	{Name: "ListInstanceProfiles", Input: 218, Output: 219, Wrapper: "ListInstanceProfilesResult", Errors: []int32{12},
+	{Name: "ListInstanceProfiles", Input: 397, Output: 398, Wrapper: "ListInstanceProfilesResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListInstanceProfilesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListInstanceProfiles(ctx, in.(*ListInstanceProfilesInput))
 		}},
-	{Name: "ListInstanceProfilesForRole", Input: 220, Output: 221, Wrapper: "ListInstanceProfilesForRoleResult", Errors: []int32{8, 12},
+	{Name: "ListInstanceProfilesForRole", Input: 399, Output: 400, Wrapper: "ListInstanceProfilesForRoleResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListInstanceProfilesForRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListInstanceProfilesForRole(ctx, in.(*ListInstanceProfilesForRoleInput))
 		}},
-	{Name: "ListOpenIDConnectProviderTags", Input: 222, Output: 223, Wrapper: "ListOpenIDConnectProviderTagsResult", Errors: []int32{8, 12, 6},
+	{Name: "ListMFADeviceTags", Input: 401, Output: 402, Wrapper: "ListMFADeviceTagsResult", Errors: []int32{3, 12, 5},
+		NewInput: func() any { return new(ListMFADeviceTagsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListMFADeviceTags(ctx, in.(*ListMFADeviceTagsInput))
+		}},
+	{Name: "ListMFADevices", Input: 403, Output: 404, Wrapper: "ListMFADevicesResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(ListMFADevicesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListMFADevices(ctx, in.(*ListMFADevicesInput))
+		}},
+	{Name: "ListOpenIDConnectProviderTags", Input: 407, Output: 408, Wrapper: "ListOpenIDConnectProviderTagsResult", Errors: []int32{3, 5, 12},
 		NewInput: func() any { return new(ListOpenIDConnectProviderTagsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListOpenIDConnectProviderTags(ctx, in.(*ListOpenIDConnectProviderTagsInput))
 		}},
-	{Name: "ListOpenIDConnectProviders", Input: 224, Output: 225, Wrapper: "ListOpenIDConnectProvidersResult", Errors: []int32{12},
+	{Name: "ListOpenIDConnectProviders", Input: 409, Output: 410, Wrapper: "ListOpenIDConnectProvidersResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListOpenIDConnectProvidersInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListOpenIDConnectProviders(ctx, in.(*ListOpenIDConnectProvidersInput))
 		}},
-	{Name: "ListPolicies", Input: 228, Output: 230, Wrapper: "ListPoliciesResult", Errors: []int32{12},
+	{Name: "ListOrganizationsFeatures", Input: 413, Output: 414, Wrapper: "ListOrganizationsFeaturesResult", Errors: []int32{183, 184, 185, 186},
+		NewInput: func() any { return new(ListOrganizationsFeaturesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListOrganizationsFeatures(ctx, in.(*ListOrganizationsFeaturesInput))
+		}},
+	{Name: "ListPolicies", Input: 415, Output: 417, Wrapper: "ListPoliciesResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListPoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListPolicies(ctx, in.(*ListPoliciesInput))
 		}},
-	{Name: "ListPoliciesGrantingServiceAccess", Input: 232, Output: 235, Wrapper: "ListPoliciesGrantingServiceAccessResult", Errors: []int32{8, 6},
+	{Name: "ListPoliciesGrantingServiceAccess", Input: 419, Output: 421, Wrapper: "ListPoliciesGrantingServiceAccessResult", Errors: []int32{3, 12},
 		NewInput: func() any { return new(ListPoliciesGrantingServiceAccessInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListPoliciesGrantingServiceAccess(ctx, in.(*ListPoliciesGrantingServiceAccessInput))
 		}},
-	{Name: "ListPolicyTags", Input: 243, Output: 244, Wrapper: "ListPolicyTagsResult", Errors: []int32{8, 12, 6},
+	{Name: "ListPolicyTags", Input: 428, Output: 429, Wrapper: "ListPolicyTagsResult", Errors: []int32{3, 5, 12},
 		NewInput: func() any { return new(ListPolicyTagsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListPolicyTags(ctx, in.(*ListPolicyTagsInput))
 		}},
-	{Name: "ListPolicyVersions", Input: 245, Output: 246, Wrapper: "ListPolicyVersionsResult", Errors: []int32{8, 6, 12},
+	{Name: "ListPolicyVersions", Input: 430, Output: 431, Wrapper: "ListPolicyVersionsResult", Errors: []int32{3, 12, 5},
 		NewInput: func() any { return new(ListPolicyVersionsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListPolicyVersions(ctx, in.(*ListPolicyVersionsInput))
 		}},
-	{Name: "ListRolePolicies", Input: 247, Output: 248, Wrapper: "ListRolePoliciesResult", Errors: []int32{8, 12},
+	{Name: "ListRolePolicies", Input: 432, Output: 433, Wrapper: "ListRolePoliciesResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListRolePoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListRolePolicies(ctx, in.(*ListRolePoliciesInput))
 		}},
-	{Name: "ListRoleTags", Input: 249, Output: 250, Wrapper: "ListRoleTagsResult", Errors: []int32{8, 12},
+	{Name: "ListRoleTags", Input: 434, Output: 435, Wrapper: "ListRoleTagsResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListRoleTagsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListRoleTags(ctx, in.(*ListRoleTagsInput))
 		}},
-	{Name: "ListRoles", Input: 251, Output: 252, Wrapper: "ListRolesResult", Errors: []int32{12},
+	{Name: "ListRoles", Input: 436, Output: 437, Wrapper: "ListRolesResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListRolesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListRoles(ctx, in.(*ListRolesInput))
 		}},
-	{Name: "ListUserPolicies", Input: 253, Output: 254, Wrapper: "ListUserPoliciesResult", Errors: []int32{8, 12},
+	{Name: "ListSAMLProviderTags", Input: 438, Output: 439, Wrapper: "ListSAMLProviderTagsResult", Errors: []int32{3, 5, 12},
+		NewInput: func() any { return new(ListSAMLProviderTagsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListSAMLProviderTags(ctx, in.(*ListSAMLProviderTagsInput))
+		}},
+	{Name: "ListSAMLProviders", Input: 440, Output: 441, Wrapper: "ListSAMLProvidersResult", Errors: []int32{5},
+		NewInput: func() any { return new(ListSAMLProvidersInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListSAMLProviders(ctx, in.(*ListSAMLProvidersInput))
+		}},
+	{Name: "ListSSHPublicKeys", Input: 444, Output: 445, Wrapper: "ListSSHPublicKeysResult", Errors: []int32{3},
+		NewInput: func() any { return new(ListSSHPublicKeysInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListSSHPublicKeys(ctx, in.(*ListSSHPublicKeysInput))
+		}},
+	{Name: "ListServerCertificateTags", Input: 448, Output: 449, Wrapper: "ListServerCertificateTagsResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(ListServerCertificateTagsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListServerCertificateTags(ctx, in.(*ListServerCertificateTagsInput))
+		}},
+	{Name: "ListServerCertificates", Input: 450, Output: 451, Wrapper: "ListServerCertificatesResult", Errors: []int32{5},
+		NewInput: func() any { return new(ListServerCertificatesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListServerCertificates(ctx, in.(*ListServerCertificatesInput))
+		}},
+	{Name: "ListServiceSpecificCredentials", Input: 453, Output: 455, Wrapper: "ListServiceSpecificCredentialsResult", Errors: []int32{3, 134},
+		NewInput: func() any { return new(ListServiceSpecificCredentialsInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListServiceSpecificCredentials(ctx, in.(*ListServiceSpecificCredentialsInput))
+		}},
+	{Name: "ListSigningCertificates", Input: 458, Output: 459, Wrapper: "ListSigningCertificatesResult", Errors: []int32{3, 5},
+		NewInput: func() any { return new(ListSigningCertificatesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListSigningCertificates(ctx, in.(*ListSigningCertificatesInput))
+		}},
+	{Name: "ListUserPolicies", Input: 462, Output: 463, Wrapper: "ListUserPoliciesResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListUserPoliciesInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListUserPolicies(ctx, in.(*ListUserPoliciesInput))
 		}},
-	{Name: "ListUserTags", Input: 255, Output: 256, Wrapper: "ListUserTagsResult", Errors: []int32{8, 12},
+	{Name: "ListUserTags", Input: 464, Output: 465, Wrapper: "ListUserTagsResult", Errors: []int32{3, 5},
 		NewInput: func() any { return new(ListUserTagsInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListUserTags(ctx, in.(*ListUserTagsInput))
 		}},
-	{Name: "ListUsers", Input: 257, Output: 258, Wrapper: "ListUsersResult", Errors: []int32{12},
+	{Name: "ListUsers", Input: 466, Output: 467, Wrapper: "ListUsersResult", Errors: []int32{5},
 		NewInput: func() any { return new(ListUsersInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).ListUsers(ctx, in.(*ListUsersInput))
 		}},
-	{Name: "PutGroupPolicy", Input: 259, Errors: []int32{10, 88, 8, 12},
+	{Name: "ListVirtualMFADevices", Input: 468, Output: 470, Wrapper: "ListVirtualMFADevicesResult",
+		NewInput: func() any { return new(ListVirtualMFADevicesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ListVirtualMFADevices(ctx, in.(*ListVirtualMFADevicesInput))
+		}},
+	{Name: "PutGroupPolicy", Input: 472, Errors: []int32{14, 108, 3, 5},
 		NewInput: func() any { return new(PutGroupPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).PutGroupPolicy(ctx, in.(*PutGroupPolicyInput))
 		}},
-	{Name: "PutRolePermissionsBoundary", Input: 260, Errors: []int32{8, 6, 19, 25, 12},
+	{Name: "PutRolePermissionsBoundary", Input: 473, Errors: []int32{3, 12, 21, 28, 5},
 		NewInput: func() any { return new(PutRolePermissionsBoundaryInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).PutRolePermissionsBoundary(ctx, in.(*PutRolePermissionsBoundaryInput))
 		}},
-	{Name: "PutRolePolicy", Input: 261, Errors: []int32{10, 88, 8, 19, 12},
+	{Name: "PutRolePolicy", Input: 474, Errors: []int32{14, 108, 3, 21, 5},
 		NewInput: func() any { return new(PutRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).PutRolePolicy(ctx, in.(*PutRolePolicyInput))
 		}},
-	{Name: "PutUserPermissionsBoundary", Input: 262, Errors: []int32{8, 6, 25, 12},
+	{Name: "PutUserPermissionsBoundary", Input: 475, Errors: []int32{3, 12, 28, 5},
 		NewInput: func() any { return new(PutUserPermissionsBoundaryInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).PutUserPermissionsBoundary(ctx, in.(*PutUserPermissionsBoundaryInput))
 		}},
-	{Name: "PutUserPolicy", Input: 263, Errors: []int32{10, 88, 8, 12},
+	{Name: "PutUserPolicy", Input: 476, Errors: []int32{14, 108, 3, 5},
 		NewInput: func() any { return new(PutUserPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).PutUserPolicy(ctx, in.(*PutUserPolicyInput))
 		}},
-	{Name: "RemoveClientIDFromOpenIDConnectProvider", Input: 264, Errors: []int32{4, 6, 8, 12},
+	{Name: "RejectDelegationRequest", Input: 477, Errors: []int32{3, 5, 7, 12},
+		NewInput: func() any { return new(RejectDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).RejectDelegationRequest(ctx, in.(*RejectDelegationRequestInput))
+		}},
+	{Name: "RemoveClientIDFromOpenIDConnectProvider", Input: 478, Errors: []int32{7, 12, 3, 5},
 		NewInput: func() any { return new(RemoveClientIDFromOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).RemoveClientIDFromOpenIDConnectProvider(ctx, in.(*RemoveClientIDFromOpenIDConnectProviderInput))
 		}},
-	{Name: "RemoveRoleFromInstanceProfile", Input: 265, Errors: []int32{8, 10, 19, 12},
+	{Name: "RemoveRoleFromInstanceProfile", Input: 479, Errors: []int32{3, 14, 21, 5},
 		NewInput: func() any { return new(RemoveRoleFromInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).RemoveRoleFromInstanceProfile(ctx, in.(*RemoveRoleFromInstanceProfileInput))
 		}},
-	{Name: "RemoveUserFromGroup", Input: 266, Errors: []int32{8, 10, 12},
+	{Name: "RemoveUserFromGroup", Input: 480, Errors: []int32{3, 14, 5},
 		NewInput: func() any { return new(RemoveUserFromGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).RemoveUserFromGroup(ctx, in.(*RemoveUserFromGroupInput))
 		}},
-	{Name: "SetDefaultPolicyVersion", Input: 267, Errors: []int32{8, 6, 10, 12},
+	{Name: "ResetServiceSpecificCredential", Input: 481, Output: 482, Wrapper: "ResetServiceSpecificCredentialResult", Errors: []int32{3},
+		NewInput: func() any { return new(ResetServiceSpecificCredentialInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ResetServiceSpecificCredential(ctx, in.(*ResetServiceSpecificCredentialInput))
+		}},
+	{Name: "ResyncMFADevice", Input: 483, Errors: []int32{193, 3, 14, 5, 7},
+		NewInput: func() any { return new(ResyncMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).ResyncMFADevice(ctx, in.(*ResyncMFADeviceInput))
+		}},
+	{Name: "SendDelegationToken", Input: 484, Errors: []int32{3, 5, 7, 12},
+		NewInput: func() any { return new(SendDelegationTokenInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).SendDelegationToken(ctx, in.(*SendDelegationTokenInput))
+		}},
+	{Name: "SetDefaultPolicyVersion", Input: 485, Errors: []int32{3, 12, 14, 5},
 		NewInput: func() any { return new(SetDefaultPolicyVersionInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).SetDefaultPolicyVersion(ctx, in.(*SetDefaultPolicyVersionInput))
 		}},
-	{Name: "SimulateCustomPolicy", Input: 268, Output: 281, Wrapper: "SimulateCustomPolicyResult", Errors: []int32{6, 299},
+	{Name: "SetSecurityTokenServicePreferences", Input: 486, Errors: []int32{5},
+		NewInput: func() any { return new(SetSecurityTokenServicePreferencesInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).SetSecurityTokenServicePreferences(ctx, in.(*SetSecurityTokenServicePreferencesInput))
+		}},
+	{Name: "SimulateCustomPolicy", Input: 488, Output: 499, Wrapper: "SimulateCustomPolicyResult", Errors: []int32{12, 516},
 		NewInput: func() any { return new(SimulateCustomPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).SimulateCustomPolicy(ctx, in.(*SimulateCustomPolicyInput))
 		}},
-	{Name: "SimulatePrincipalPolicy", Input: 301, Output: 281, Wrapper: "SimulatePrincipalPolicyResult", Errors: []int32{8, 6, 299},
+	{Name: "SimulatePrincipalPolicy", Input: 518, Output: 499, Wrapper: "SimulatePrincipalPolicyResult", Errors: []int32{3, 12, 516},
 		NewInput: func() any { return new(SimulatePrincipalPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).SimulatePrincipalPolicy(ctx, in.(*SimulatePrincipalPolicyInput))
 		}},
-	{Name: "TagInstanceProfile", Input: 302, Errors: []int32{8, 6, 10, 4, 12},
+	{Name: "TagInstanceProfile", Input: 519, Errors: []int32{3, 12, 14, 7, 5},
 		NewInput: func() any { return new(TagInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).TagInstanceProfile(ctx, in.(*TagInstanceProfileInput))
 		}},
-	{Name: "TagOpenIDConnectProvider", Input: 303, Errors: []int32{8, 10, 6, 4, 12},
+	{Name: "TagMFADevice", Input: 520, Errors: []int32{12, 3, 14, 7, 5},
+		NewInput: func() any { return new(TagMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).TagMFADevice(ctx, in.(*TagMFADeviceInput))
+		}},
+	{Name: "TagOpenIDConnectProvider", Input: 521, Errors: []int32{3, 14, 12, 7, 5},
 		NewInput: func() any { return new(TagOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).TagOpenIDConnectProvider(ctx, in.(*TagOpenIDConnectProviderInput))
 		}},
-	{Name: "TagPolicy", Input: 304, Errors: []int32{8, 10, 6, 4, 12},
+	{Name: "TagPolicy", Input: 522, Errors: []int32{3, 14, 12, 7, 5},
 		NewInput: func() any { return new(TagPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).TagPolicy(ctx, in.(*TagPolicyInput))
 		}},
-	{Name: "TagRole", Input: 305, Errors: []int32{8, 10, 6, 4, 12},
+	{Name: "TagRole", Input: 523, Errors: []int32{3, 14, 12, 7, 5},
 		NewInput: func() any { return new(TagRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).TagRole(ctx, in.(*TagRoleInput))
 		}},
-	{Name: "TagUser", Input: 306, Errors: []int32{8, 10, 6, 4, 12},
+	{Name: "TagSAMLProvider", Input: 524, Errors: []int32{3, 14, 12, 7, 5},
+		NewInput: func() any { return new(TagSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).TagSAMLProvider(ctx, in.(*TagSAMLProviderInput))
+		}},
+	{Name: "TagServerCertificate", Input: 525, Errors: []int32{3, 12, 14, 7, 5},
+		NewInput: func() any { return new(TagServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).TagServerCertificate(ctx, in.(*TagServerCertificateInput))
+		}},
+	{Name: "TagUser", Input: 526, Errors: []int32{3, 14, 12, 7, 5},
 		NewInput: func() any { return new(TagUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).TagUser(ctx, in.(*TagUserInput))
 		}},
-	{Name: "UntagInstanceProfile", Input: 307, Errors: []int32{8, 6, 4, 12},
+	{Name: "UntagInstanceProfile", Input: 527, Errors: []int32{3, 12, 7, 5},
 		NewInput: func() any { return new(UntagInstanceProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UntagInstanceProfile(ctx, in.(*UntagInstanceProfileInput))
 		}},
-	{Name: "UntagOpenIDConnectProvider", Input: 309, Errors: []int32{8, 6, 4, 12},
+	{Name: "UntagMFADevice", Input: 529, Errors: []int32{3, 12, 7, 5},
+		NewInput: func() any { return new(UntagMFADeviceInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UntagMFADevice(ctx, in.(*UntagMFADeviceInput))
+		}},
+	{Name: "UntagOpenIDConnectProvider", Input: 530, Errors: []int32{3, 12, 7, 5},
 		NewInput: func() any { return new(UntagOpenIDConnectProviderInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UntagOpenIDConnectProvider(ctx, in.(*UntagOpenIDConnectProviderInput))
 		}},
-	{Name: "UntagPolicy", Input: 310, Errors: []int32{8, 6, 4, 12},
+	{Name: "UntagPolicy", Input: 531, Errors: []int32{3, 12, 7, 5},
 		NewInput: func() any { return new(UntagPolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UntagPolicy(ctx, in.(*UntagPolicyInput))
 		}},
-	{Name: "UntagRole", Input: 311, Errors: []int32{8, 4, 12},
+	{Name: "UntagRole", Input: 532, Errors: []int32{3, 7, 5},
 		NewInput: func() any { return new(UntagRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UntagRole(ctx, in.(*UntagRoleInput))
 		}},
-	{Name: "UntagUser", Input: 312, Errors: []int32{8, 4, 12},
+	{Name: "UntagSAMLProvider", Input: 533, Errors: []int32{3, 12, 7, 5},
+		NewInput: func() any { return new(UntagSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UntagSAMLProvider(ctx, in.(*UntagSAMLProviderInput))
+		}},
+	{Name: "UntagServerCertificate", Input: 534, Errors: []int32{3, 12, 7, 5},
+		NewInput: func() any { return new(UntagServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UntagServerCertificate(ctx, in.(*UntagServerCertificateInput))
+		}},
+	{Name: "UntagUser", Input: 535, Errors: []int32{3, 7, 5},
 		NewInput: func() any { return new(UntagUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UntagUser(ctx, in.(*UntagUserInput))
 		}},
-	{Name: "UpdateAccessKey", Input: 313, Errors: []int32{8, 10, 12, 6},
+	{Name: "UpdateAccessKey", Input: 536, Errors: []int32{3, 14, 5, 12},
 		NewInput: func() any { return new(UpdateAccessKeyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateAccessKey(ctx, in.(*UpdateAccessKeyInput))
 		}},
-	{Name: "UpdateAssumeRolePolicy", Input: 314, Errors: []int32{8, 88, 10, 19, 12},
+	{Name: "UpdateAccountPasswordPolicy", Input: 537, Errors: []int32{3, 108, 14, 5},
+		NewInput: func() any { return new(UpdateAccountPasswordPolicyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateAccountPasswordPolicy(ctx, in.(*UpdateAccountPasswordPolicyInput))
+		}},
+	{Name: "UpdateAssumeRolePolicy", Input: 538, Errors: []int32{3, 108, 14, 21, 5},
 		NewInput: func() any { return new(UpdateAssumeRolePolicyInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateAssumeRolePolicy(ctx, in.(*UpdateAssumeRolePolicyInput))
 		}},
-	{Name: "UpdateGroup", Input: 315, Errors: []int32{8, 17, 10, 12},
+	{Name: "UpdateDelegationRequest", Input: 539, Errors: []int32{3, 5, 7, 12},
+		NewInput: func() any { return new(UpdateDelegationRequestInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateDelegationRequest(ctx, in.(*UpdateDelegationRequestInput))
+		}},
+	{Name: "UpdateGroup", Input: 540, Errors: []int32{3, 19, 14, 5},
 		NewInput: func() any { return new(UpdateGroupInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateGroup(ctx, in.(*UpdateGroupInput))
 		}},
-	{Name: "UpdateLoginProfile", Input: 316, Errors: []int32{34, 8, 36, 10, 12},
+	{Name: "UpdateLoginProfile", Input: 541, Errors: []int32{37, 3, 39, 14, 5},
 		NewInput: func() any { return new(UpdateLoginProfileInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateLoginProfile(ctx, in.(*UpdateLoginProfileInput))
 		}},
-	{Name: "UpdateOpenIDConnectProviderThumbprint", Input: 318, Errors: []int32{4, 6, 8, 12},
+	{Name: "UpdateOpenIDConnectProviderThumbprint", Input: 542, Errors: []int32{7, 12, 3, 5},
 		NewInput: func() any { return new(UpdateOpenIDConnectProviderThumbprintInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateOpenIDConnectProviderThumbprint(ctx, in.(*UpdateOpenIDConnectProviderThumbprintInput))
 		}},
-	{Name: "UpdateRole", Input: 319, Output: 320, Wrapper: "UpdateRoleResult", Errors: []int32{19, 8, 12},
+	{Name: "UpdateRole", Input: 543, Output: 544, Wrapper: "UpdateRoleResult", Errors: []int32{21, 3, 5},
 		NewInput: func() any { return new(UpdateRoleInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateRole(ctx, in.(*UpdateRoleInput))
 		}},
-	{Name: "UpdateRoleDescription", Input: 321, Output: 322, Wrapper: "UpdateRoleDescriptionResult", Errors: []int32{8, 19, 12},
+	{Name: "UpdateRoleDescription", Input: 545, Output: 546, Wrapper: "UpdateRoleDescriptionResult", Errors: []int32{3, 21, 5},
 		NewInput: func() any { return new(UpdateRoleDescriptionInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateRoleDescription(ctx, in.(*UpdateRoleDescriptionInput))
 		}},
-	{Name: "UpdateUser", Input: 323, Errors: []int32{8, 10, 17, 34, 4, 12},
+	{Name: "UpdateSAMLProvider", Input: 547, Output: 548, Wrapper: "UpdateSAMLProviderResult", Errors: []int32{3, 12, 14, 5, 7},
+		NewInput: func() any { return new(UpdateSAMLProviderInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateSAMLProvider(ctx, in.(*UpdateSAMLProviderInput))
+		}},
+	{Name: "UpdateSSHPublicKey", Input: 549, Errors: []int32{3, 12},
+		NewInput: func() any { return new(UpdateSSHPublicKeyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateSSHPublicKey(ctx, in.(*UpdateSSHPublicKeyInput))
+		}},
+	{Name: "UpdateServerCertificate", Input: 550, Errors: []int32{3, 19, 14, 5},
+		NewInput: func() any { return new(UpdateServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateServerCertificate(ctx, in.(*UpdateServerCertificateInput))
+		}},
+	{Name: "UpdateServiceSpecificCredential", Input: 551, Errors: []int32{3},
+		NewInput: func() any { return new(UpdateServiceSpecificCredentialInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateServiceSpecificCredential(ctx, in.(*UpdateServiceSpecificCredentialInput))
+		}},
+	{Name: "UpdateSigningCertificate", Input: 552, Errors: []int32{3, 14, 5, 12},
+		NewInput: func() any { return new(UpdateSigningCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UpdateSigningCertificate(ctx, in.(*UpdateSigningCertificateInput))
+		}},
+	{Name: "UpdateUser", Input: 553, Errors: []int32{3, 14, 19, 37, 7, 5},
 		NewInput: func() any { return new(UpdateUserInput) },
 		Call: func(ctx context.Context, impl, in any) (any, error) {
 			return impl.(Service).UpdateUser(ctx, in.(*UpdateUserInput))
+		}},
+	{Name: "UploadSSHPublicKey", Input: 554, Output: 555, Wrapper: "UploadSSHPublicKeyResult", Errors: []int32{14, 3, 556, 558, 328},
+		NewInput: func() any { return new(UploadSSHPublicKeyInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UploadSSHPublicKey(ctx, in.(*UploadSSHPublicKeyInput))
+		}},
+	{Name: "UploadServerCertificate", Input: 560, Output: 561, Wrapper: "UploadServerCertificateResult", Errors: []int32{14, 12, 19, 562, 564, 7, 5},
+		NewInput: func() any { return new(UploadServerCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UploadServerCertificate(ctx, in.(*UploadServerCertificateInput))
+		}},
+	{Name: "UploadSigningCertificate", Input: 566, Output: 567, Wrapper: "UploadSigningCertificateResult", Errors: []int32{14, 19, 562, 568, 570, 3, 7, 5},
+		NewInput: func() any { return new(UploadSigningCertificateInput) },
+		Call: func(ctx context.Context, impl, in any) (any, error) {
+			return impl.(Service).UploadSigningCertificate(ctx, in.(*UploadSigningCertificateInput))
 		}},
 }
 
 var shapes = []api.Shape{
 	{Name: "", Kind: api.Structure},
+	{Name: "AcceptDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
+	}},
+	{Name: "delegationRequestIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 16, Max: 128, Pattern: "[\\w-]+"},
+	{Name: "NoSuchEntityException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "NoSuchEntity", Status: 404, Members: []api.Member{
+		{Name: "message", Shape: 4},
+	}},
+	{Name: "noSuchEntityMessage", Kind: api.String},
+	{Name: "ServiceFailureException", Kind: api.Structure, Flags: api.Exception, Code: "ServiceFailure", Status: 500, Members: []api.Member{
+		{Name: "message", Shape: 6},
+	}},
+	{Name: "serviceFailureExceptionMessage", Kind: api.String},
+	{Name: "ConcurrentModificationException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ConcurrentModification", Status: 409, Members: []api.Member{
+		{Name: "message", Shape: 8},
+	}},
+	{Name: "ConcurrentModificationMessage", Kind: api.String},
 	{Name: "AddClientIDToOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "ClientID", Shape: 3, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "ClientID", Shape: 11, Flags: api.Required},
 	}},
 	{Name: "arnType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 20, Max: 2048},
 	{Name: "clientIDType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 255},
-	{Name: "ConcurrentModificationException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ConcurrentModification", Status: 409, Members: []api.Member{
-		{Name: "message", Shape: 5},
-	}},
-	{Name: "ConcurrentModificationMessage", Kind: api.String},
 	{Name: "InvalidInputException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "InvalidInput", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 7},
-	}},
-	{Name: "invalidInputMessage", Kind: api.String},
-	{Name: "NoSuchEntityException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "NoSuchEntity", Status: 404, Members: []api.Member{
-		{Name: "message", Shape: 9},
-	}},
-	{Name: "noSuchEntityMessage", Kind: api.String},
-	{Name: "LimitExceededException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "LimitExceeded", Status: 409, Members: []api.Member{
-		{Name: "message", Shape: 11},
-	}},
-	{Name: "limitExceededMessage", Kind: api.String},
-	{Name: "ServiceFailureException", Kind: api.Structure, Flags: api.Exception, Code: "ServiceFailure", Status: 500, Members: []api.Member{
 		{Name: "message", Shape: 13},
 	}},
-	{Name: "serviceFailureExceptionMessage", Kind: api.String},
+	{Name: "invalidInputMessage", Kind: api.String},
+	{Name: "LimitExceededException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "LimitExceeded", Status: 409, Members: []api.Member{
+		{Name: "message", Shape: 15},
+	}},
+	{Name: "limitExceededMessage", Kind: api.String},
 	{Name: "AddRoleToInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "instanceProfileNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
 	{Name: "roleNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64, Pattern: "[\\w+=,.@-]+"},
 	{Name: "EntityAlreadyExistsException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "EntityAlreadyExists", Status: 409, Members: []api.Member{
-		{Name: "message", Shape: 18},
+		{Name: "message", Shape: 20},
 	}},
 	{Name: "entityAlreadyExistsMessage", Kind: api.String},
 	{Name: "UnmodifiableEntityException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "UnmodifiableEntity", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 20},
+		{Name: "message", Shape: 22},
 	}},
 	{Name: "unmodifiableEntityMessage", Kind: api.String},
 	{Name: "AddUserToGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "UserName", Shape: 23, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
 	}},
 	{Name: "groupNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
 	{Name: "existingUserNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
+	{Name: "AssociateDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
+	}},
 	{Name: "AttachGroupPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "PolicyNotAttachableException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "PolicyNotAttachable", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 26},
+		{Name: "message", Shape: 29},
 	}},
 	{Name: "policyNotAttachableMessage", Kind: api.String},
 	{Name: "AttachRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "AttachUserPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "userNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64, Pattern: "[\\w+=,.@-]+"},
 	{Name: "ChangePasswordRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OldPassword", Shape: 31, Flags: api.Required},
-		{Name: "NewPassword", Shape: 31, Flags: api.Required},
+		{Name: "OldPassword", Shape: 34, Flags: api.Required},
+		{Name: "NewPassword", Shape: 34, Flags: api.Required},
 	}},
 	{Name: "passwordType", Kind: api.String, Flags: api.Sensitive | api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
 	{Name: "InvalidUserTypeException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "InvalidUserType", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 33},
+		{Name: "message", Shape: 36},
 	}},
 	{Name: "invalidUserTypeMessage", Kind: api.String},
 	{Name: "EntityTemporarilyUnmodifiableException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "EntityTemporarilyUnmodifiable", Status: 409, Members: []api.Member{
-		{Name: "message", Shape: 35},
+		{Name: "message", Shape: 38},
 	}},
 	{Name: "entityTemporarilyUnmodifiableMessage", Kind: api.String},
 	{Name: "PasswordPolicyViolationException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "PasswordPolicyViolation", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 37},
+		{Name: "message", Shape: 40},
 	}},
 	{Name: "passwordPolicyViolationMessage", Kind: api.String},
 	{Name: "CreateAccessKeyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
+		{Name: "UserName", Shape: 25},
 	}},
 	{Name: "CreateAccessKeyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccessKey", Shape: 40, Flags: api.Required},
+		{Name: "AccessKey", Shape: 43, Flags: api.Required},
 	}},
 	{Name: "AccessKey", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "AccessKeyId", Shape: 41, Flags: api.Required},
-		{Name: "Status", Shape: 42, Flags: api.Required},
-		{Name: "SecretAccessKey", Shape: 43, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "AccessKeyId", Shape: 44, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+		{Name: "SecretAccessKey", Shape: 46, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47},
 	}},
 	{Name: "accessKeyIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 16, Max: 128, Pattern: "[\\w]+"},
 	{Name: "statusType", Kind: api.String, Enum: []string{"Active", "Inactive", "Expired"}},
 	{Name: "accessKeySecretType", Kind: api.String, Flags: api.Sensitive},
 	{Name: "dateType", Kind: api.Timestamp},
 	{Name: "CreateAccountAliasRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccountAlias", Shape: 46, Flags: api.Required},
+		{Name: "AccountAlias", Shape: 49, Flags: api.Required},
 	}},
 	{Name: "accountAliasType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 3, Max: 63, Pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"},
+	{Name: "CreateDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "OwnerAccountId", Shape: 51},
+		{Name: "Description", Shape: 52, Flags: api.Required},
+		{Name: "Permissions", Shape: 53, Flags: api.Required},
+		{Name: "RequestMessage", Shape: 60},
+		{Name: "RequestorWorkflowId", Shape: 61, Flags: api.Required},
+		{Name: "RedirectUrl", Shape: 62},
+		{Name: "NotificationChannel", Shape: 63, Flags: api.Required},
+		{Name: "SessionDuration", Shape: 64, Flags: api.Required},
+		{Name: "OnlySendByOwner", Shape: 65},
+	}},
+	{Name: "accountIdType", Kind: api.String, Pattern: "\\d{12}"},
+	{Name: "delegationRequestDescriptionType", Kind: api.String, Flags: api.HasMax, Max: 1000, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"},
+	{Name: "DelegationPermission", Kind: api.Structure, Members: []api.Member{
+		{Name: "PolicyTemplateArn", Shape: 10},
+		{Name: "Parameters", Shape: 54},
+	}},
+	{Name: "policyParameterListType", Kind: api.List, Flags: api.HasMax, Max: 50, Members: []api.Member{
+		{Shape: 55},
+	}},
+	{Name: "PolicyParameter", Kind: api.Structure, Members: []api.Member{
+		{Name: "Name", Shape: 56},
+		{Name: "Values", Shape: 57},
+		{Name: "Type", Shape: 59},
+	}},
+	{Name: "policyParameterNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 5, Max: 256, Pattern: "[ -~]+"},
+	{Name: "policyParameterValuesListType", Kind: api.List, Members: []api.Member{
+		{Shape: 58},
+	}},
+	{Name: "policyParameterValueType", Kind: api.String, Pattern: "[ -~]+"},
+	{Name: "PolicyParameterTypeEnum", Kind: api.String, Enum: []string{"string", "stringList"}},
+	{Name: "requestMessageType", Kind: api.String, Flags: api.HasMax, Max: 200, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"},
+	{Name: "requestorWorkflowIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 5, Max: 400, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]+"},
+	{Name: "redirectUrlType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 255, Pattern: "^http(s?)://[a-zA-Z0-9._/-]*(\\?[a-zA-Z0-9._=&-]*)?(#[a-zA-Z0-9._/-]*)?$"},
+	{Name: "notificationChannelType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 2, Max: 400, Pattern: "^[a-zA-Z0-9:_.-]+$"},
+	{Name: "sessionDurationType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 300, Max: 43200},
+	{Name: "booleanType", Kind: api.Boolean},
+	{Name: "CreateDelegationRequestResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ConsoleDeepLink", Shape: 67},
+		{Name: "DelegationRequestId", Shape: 2},
+	}},
+	{Name: "consoleDeepLinkType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 255},
 	{Name: "CreateGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
+		{Name: "Path", Shape: 69},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
 	}},
 	{Name: "pathType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 512, Pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"},
 	{Name: "CreateGroupResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Group", Shape: 50, Flags: api.Required},
+		{Name: "Group", Shape: 71, Flags: api.Required},
 	}},
 	{Name: "Group", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48, Flags: api.Required},
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "GroupId", Shape: 51, Flags: api.Required},
-		{Name: "Arn", Shape: 2, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44, Flags: api.Required},
+		{Name: "Path", Shape: 69, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "GroupId", Shape: 72, Flags: api.Required},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
 	}},
 	{Name: "idType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 16, Max: 128, Pattern: "[\\w]+"},
 	{Name: "CreateInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "Path", Shape: 48},
-		{Name: "Tags", Shape: 53},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "Path", Shape: 69},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "tagListType", Kind: api.List, Flags: api.HasMax, Max: 50, Members: []api.Member{
-		{Shape: 54},
+		{Shape: 75},
 	}},
 	{Name: "Tag", Kind: api.Structure, Members: []api.Member{
-		{Name: "Key", Shape: 55, Flags: api.Required},
-		{Name: "Value", Shape: 56, Flags: api.Required | api.KeepEmpty},
+		{Name: "Key", Shape: 76, Flags: api.Required},
+		{Name: "Value", Shape: 77, Flags: api.Required | api.KeepEmpty},
 	}},
 	{Name: "tagKeyType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"},
 	{Name: "tagValueType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 0, Max: 256, Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"},
 	{Name: "CreateInstanceProfileResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfile", Shape: 58, Flags: api.Required},
+		{Name: "InstanceProfile", Shape: 79, Flags: api.Required},
 	}},
 	{Name: "InstanceProfile", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48, Flags: api.Required},
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "InstanceProfileId", Shape: 51, Flags: api.Required},
-		{Name: "Arn", Shape: 2, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44, Flags: api.Required},
-		{Name: "Roles", Shape: 59, Flags: api.Required},
-		{Name: "Tags", Shape: 53},
+		{Name: "Path", Shape: 69, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "InstanceProfileId", Shape: 72, Flags: api.Required},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "Roles", Shape: 80, Flags: api.Required},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "roleListType", Kind: api.List, Members: []api.Member{
-		{Shape: 60},
+		{Shape: 81},
 	}},
 	{Name: "Role", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48, Flags: api.Required},
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "RoleId", Shape: 51, Flags: api.Required},
-		{Name: "Arn", Shape: 2, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44, Flags: api.Required},
-		{Name: "AssumeRolePolicyDocument", Shape: 61},
-		{Name: "Description", Shape: 62},
-		{Name: "MaxSessionDuration", Shape: 63},
-		{Name: "PermissionsBoundary", Shape: 64},
-		{Name: "Tags", Shape: 53},
-		{Name: "RoleLastUsed", Shape: 66},
+		{Name: "Path", Shape: 69, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "RoleId", Shape: 72, Flags: api.Required},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "AssumeRolePolicyDocument", Shape: 82},
+		{Name: "Description", Shape: 83},
+		{Name: "MaxSessionDuration", Shape: 84},
+		{Name: "PermissionsBoundary", Shape: 85},
+		{Name: "Tags", Shape: 74},
+		{Name: "RoleLastUsed", Shape: 87},
 	}},
 	{Name: "policyDocumentType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 131072, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
 	{Name: "roleDescriptionType", Kind: api.String, Flags: api.HasMax, Max: 1000, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"},
 	{Name: "roleMaxSessionDurationType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 3600, Max: 43200},
 	{Name: "AttachedPermissionsBoundary", Kind: api.Structure, Members: []api.Member{
-		{Name: "PermissionsBoundaryType", Shape: 65},
-		{Name: "PermissionsBoundaryArn", Shape: 2},
+		{Name: "PermissionsBoundaryType", Shape: 86},
+		{Name: "PermissionsBoundaryArn", Shape: 10},
 	}},
 	{Name: "PermissionsBoundaryAttachmentType", Kind: api.String, Enum: []string{"PermissionsBoundaryPolicy"}},
 	{Name: "RoleLastUsed", Kind: api.Structure, Members: []api.Member{
-		{Name: "LastUsedDate", Shape: 44},
-		{Name: "Region", Shape: 67},
+		{Name: "LastUsedDate", Shape: 47},
+		{Name: "Region", Shape: 88},
 	}},
 	{Name: "stringType", Kind: api.String},
 	{Name: "CreateLoginProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29},
-		{Name: "Password", Shape: 31},
-		{Name: "PasswordResetRequired", Shape: 69},
+		{Name: "UserName", Shape: 32},
+		{Name: "Password", Shape: 34},
+		{Name: "PasswordResetRequired", Shape: 65},
 	}},
-	{Name: "booleanType", Kind: api.Boolean},
 	{Name: "CreateLoginProfileResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "LoginProfile", Shape: 71, Flags: api.Required},
+		{Name: "LoginProfile", Shape: 91, Flags: api.Required},
 	}},
 	{Name: "LoginProfile", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44, Flags: api.Required},
-		{Name: "PasswordResetRequired", Shape: 69},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "PasswordResetRequired", Shape: 65},
 	}},
 	{Name: "CreateOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Url", Shape: 73, Flags: api.Required},
-		{Name: "ClientIDList", Shape: 74},
-		{Name: "ThumbprintList", Shape: 75},
-		{Name: "Tags", Shape: 53},
+		{Name: "Url", Shape: 93, Flags: api.Required},
+		{Name: "ClientIDList", Shape: 94},
+		{Name: "ThumbprintList", Shape: 95},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "OpenIDConnectProviderUrlType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 255},
 	{Name: "clientIDListType", Kind: api.List, Members: []api.Member{
-		{Shape: 3},
+		{Shape: 11},
 	}},
 	{Name: "thumbprintListType", Kind: api.List, Members: []api.Member{
-		{Shape: 76},
+		{Shape: 96},
 	}},
 	{Name: "thumbprintType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 40, Max: 40},
 	{Name: "CreateOpenIDConnectProviderResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2},
-		{Name: "Tags", Shape: 53},
+		{Name: "OpenIDConnectProviderArn", Shape: 10},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "OpenIdIdpCommunicationErrorException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "OpenIdIdpCommunicationError", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 79},
+		{Name: "message", Shape: 99},
 	}},
 	{Name: "openIdIdpCommunicationErrorExceptionMessage", Kind: api.String},
 	{Name: "CreatePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "Path", Shape: 82},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
-		{Name: "Description", Shape: 83},
-		{Name: "Tags", Shape: 53},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "Path", Shape: 102},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
+		{Name: "Description", Shape: 103},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "policyNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
 	{Name: "policyPathType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 512, Pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"},
 	{Name: "policyDescriptionType", Kind: api.String, Flags: api.HasMax, Max: 1000},
 	{Name: "CreatePolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Policy", Shape: 85},
+		{Name: "Policy", Shape: 105},
 	}},
 	{Name: "Policy", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81},
-		{Name: "PolicyId", Shape: 51},
-		{Name: "Arn", Shape: 2},
-		{Name: "Path", Shape: 82},
-		{Name: "DefaultVersionId", Shape: 86},
-		{Name: "AttachmentCount", Shape: 87},
-		{Name: "PermissionsBoundaryUsageCount", Shape: 87},
-		{Name: "IsAttachable", Shape: 69},
-		{Name: "Description", Shape: 83},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "UpdateDate", Shape: 44},
-		{Name: "Tags", Shape: 53},
+		{Name: "PolicyName", Shape: 101},
+		{Name: "PolicyId", Shape: 72},
+		{Name: "Arn", Shape: 10},
+		{Name: "Path", Shape: 102},
+		{Name: "DefaultVersionId", Shape: 106},
+		{Name: "AttachmentCount", Shape: 107},
+		{Name: "PermissionsBoundaryUsageCount", Shape: 107},
+		{Name: "IsAttachable", Shape: 65},
+		{Name: "Description", Shape: 103},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "UpdateDate", Shape: 47},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "policyVersionIdType", Kind: api.String, Pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"},
 	{Name: "attachmentCountType", Kind: api.Integer},
 	{Name: "MalformedPolicyDocumentException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "MalformedPolicyDocument", Status: 400, Members: []api.Member{
-		{Name: "message", Shape: 89},
+		{Name: "message", Shape: 109},
 	}},
 	{Name: "malformedPolicyDocumentMessage", Kind: api.String},
 	{Name: "CreatePolicyVersionRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
-		{Name: "SetAsDefault", Shape: 69},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
+		{Name: "SetAsDefault", Shape: 65},
 	}},
 	{Name: "CreatePolicyVersionResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyVersion", Shape: 92},
+		{Name: "PolicyVersion", Shape: 112},
 	}},
 	{Name: "PolicyVersion", Kind: api.Structure, Members: []api.Member{
-		{Name: "Document", Shape: 61},
-		{Name: "VersionId", Shape: 86},
-		{Name: "IsDefaultVersion", Shape: 69},
-		{Name: "CreateDate", Shape: 44},
+		{Name: "Document", Shape: 82},
+		{Name: "VersionId", Shape: 106},
+		{Name: "IsDefaultVersion", Shape: 65},
+		{Name: "CreateDate", Shape: 47},
 	}},
 	{Name: "CreateRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "AssumeRolePolicyDocument", Shape: 61, Flags: api.Required},
-		{Name: "Description", Shape: 62},
-		{Name: "MaxSessionDuration", Shape: 63},
-		{Name: "PermissionsBoundary", Shape: 2},
-		{Name: "Tags", Shape: 53},
+		{Name: "Path", Shape: 69},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "AssumeRolePolicyDocument", Shape: 82, Flags: api.Required},
+		{Name: "Description", Shape: 83},
+		{Name: "MaxSessionDuration", Shape: 84},
+		{Name: "PermissionsBoundary", Shape: 10},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "CreateRoleResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Role", Shape: 60, Flags: api.Required},
+		{Name: "Role", Shape: 81, Flags: api.Required},
+	}},
+	{Name: "CreateSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLMetadataDocument", Shape: 116, Flags: api.Required},
+		{Name: "Name", Shape: 117, Flags: api.Required},
+		{Name: "Tags", Shape: 74},
+		{Name: "AssertionEncryptionMode", Shape: 118},
+		{Name: "AddPrivateKey", Shape: 119},
+	}},
+	{Name: "SAMLMetadataDocumentType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1000, Max: 10000000},
+	{Name: "SAMLProviderNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w._-]+"},
+	{Name: "assertionEncryptionModeType", Kind: api.String, Enum: []string{"Required", "Allowed"}},
+	{Name: "privateKeyType", Kind: api.String, Flags: api.Sensitive | api.HasMin | api.HasMax, Min: 1, Max: 16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
+	{Name: "CreateSAMLProviderResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "CreateServiceLinkedRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "AWSServiceName", Shape: 22, Flags: api.Required},
-		{Name: "Description", Shape: 62},
-		{Name: "CustomSuffix", Shape: 96},
+		{Name: "AWSServiceName", Shape: 24, Flags: api.Required},
+		{Name: "Description", Shape: 83},
+		{Name: "CustomSuffix", Shape: 122},
 	}},
 	{Name: "customSuffixType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64, Pattern: "[\\w+=,.@-]+"},
 	{Name: "CreateServiceLinkedRoleResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Role", Shape: 60},
+		{Name: "Role", Shape: 81},
 	}},
+	{Name: "CreateServiceSpecificCredentialRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "ServiceName", Shape: 125, Flags: api.Required},
+		{Name: "CredentialAgeDays", Shape: 126},
+	}},
+	{Name: "serviceName", Kind: api.String},
+	{Name: "credentialAgeDays", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 1, Max: 36600},
+	{Name: "CreateServiceSpecificCredentialResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServiceSpecificCredential", Shape: 128},
+	}},
+	{Name: "ServiceSpecificCredential", Kind: api.Structure, Members: []api.Member{
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "ExpirationDate", Shape: 47},
+		{Name: "ServiceName", Shape: 125, Flags: api.Required},
+		{Name: "ServiceUserName", Shape: 129},
+		{Name: "ServicePassword", Shape: 130},
+		{Name: "ServiceCredentialAlias", Shape: 131},
+		{Name: "ServiceCredentialSecret", Shape: 132},
+		{Name: "ServiceSpecificCredentialId", Shape: 133, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+	}},
+	{Name: "serviceUserName", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 0, Max: 200, Pattern: "[\\w+=,.@-]*"},
+	{Name: "servicePassword", Kind: api.String, Flags: api.Sensitive},
+	{Name: "serviceCredentialAlias", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 0, Max: 200, Pattern: "[\\w+=,.@-]+"},
+	{Name: "serviceCredentialSecret", Kind: api.String, Flags: api.Sensitive},
+	{Name: "serviceSpecificCredentialId", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 20, Max: 128, Pattern: "[\\w]+"},
+	{Name: "ServiceNotSupportedException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "NotSupportedService", Status: 404, Members: []api.Member{
+		{Name: "message", Shape: 135},
+	}},
+	{Name: "serviceNotSupportedMessage", Kind: api.String},
 	{Name: "CreateUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "PermissionsBoundary", Shape: 2},
-		{Name: "Tags", Shape: 53},
+		{Name: "Path", Shape: 69},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "PermissionsBoundary", Shape: 10},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "CreateUserResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "User", Shape: 100},
+		{Name: "User", Shape: 138},
 	}},
 	{Name: "User", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48, Flags: api.Required},
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "UserId", Shape: 51, Flags: api.Required},
-		{Name: "Arn", Shape: 2, Flags: api.Required},
-		{Name: "CreateDate", Shape: 44, Flags: api.Required},
-		{Name: "PasswordLastUsed", Shape: 44},
-		{Name: "PermissionsBoundary", Shape: 64},
-		{Name: "Tags", Shape: 53},
+		{Name: "Path", Shape: 69, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "UserId", Shape: 72, Flags: api.Required},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "PasswordLastUsed", Shape: 47},
+		{Name: "PermissionsBoundary", Shape: 85},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "CreateVirtualMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "Path", Shape: 69},
+		{Name: "VirtualMFADeviceName", Shape: 140, Flags: api.Required},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "virtualMFADeviceName", Kind: api.String, Flags: api.HasMin, Min: 1, Pattern: "[\\w+=,.@-]+"},
+	{Name: "CreateVirtualMFADeviceResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "VirtualMFADevice", Shape: 142, Flags: api.Required},
+	}},
+	{Name: "VirtualMFADevice", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "Base32StringSeed", Shape: 144},
+		{Name: "QRCodePNG", Shape: 144},
+		{Name: "User", Shape: 138},
+		{Name: "EnableDate", Shape: 47},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "serialNumberType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 9, Max: 256, Pattern: "[\\w+=/:,.@-]+"},
+	{Name: "BootstrapDatum", Kind: api.Blob, Flags: api.Sensitive},
+	{Name: "DeactivateMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
 	}},
 	{Name: "DeleteAccessKeyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
-		{Name: "AccessKeyId", Shape: 41, Flags: api.Required},
+		{Name: "UserName", Shape: 25},
+		{Name: "AccessKeyId", Shape: 44, Flags: api.Required},
 	}},
 	{Name: "DeleteAccountAliasRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccountAlias", Shape: 46, Flags: api.Required},
+		{Name: "AccountAlias", Shape: 49, Flags: api.Required},
 	}},
 	{Name: "DeleteGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
 	}},
 	{Name: "DeleteConflictException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "DeleteConflict", Status: 409, Members: []api.Member{
-		{Name: "message", Shape: 105},
+		{Name: "message", Shape: 150},
 	}},
 	{Name: "deleteConflictMessage", Kind: api.String},
 	{Name: "DeleteGroupPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
 	}},
 	{Name: "DeleteInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
 	}},
 	{Name: "DeleteLoginProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29},
+		{Name: "UserName", Shape: 32},
 	}},
 	{Name: "DeleteOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "DeletePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "DeletePolicyVersionRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "VersionId", Shape: 86, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "VersionId", Shape: 106, Flags: api.Required},
 	}},
 	{Name: "DeleteRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "DeleteRolePermissionsBoundaryRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "DeleteRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
 	}},
+	{Name: "DeleteSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+	}},
+	{Name: "DeleteSSHPublicKeyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyId", Shape: 162, Flags: api.Required},
+	}},
+	{Name: "publicKeyIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 20, Max: 128, Pattern: "[\\w]+"},
+	{Name: "DeleteServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+	}},
+	{Name: "serverCertificateNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
 	{Name: "DeleteServiceLinkedRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "DeleteServiceLinkedRoleResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "DeletionTaskId", Shape: 117, Flags: api.Required},
+		{Name: "DeletionTaskId", Shape: 167, Flags: api.Required},
 	}},
 	{Name: "DeletionTaskIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 1000},
+	{Name: "DeleteServiceSpecificCredentialRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "ServiceSpecificCredentialId", Shape: 133, Flags: api.Required},
+	}},
+	{Name: "DeleteSigningCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "CertificateId", Shape: 170, Flags: api.Required},
+	}},
+	{Name: "certificateIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 24, Max: 128, Pattern: "[\\w]+"},
 	{Name: "DeleteUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
 	}},
 	{Name: "DeleteUserPermissionsBoundaryRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
 	}},
 	{Name: "DeleteUserPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+	}},
+	{Name: "DeleteVirtualMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
 	}},
 	{Name: "DetachGroupPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "DetachRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "DetachUserPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+	}},
+	{Name: "DisableOrganizationsRootCredentialsManagementRequest", Kind: api.Structure},
+	{Name: "DisableOrganizationsRootCredentialsManagementResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "OrganizationId", Shape: 180},
+		{Name: "EnabledFeatures", Shape: 181},
+	}},
+	{Name: "OrganizationIdType", Kind: api.String, Flags: api.HasMax, Max: 34, Pattern: "^o-[a-z0-9]{10,32}$"},
+	{Name: "FeaturesListType", Kind: api.List, Members: []api.Member{
+		{Shape: 182},
+	}},
+	{Name: "FeatureType", Kind: api.String, Enum: []string{"RootCredentialsManagement", "RootSessions"}},
+	{Name: "ServiceAccessNotEnabledException", Kind: api.Structure, Flags: api.Exception, Code: "ServiceAccessNotEnabledException"},
+	{Name: "AccountNotManagementOrDelegatedAdministratorException", Kind: api.Structure, Flags: api.Exception, Code: "AccountNotManagementOrDelegatedAdministratorException"},
+	{Name: "OrganizationNotFoundException", Kind: api.Structure, Flags: api.Exception, Code: "OrganizationNotFoundException"},
+	{Name: "OrganizationNotInAllFeaturesModeException", Kind: api.Structure, Flags: api.Exception, Code: "OrganizationNotInAllFeaturesModeException"},
+	{Name: "DisableOrganizationsRootSessionsRequest", Kind: api.Structure},
+	{Name: "DisableOrganizationsRootSessionsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "OrganizationId", Shape: 180},
+		{Name: "EnabledFeatures", Shape: 181},
+	}},
+	{Name: "FeatureDisabledException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "FeatureDisabled", Status: 404, Members: []api.Member{
+		{Name: "message", Shape: 190},
+	}},
+	{Name: "FeatureDisabledMessage", Kind: api.String},
+	{Name: "EnableMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "AuthenticationCode1", Shape: 192, Flags: api.Required},
+		{Name: "AuthenticationCode2", Shape: 192, Flags: api.Required},
+	}},
+	{Name: "authenticationCodeType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 6, Max: 6, Pattern: "[\\d]+"},
+	{Name: "InvalidAuthenticationCodeException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "InvalidAuthenticationCode", Status: 403, Members: []api.Member{
+		{Name: "message", Shape: 194},
+	}},
+	{Name: "invalidAuthenticationCodeMessage", Kind: api.String},
+	{Name: "EnableOrganizationsRootCredentialsManagementRequest", Kind: api.Structure},
+	{Name: "EnableOrganizationsRootCredentialsManagementResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "OrganizationId", Shape: 180},
+		{Name: "EnabledFeatures", Shape: 181},
+	}},
+	{Name: "CallerIsNotManagementAccountException", Kind: api.Structure, Flags: api.Exception, Code: "CallerIsNotManagementAccountException"},
+	{Name: "EnableOrganizationsRootSessionsRequest", Kind: api.Structure},
+	{Name: "EnableOrganizationsRootSessionsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "OrganizationId", Shape: 180},
+		{Name: "EnabledFeatures", Shape: 181},
+	}},
+	{Name: "EnableOutboundWebIdentityFederationResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "IssuerIdentifier", Shape: 88},
+	}},
+	{Name: "FeatureEnabledException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "FeatureEnabled", Status: 409, Members: []api.Member{
+		{Name: "message", Shape: 202},
+	}},
+	{Name: "FeatureEnabledMessage", Kind: api.String},
+	{Name: "GenerateCredentialReportResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "State", Shape: 204},
+		{Name: "Description", Shape: 205},
+	}},
+	{Name: "ReportStateType", Kind: api.String, Enum: []string{"STARTED", "INPROGRESS", "COMPLETE"}},
+	{Name: "ReportStateDescriptionType", Kind: api.String},
+	{Name: "GenerateOrganizationsAccessReportRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "EntityPath", Shape: 207, Flags: api.Required},
+		{Name: "OrganizationsPolicyId", Shape: 208},
+	}},
+	{Name: "organizationsEntityPathType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 19, Max: 427, Pattern: "^o-[0-9a-z]{10,32}\\/r-[0-9a-z]{4,32}[0-9a-z-\\/]*"},
+	{Name: "organizationsPolicyIdType", Kind: api.String, Pattern: "^p-[0-9a-zA-Z_]{8,128}$"},
+	{Name: "GenerateOrganizationsAccessReportResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobId", Shape: 210},
+	}},
+	{Name: "jobIDType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 36, Max: 36},
+	{Name: "ReportGenerationLimitExceededException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ReportGenerationLimitExceeded", Status: 409, Members: []api.Member{
+		{Name: "message", Shape: 212},
+	}},
+	{Name: "reportGenerationLimitExceededMessage", Kind: api.String},
+	{Name: "GenerateServiceLastAccessedDetailsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "Granularity", Shape: 214},
+	}},
+	{Name: "AccessAdvisorUsageGranularityType", Kind: api.String, Enum: []string{"SERVICE_LEVEL", "ACTION_LEVEL"}},
+	{Name: "GenerateServiceLastAccessedDetailsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobId", Shape: 210},
 	}},
 	{Name: "GetAccessKeyLastUsedRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccessKeyId", Shape: 41, Flags: api.Required},
+		{Name: "AccessKeyId", Shape: 44, Flags: api.Required},
 	}},
 	{Name: "GetAccessKeyLastUsedResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
-		{Name: "AccessKeyLastUsed", Shape: 126},
+		{Name: "UserName", Shape: 25},
+		{Name: "AccessKeyLastUsed", Shape: 218},
 	}},
 	{Name: "AccessKeyLastUsed", Kind: api.Structure, Members: []api.Member{
-		{Name: "LastUsedDate", Shape: 44},
-		{Name: "ServiceName", Shape: 67, Flags: api.Required},
-		{Name: "Region", Shape: 67, Flags: api.Required},
+		{Name: "LastUsedDate", Shape: 47},
+		{Name: "ServiceName", Shape: 88, Flags: api.Required},
+		{Name: "Region", Shape: 88, Flags: api.Required},
 	}},
 	{Name: "GetAccountAuthorizationDetailsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Filter", Shape: 128},
-		{Name: "MaxItems", Shape: 130},
-		{Name: "Marker", Shape: 131},
+		{Name: "Filter", Shape: 220},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
 	}},
 	{Name: "entityListType", Kind: api.List, Members: []api.Member{
-		{Shape: 129},
+		{Shape: 221},
 	}},
 	{Name: "EntityType", Kind: api.String, Enum: []string{"User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"}},
 	{Name: "maxItemsType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 1, Max: 1000},
 	{Name: "markerType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 320, Pattern: "[\\u0020-\\u00FF]+"},
 	{Name: "GetAccountAuthorizationDetailsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserDetailList", Shape: 133},
-		{Name: "GroupDetailList", Shape: 140},
-		{Name: "RoleDetailList", Shape: 142},
-		{Name: "Policies", Shape: 145},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "UserDetailList", Shape: 225},
+		{Name: "GroupDetailList", Shape: 232},
+		{Name: "RoleDetailList", Shape: 234},
+		{Name: "Policies", Shape: 237},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "userDetailListType", Kind: api.List, Members: []api.Member{
-		{Shape: 134},
+		{Shape: 226},
 	}},
 	{Name: "UserDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "UserName", Shape: 29},
-		{Name: "UserId", Shape: 51},
-		{Name: "Arn", Shape: 2},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "UserPolicyList", Shape: 135},
-		{Name: "GroupList", Shape: 137},
-		{Name: "AttachedManagedPolicies", Shape: 138},
-		{Name: "PermissionsBoundary", Shape: 64},
-		{Name: "Tags", Shape: 53},
+		{Name: "Path", Shape: 69},
+		{Name: "UserName", Shape: 32},
+		{Name: "UserId", Shape: 72},
+		{Name: "Arn", Shape: 10},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "UserPolicyList", Shape: 227},
+		{Name: "GroupList", Shape: 229},
+		{Name: "AttachedManagedPolicies", Shape: 230},
+		{Name: "PermissionsBoundary", Shape: 85},
+		{Name: "Tags", Shape: 74},
 	}},
 	{Name: "policyDetailListType", Kind: api.List, Members: []api.Member{
-		{Shape: 136},
+		{Shape: 228},
 	}},
 	{Name: "PolicyDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81},
-		{Name: "PolicyDocument", Shape: 61},
+		{Name: "PolicyName", Shape: 101},
+		{Name: "PolicyDocument", Shape: 82},
 	}},
 	{Name: "groupNameListType", Kind: api.List, Members: []api.Member{
-		{Shape: 22},
+		{Shape: 24},
 	}},
 	{Name: "attachedPoliciesListType", Kind: api.List, Members: []api.Member{
-		{Shape: 139},
+		{Shape: 231},
 	}},
 	{Name: "AttachedPolicy", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81},
-		{Name: "PolicyArn", Shape: 2},
+		{Name: "PolicyName", Shape: 101},
+		{Name: "PolicyArn", Shape: 10},
 	}},
 	{Name: "groupDetailListType", Kind: api.List, Members: []api.Member{
-		{Shape: 141},
+		{Shape: 233},
 	}},
 	{Name: "GroupDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "GroupName", Shape: 22},
-		{Name: "GroupId", Shape: 51},
-		{Name: "Arn", Shape: 2},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "GroupPolicyList", Shape: 135},
-		{Name: "AttachedManagedPolicies", Shape: 138},
+		{Name: "Path", Shape: 69},
+		{Name: "GroupName", Shape: 24},
+		{Name: "GroupId", Shape: 72},
+		{Name: "Arn", Shape: 10},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "GroupPolicyList", Shape: 227},
+		{Name: "AttachedManagedPolicies", Shape: 230},
 	}},
 	{Name: "roleDetailListType", Kind: api.List, Members: []api.Member{
-		{Shape: 143},
+		{Shape: 235},
 	}},
 	{Name: "RoleDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "Path", Shape: 48},
-		{Name: "RoleName", Shape: 16},
-		{Name: "RoleId", Shape: 51},
-		{Name: "Arn", Shape: 2},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "AssumeRolePolicyDocument", Shape: 61},
-		{Name: "InstanceProfileList", Shape: 144},
-		{Name: "RolePolicyList", Shape: 135},
-		{Name: "AttachedManagedPolicies", Shape: 138},
-		{Name: "PermissionsBoundary", Shape: 64},
-		{Name: "Tags", Shape: 53},
-		{Name: "RoleLastUsed", Shape: 66},
+		{Name: "Path", Shape: 69},
+		{Name: "RoleName", Shape: 18},
+		{Name: "RoleId", Shape: 72},
+		{Name: "Arn", Shape: 10},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "AssumeRolePolicyDocument", Shape: 82},
+		{Name: "InstanceProfileList", Shape: 236},
+		{Name: "RolePolicyList", Shape: 227},
+		{Name: "AttachedManagedPolicies", Shape: 230},
+		{Name: "PermissionsBoundary", Shape: 85},
+		{Name: "Tags", Shape: 74},
+		{Name: "RoleLastUsed", Shape: 87},
 	}},
 	{Name: "instanceProfileListType", Kind: api.List, Members: []api.Member{
-		{Shape: 58},
+		{Shape: 79},
 	}},
 	{Name: "ManagedPolicyDetailListType", Kind: api.List, Members: []api.Member{
-		{Shape: 146},
+		{Shape: 238},
 	}},
 	{Name: "ManagedPolicyDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81},
-		{Name: "PolicyId", Shape: 51},
-		{Name: "Arn", Shape: 2},
-		{Name: "Path", Shape: 82},
-		{Name: "DefaultVersionId", Shape: 86},
-		{Name: "AttachmentCount", Shape: 87},
-		{Name: "PermissionsBoundaryUsageCount", Shape: 87},
-		{Name: "IsAttachable", Shape: 69},
-		{Name: "Description", Shape: 83},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "UpdateDate", Shape: 44},
-		{Name: "PolicyVersionList", Shape: 147},
+		{Name: "PolicyName", Shape: 101},
+		{Name: "PolicyId", Shape: 72},
+		{Name: "Arn", Shape: 10},
+		{Name: "Path", Shape: 102},
+		{Name: "DefaultVersionId", Shape: 106},
+		{Name: "AttachmentCount", Shape: 107},
+		{Name: "PermissionsBoundaryUsageCount", Shape: 107},
+		{Name: "IsAttachable", Shape: 65},
+		{Name: "Description", Shape: 103},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "UpdateDate", Shape: 47},
+		{Name: "PolicyVersionList", Shape: 239},
 	}},
 	{Name: "policyDocumentVersionListType", Kind: api.List, Members: []api.Member{
-		{Shape: 92},
+		{Shape: 112},
 	}},
 	{Name: "responseMarkerType", Kind: api.String},
+	{Name: "GetAccountPasswordPolicyResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "PasswordPolicy", Shape: 242, Flags: api.Required},
+	}},
+	{Name: "PasswordPolicy", Kind: api.Structure, Members: []api.Member{
+		{Name: "MinimumPasswordLength", Shape: 243},
+		{Name: "RequireSymbols", Shape: 65},
+		{Name: "RequireNumbers", Shape: 65},
+		{Name: "RequireUppercaseCharacters", Shape: 65},
+		{Name: "RequireLowercaseCharacters", Shape: 65},
+		{Name: "AllowUsersToChangePassword", Shape: 65},
+		{Name: "ExpirePasswords", Shape: 65},
+		{Name: "MaxPasswordAge", Shape: 244},
+		{Name: "PasswordReusePrevention", Shape: 245},
+		{Name: "HardExpiry", Shape: 246},
+	}},
+	{Name: "minimumPasswordLengthType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 6, Max: 128},
+	{Name: "maxPasswordAgeType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 1, Max: 1095},
+	{Name: "passwordReusePreventionType", Kind: api.Integer, Flags: api.HasMin | api.HasMax, Min: 1, Max: 24},
+	{Name: "booleanObjectType", Kind: api.Boolean},
 	{Name: "GetAccountSummaryResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "SummaryMap", Shape: 150},
+		{Name: "SummaryMap", Shape: 248},
 	}},
 	{Name: "summaryMapType", Kind: api.Map, Members: []api.Member{
-		{Shape: 151},
-		{Shape: 152},
+		{Shape: 249},
+		{Shape: 250},
 	}},
 	{Name: "summaryKeyType", Kind: api.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}},
 	{Name: "summaryValueType", Kind: api.Integer},
+	{Name: "GetContextKeysForCustomPolicyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "PolicyInputList", Shape: 252, Flags: api.Required},
+	}},
+	{Name: "SimulationPolicyListType", Kind: api.List, Members: []api.Member{
+		{Shape: 82},
+	}},
+	{Name: "GetContextKeysForPolicyResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ContextKeyNames", Shape: 254},
+	}},
+	{Name: "ContextKeyNamesResultListType", Kind: api.List, Members: []api.Member{
+		{Shape: 255},
+	}},
+	{Name: "ContextKeyNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 5, Max: 256},
+	{Name: "GetContextKeysForPrincipalPolicyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "PolicySourceArn", Shape: 10, Flags: api.Required},
+		{Name: "PolicyInputList", Shape: 252},
+	}},
+	{Name: "GetCredentialReportResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Content", Shape: 258},
+		{Name: "ReportFormat", Shape: 259},
+		{Name: "GeneratedTime", Shape: 47},
+	}},
+	{Name: "ReportContentType", Kind: api.Blob},
+	{Name: "ReportFormatType", Kind: api.String, Enum: []string{"text/csv"}},
+	{Name: "CredentialReportNotPresentException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ReportNotPresent", Status: 410, Members: []api.Member{
+		{Name: "message", Shape: 261},
+	}},
+	{Name: "credentialReportNotPresentExceptionMessage", Kind: api.String},
+	{Name: "CredentialReportExpiredException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ReportExpired", Status: 410, Members: []api.Member{
+		{Name: "message", Shape: 263},
+	}},
+	{Name: "credentialReportExpiredExceptionMessage", Kind: api.String},
+	{Name: "CredentialReportNotReadyException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "ReportInProgress", Status: 404, Members: []api.Member{
+		{Name: "message", Shape: 265},
+	}},
+	{Name: "credentialReportNotReadyExceptionMessage", Kind: api.String},
+	{Name: "GetDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
+		{Name: "DelegationPermissionCheck", Shape: 65},
+	}},
+	{Name: "GetDelegationRequestResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequest", Shape: 268},
+		{Name: "PermissionCheckStatus", Shape: 275},
+		{Name: "PermissionCheckResult", Shape: 276},
+	}},
+	{Name: "DelegationRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2},
+		{Name: "OwnerAccountId", Shape: 51},
+		{Name: "Description", Shape: 52},
+		{Name: "RequestMessage", Shape: 60},
+		{Name: "Permissions", Shape: 53},
+		{Name: "PermissionPolicy", Shape: 269},
+		{Name: "RolePermissionRestrictionArns", Shape: 270},
+		{Name: "OwnerId", Shape: 271},
+		{Name: "ApproverId", Shape: 10},
+		{Name: "State", Shape: 272},
+		{Name: "ExpirationTime", Shape: 47},
+		{Name: "RequestorId", Shape: 51},
+		{Name: "RequestorName", Shape: 273},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "SessionDuration", Shape: 64},
+		{Name: "RedirectUrl", Shape: 62},
+		{Name: "Notes", Shape: 274},
+		{Name: "RejectionReason", Shape: 274},
+		{Name: "OnlySendByOwner", Shape: 65},
+		{Name: "UpdatedTime", Shape: 47},
+	}},
+	{Name: "permissionType", Kind: api.String},
+	{Name: "rolePermissionRestrictionArnListType", Kind: api.List, Members: []api.Member{
+		{Shape: 10},
+	}},
+	{Name: "ownerIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 20, Max: 2048, Pattern: "^[a-zA-Z0-9:/+=,.@_-]+$"},
+	{Name: "stateType", Kind: api.String, Enum: []string{"UNASSIGNED", "ASSIGNED", "PENDING_APPROVAL", "FINALIZED", "ACCEPTED", "REJECTED", "EXPIRED"}},
+	{Name: "requestorNameType", Kind: api.String, Flags: api.HasMax, Max: 30, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"},
+	{Name: "notesType", Kind: api.String, Flags: api.HasMax, Max: 500, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"},
+	{Name: "permissionCheckStatusType", Kind: api.String, Enum: []string{"COMPLETE", "IN_PROGRESS", "FAILED"}},
+	{Name: "permissionCheckResultType", Kind: api.String, Enum: []string{"ALLOWED", "DENIED", "UNSURE"}},
 	{Name: "GetGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "GetGroupResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Group", Shape: 50, Flags: api.Required},
-		{Name: "Users", Shape: 155, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Group", Shape: 71, Flags: api.Required},
+		{Name: "Users", Shape: 279, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "userListType", Kind: api.List, Members: []api.Member{
-		{Shape: 100},
+		{Shape: 138},
 	}},
 	{Name: "GetGroupPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
 	}},
 	{Name: "GetGroupPolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
 	}},
+	{Name: "GetHumanReadableSummaryRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "EntityArn", Shape: 10, Flags: api.Required},
+		{Name: "Locale", Shape: 283},
+	}},
+	{Name: "localeType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 2, Max: 12},
+	{Name: "GetHumanReadableSummaryResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SummaryContent", Shape: 285},
+		{Name: "Locale", Shape: 283},
+		{Name: "SummaryState", Shape: 286},
+	}},
+	{Name: "summaryContentType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 0, Max: 10000},
+	{Name: "summaryStateType", Kind: api.String, Enum: []string{"AVAILABLE", "NOT_AVAILABLE", "NOT_SUPPORTED", "FAILED"}},
 	{Name: "GetInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
 	}},
 	{Name: "GetInstanceProfileResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfile", Shape: 58, Flags: api.Required},
+		{Name: "InstanceProfile", Shape: 79, Flags: api.Required},
 	}},
 	{Name: "GetLoginProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29},
+		{Name: "UserName", Shape: 32},
 	}},
 	{Name: "GetLoginProfileResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "LoginProfile", Shape: 71, Flags: api.Required},
+		{Name: "LoginProfile", Shape: 91, Flags: api.Required},
 	}},
+	{Name: "GetMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "UserName", Shape: 32},
+	}},
+	{Name: "GetMFADeviceResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "EnableDate", Shape: 47},
+		{Name: "Certifications", Shape: 293},
+	}},
+	{Name: "CertificationMapType", Kind: api.Map, Members: []api.Member{
+		{Shape: 294},
+		{Shape: 295},
+	}},
+	{Name: "CertificationKeyType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\u0020-\\u00FF]+"},
+	{Name: "CertificationValueType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 32, Pattern: "[\\u0020-\\u00FF]+"},
 	{Name: "GetOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "GetOpenIDConnectProviderResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Url", Shape: 73},
-		{Name: "ClientIDList", Shape: 74},
-		{Name: "ThumbprintList", Shape: 75},
-		{Name: "CreateDate", Shape: 44},
-		{Name: "Tags", Shape: 53},
+		{Name: "Url", Shape: 93},
+		{Name: "ClientIDList", Shape: 94},
+		{Name: "ThumbprintList", Shape: 95},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "GetOrganizationsAccessReportRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobId", Shape: 210, Flags: api.Required},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
+		{Name: "SortKey", Shape: 299},
+	}},
+	{Name: "sortKeyType", Kind: api.String, Enum: []string{"SERVICE_NAMESPACE_ASCENDING", "SERVICE_NAMESPACE_DESCENDING", "LAST_AUTHENTICATED_TIME_ASCENDING", "LAST_AUTHENTICATED_TIME_DESCENDING"}},
+	{Name: "GetOrganizationsAccessReportResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobStatus", Shape: 301, Flags: api.Required},
+		{Name: "JobCreationDate", Shape: 47, Flags: api.Required},
+		{Name: "JobCompletionDate", Shape: 47},
+		{Name: "NumberOfServicesAccessible", Shape: 302},
+		{Name: "NumberOfServicesNotAccessed", Shape: 302},
+		{Name: "AccessDetails", Shape: 303},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 223},
+		{Name: "ErrorDetails", Shape: 307},
+	}},
+	{Name: "jobStatusType", Kind: api.String, Enum: []string{"IN_PROGRESS", "COMPLETED", "FAILED"}},
+	{Name: "integerType", Kind: api.Integer},
+	{Name: "AccessDetails", Kind: api.List, Members: []api.Member{
+		{Shape: 304},
+	}},
+	{Name: "AccessDetail", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServiceName", Shape: 305, Flags: api.Required},
+		{Name: "ServiceNamespace", Shape: 306, Flags: api.Required},
+		{Name: "Region", Shape: 88},
+		{Name: "EntityPath", Shape: 207},
+		{Name: "LastAuthenticatedTime", Shape: 47},
+		{Name: "TotalAuthenticatedEntities", Shape: 302},
+	}},
+	{Name: "serviceNameType", Kind: api.String},
+	{Name: "serviceNamespaceType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64, Pattern: "[\\w-]*"},
+	{Name: "ErrorDetails", Kind: api.Structure, Members: []api.Member{
+		{Name: "Message", Shape: 88, Flags: api.Required},
+		{Name: "Code", Shape: 88, Flags: api.Required},
+	}},
+	{Name: "GetOutboundWebIdentityFederationInfoResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "IssuerIdentifier", Shape: 88},
+		{Name: "JwtVendingEnabled", Shape: 65},
 	}},
 	{Name: "GetPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "GetPolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Policy", Shape: 85},
+		{Name: "Policy", Shape: 105},
 	}},
 	{Name: "GetPolicyVersionRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "VersionId", Shape: 86, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "VersionId", Shape: 106, Flags: api.Required},
 	}},
 	{Name: "GetPolicyVersionResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyVersion", Shape: 92},
+		{Name: "PolicyVersion", Shape: 112},
 	}},
 	{Name: "GetRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "GetRoleResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Role", Shape: 60, Flags: api.Required},
+		{Name: "Role", Shape: 81, Flags: api.Required},
 	}},
 	{Name: "GetRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
 	}},
 	{Name: "GetRolePolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
 	}},
+	{Name: "GetSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+	}},
+	{Name: "GetSAMLProviderResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderUUID", Shape: 319},
+		{Name: "SAMLMetadataDocument", Shape: 116},
+		{Name: "CreateDate", Shape: 47},
+		{Name: "ValidUntil", Shape: 47},
+		{Name: "Tags", Shape: 74},
+		{Name: "AssertionEncryptionMode", Shape: 118},
+		{Name: "PrivateKeyList", Shape: 320},
+	}},
+	{Name: "privateKeyIdType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 22, Max: 64, Pattern: "[A-Z0-9]+"},
+	{Name: "privateKeyList", Kind: api.List, Flags: api.HasMax, Max: 2, Members: []api.Member{
+		{Shape: 321},
+	}},
+	{Name: "SAMLPrivateKey", Kind: api.Structure, Members: []api.Member{
+		{Name: "KeyId", Shape: 319},
+		{Name: "Timestamp", Shape: 47},
+	}},
+	{Name: "GetSSHPublicKeyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyId", Shape: 162, Flags: api.Required},
+		{Name: "Encoding", Shape: 323, Flags: api.Required},
+	}},
+	{Name: "encodingType", Kind: api.String, Enum: []string{"SSH", "PEM"}},
+	{Name: "GetSSHPublicKeyResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SSHPublicKey", Shape: 325},
+	}},
+	{Name: "SSHPublicKey", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyId", Shape: 162, Flags: api.Required},
+		{Name: "Fingerprint", Shape: 326, Flags: api.Required},
+		{Name: "SSHPublicKeyBody", Shape: 327, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+		{Name: "UploadDate", Shape: 47},
+	}},
+	{Name: "publicKeyFingerprintType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 48, Max: 48, Pattern: "[:\\w]+"},
+	{Name: "publicKeyMaterialType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
+	{Name: "UnrecognizedPublicKeyEncodingException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "UnrecognizedPublicKeyEncoding", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 329},
+	}},
+	{Name: "unrecognizedPublicKeyEncodingMessage", Kind: api.String},
+	{Name: "GetServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+	}},
+	{Name: "GetServerCertificateResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificate", Shape: 332, Flags: api.Required},
+	}},
+	{Name: "ServerCertificate", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateMetadata", Shape: 333, Flags: api.Required},
+		{Name: "CertificateBody", Shape: 334, Flags: api.Required},
+		{Name: "CertificateChain", Shape: 335},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "ServerCertificateMetadata", Kind: api.Structure, Members: []api.Member{
+		{Name: "Path", Shape: 69, Flags: api.Required},
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "ServerCertificateId", Shape: 72, Flags: api.Required},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "UploadDate", Shape: 47},
+		{Name: "Expiration", Shape: 47},
+	}},
+	{Name: "certificateBodyType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 16384, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
+	{Name: "certificateChainType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 2097152, Pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"},
+	{Name: "GetServiceLastAccessedDetailsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobId", Shape: 210, Flags: api.Required},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
+	}},
+	{Name: "GetServiceLastAccessedDetailsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobStatus", Shape: 301, Flags: api.Required},
+		{Name: "JobType", Shape: 214},
+		{Name: "JobCreationDate", Shape: 47, Flags: api.Required},
+		{Name: "ServicesLastAccessed", Shape: 338, Flags: api.Required},
+		{Name: "JobCompletionDate", Shape: 47, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+		{Name: "Error", Shape: 307},
+	}},
+	{Name: "ServicesLastAccessed", Kind: api.List, Members: []api.Member{
+		{Shape: 339},
+	}},
+	{Name: "ServiceLastAccessed", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServiceName", Shape: 305, Flags: api.Required},
+		{Name: "LastAuthenticated", Shape: 47},
+		{Name: "ServiceNamespace", Shape: 306, Flags: api.Required},
+		{Name: "LastAuthenticatedEntity", Shape: 10},
+		{Name: "LastAuthenticatedRegion", Shape: 88},
+		{Name: "TotalAuthenticatedEntities", Shape: 302},
+		{Name: "TrackedActionsLastAccessed", Shape: 340},
+	}},
+	{Name: "TrackedActionsLastAccessed", Kind: api.List, Members: []api.Member{
+		{Shape: 341},
+	}},
+	{Name: "TrackedActionLastAccessed", Kind: api.Structure, Members: []api.Member{
+		{Name: "ActionName", Shape: 88},
+		{Name: "LastAccessedEntity", Shape: 10},
+		{Name: "LastAccessedTime", Shape: 47},
+		{Name: "LastAccessedRegion", Shape: 88},
+	}},
+	{Name: "GetServiceLastAccessedDetailsWithEntitiesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobId", Shape: 210, Flags: api.Required},
+		{Name: "ServiceNamespace", Shape: 306, Flags: api.Required},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
+	}},
+	{Name: "GetServiceLastAccessedDetailsWithEntitiesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "JobStatus", Shape: 301, Flags: api.Required},
+		{Name: "JobCreationDate", Shape: 47, Flags: api.Required},
+		{Name: "JobCompletionDate", Shape: 47, Flags: api.Required},
+		{Name: "EntityDetailsList", Shape: 344, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+		{Name: "Error", Shape: 307},
+	}},
+	{Name: "entityDetailsListType", Kind: api.List, Members: []api.Member{
+		{Shape: 345},
+	}},
+	{Name: "EntityDetails", Kind: api.Structure, Members: []api.Member{
+		{Name: "EntityInfo", Shape: 346, Flags: api.Required},
+		{Name: "LastAuthenticated", Shape: 47},
+	}},
+	{Name: "EntityInfo", Kind: api.Structure, Members: []api.Member{
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "Name", Shape: 32, Flags: api.Required},
+		{Name: "Type", Shape: 347, Flags: api.Required},
+		{Name: "Id", Shape: 72, Flags: api.Required},
+		{Name: "Path", Shape: 69},
+	}},
+	{Name: "policyOwnerEntityType", Kind: api.String, Enum: []string{"USER", "ROLE", "GROUP"}},
 	{Name: "GetServiceLinkedRoleDeletionStatusRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "DeletionTaskId", Shape: 117, Flags: api.Required},
+		{Name: "DeletionTaskId", Shape: 167, Flags: api.Required},
 	}},
 	{Name: "GetServiceLinkedRoleDeletionStatusResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Status", Shape: 174, Flags: api.Required},
-		{Name: "Reason", Shape: 175},
+		{Name: "Status", Shape: 350, Flags: api.Required},
+		{Name: "Reason", Shape: 351},
 	}},
 	{Name: "DeletionTaskStatusType", Kind: api.String, Enum: []string{"SUCCEEDED", "IN_PROGRESS", "FAILED", "NOT_STARTED"}},
 	{Name: "DeletionTaskFailureReasonType", Kind: api.Structure, Members: []api.Member{
-		{Name: "Reason", Shape: 176},
-		{Name: "RoleUsageList", Shape: 177},
+		{Name: "Reason", Shape: 352},
+		{Name: "RoleUsageList", Shape: 353},
 	}},
 	{Name: "ReasonType", Kind: api.String, Flags: api.HasMax, Max: 1000},
 	{Name: "RoleUsageListType", Kind: api.List, Members: []api.Member{
-		{Shape: 178},
+		{Shape: 354},
 	}},
 	{Name: "RoleUsageType", Kind: api.Structure, Members: []api.Member{
-		{Name: "Region", Shape: 179},
-		{Name: "Resources", Shape: 180},
+		{Name: "Region", Shape: 355},
+		{Name: "Resources", Shape: 356},
 	}},
 	{Name: "RegionNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 100},
 	{Name: "ArnListType", Kind: api.List, Members: []api.Member{
-		{Shape: 2},
+		{Shape: 10},
 	}},
 	{Name: "GetUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
+		{Name: "UserName", Shape: 25},
 	}},
 	{Name: "GetUserResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "User", Shape: 100, Flags: api.Required},
+		{Name: "User", Shape: 138, Flags: api.Required},
 	}},
 	{Name: "GetUserPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
 	}},
 	{Name: "GetUserPolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
 	}},
 	{Name: "ListAccessKeysRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "UserName", Shape: 25},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListAccessKeysResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccessKeyMetadata", Shape: 187, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "AccessKeyMetadata", Shape: 363, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "accessKeyMetadataListType", Kind: api.List, Members: []api.Member{
-		{Shape: 188},
+		{Shape: 364},
 	}},
 	{Name: "AccessKeyMetadata", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29},
-		{Name: "AccessKeyId", Shape: 41},
-		{Name: "Status", Shape: 42},
-		{Name: "CreateDate", Shape: 44},
+		{Name: "UserName", Shape: 32},
+		{Name: "AccessKeyId", Shape: 44},
+		{Name: "Status", Shape: 45},
+		{Name: "CreateDate", Shape: 47},
 	}},
 	{Name: "ListAccountAliasesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListAccountAliasesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AccountAliases", Shape: 191, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "AccountAliases", Shape: 367, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "accountAliasListType", Kind: api.List, Members: []api.Member{
-		{Shape: 46},
+		{Shape: 49},
 	}},
 	{Name: "ListAttachedGroupPoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PathPrefix", Shape: 82},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PathPrefix", Shape: 102},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListAttachedGroupPoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AttachedPolicies", Shape: 138},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "AttachedPolicies", Shape: 230},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListAttachedRolePoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PathPrefix", Shape: 82},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PathPrefix", Shape: 102},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListAttachedRolePoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AttachedPolicies", Shape: 138},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "AttachedPolicies", Shape: 230},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListAttachedUserPoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "PathPrefix", Shape: 82},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "PathPrefix", Shape: 102},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListAttachedUserPoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "AttachedPolicies", Shape: 138},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "AttachedPolicies", Shape: 230},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListDelegationRequestsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "OwnerId", Shape: 271},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListDelegationRequestsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequests", Shape: 376},
+		{Name: "Marker", Shape: 223},
+		{Name: "isTruncated", Shape: 65},
+	}},
+	{Name: "delegationRequestsListType", Kind: api.List, Members: []api.Member{
+		{Shape: 268},
 	}},
 	{Name: "ListEntitiesForPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "EntityFilter", Shape: 129},
-		{Name: "PathPrefix", Shape: 48},
-		{Name: "PolicyUsageFilter", Shape: 199},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "EntityFilter", Shape: 221},
+		{Name: "PathPrefix", Shape: 69},
+		{Name: "PolicyUsageFilter", Shape: 378},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "PolicyUsageType", Kind: api.String, Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}},
 	{Name: "ListEntitiesForPolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyGroups", Shape: 201},
-		{Name: "PolicyUsers", Shape: 203},
-		{Name: "PolicyRoles", Shape: 205},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "PolicyGroups", Shape: 380},
+		{Name: "PolicyUsers", Shape: 382},
+		{Name: "PolicyRoles", Shape: 384},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "PolicyGroupListType", Kind: api.List, Members: []api.Member{
-		{Shape: 202},
+		{Shape: 381},
 	}},
 	{Name: "PolicyGroup", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22},
-		{Name: "GroupId", Shape: 51},
+		{Name: "GroupName", Shape: 24},
+		{Name: "GroupId", Shape: 72},
 	}},
 	{Name: "PolicyUserListType", Kind: api.List, Members: []api.Member{
-		{Shape: 204},
+		{Shape: 383},
 	}},
 	{Name: "PolicyUser", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29},
-		{Name: "UserId", Shape: 51},
+		{Name: "UserName", Shape: 32},
+		{Name: "UserId", Shape: 72},
 	}},
 	{Name: "PolicyRoleListType", Kind: api.List, Members: []api.Member{
-		{Shape: 206},
+		{Shape: 385},
 	}},
 	{Name: "PolicyRole", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16},
-		{Name: "RoleId", Shape: 51},
+		{Name: "RoleName", Shape: 18},
+		{Name: "RoleId", Shape: 72},
 	}},
 	{Name: "ListGroupPoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListGroupPoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyNames", Shape: 209, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "PolicyNames", Shape: 388, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "policyNameListType", Kind: api.List, Members: []api.Member{
-		{Shape: 81},
+		{Shape: 101},
 	}},
 	{Name: "ListGroupsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PathPrefix", Shape: 211},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PathPrefix", Shape: 390},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "pathPrefixType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 512, Pattern: "\\u002F[\\u0021-\\u007F]*"},
 	{Name: "ListGroupsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Groups", Shape: 213, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Groups", Shape: 392, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "groupListType", Kind: api.List, Members: []api.Member{
-		{Shape: 50},
+		{Shape: 71},
 	}},
 	{Name: "ListGroupsForUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListGroupsForUserResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Groups", Shape: 213, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Groups", Shape: 392, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListInstanceProfileTagsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListInstanceProfileTagsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Tags", Shape: 53, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListInstanceProfilesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PathPrefix", Shape: 211},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PathPrefix", Shape: 390},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListInstanceProfilesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfiles", Shape: 144, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "InstanceProfiles", Shape: 236, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListInstanceProfilesForRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListInstanceProfilesForRoleResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfiles", Shape: 144, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "InstanceProfiles", Shape: 236, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListMFADeviceTagsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListMFADeviceTagsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListMFADevicesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListMFADevicesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "MFADevices", Shape: 405, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "mfaDeviceListType", Kind: api.List, Members: []api.Member{
+		{Shape: 406},
+	}},
+	{Name: "MFADevice", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "EnableDate", Shape: 47, Flags: api.Required},
 	}},
 	{Name: "ListOpenIDConnectProviderTagsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListOpenIDConnectProviderTagsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Tags", Shape: 53, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListOpenIDConnectProvidersRequest", Kind: api.Structure},
 	{Name: "ListOpenIDConnectProvidersResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderList", Shape: 226},
+		{Name: "OpenIDConnectProviderList", Shape: 411},
 	}},
 	{Name: "OpenIDConnectProviderListType", Kind: api.List, Members: []api.Member{
-		{Shape: 227},
+		{Shape: 412},
 	}},
 	{Name: "OpenIDConnectProviderListEntry", Kind: api.Structure, Members: []api.Member{
-		{Name: "Arn", Shape: 2},
+		{Name: "Arn", Shape: 10},
+	}},
+	{Name: "ListOrganizationsFeaturesRequest", Kind: api.Structure},
+	{Name: "ListOrganizationsFeaturesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "OrganizationId", Shape: 180},
+		{Name: "EnabledFeatures", Shape: 181},
 	}},
 	{Name: "ListPoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Scope", Shape: 229},
-		{Name: "OnlyAttached", Shape: 69},
-		{Name: "PathPrefix", Shape: 82},
-		{Name: "PolicyUsageFilter", Shape: 199},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "Scope", Shape: 416},
+		{Name: "OnlyAttached", Shape: 65},
+		{Name: "PathPrefix", Shape: 102},
+		{Name: "PolicyUsageFilter", Shape: 378},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "policyScopeType", Kind: api.String, Enum: []string{"All", "AWS", "Local"}},
 	{Name: "ListPoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Policies", Shape: 231},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Policies", Shape: 418},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "policyListType", Kind: api.List, Members: []api.Member{
-		{Shape: 85},
+		{Shape: 105},
 	}},
 	{Name: "ListPoliciesGrantingServiceAccessRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "Marker", Shape: 131},
-		{Name: "Arn", Shape: 2, Flags: api.Required},
-		{Name: "ServiceNamespaces", Shape: 233, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "Arn", Shape: 10, Flags: api.Required},
+		{Name: "ServiceNamespaces", Shape: 420, Flags: api.Required},
 	}},
 	{Name: "serviceNamespaceListType", Kind: api.List, Flags: api.HasMin | api.HasMax, Min: 1, Max: 200, Members: []api.Member{
-		{Shape: 234},
+		{Shape: 306},
 	}},
-	{Name: "serviceNamespaceType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64, Pattern: "[\\w-]*"},
 	{Name: "ListPoliciesGrantingServiceAccessResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PoliciesGrantingServiceAccess", Shape: 236, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "PoliciesGrantingServiceAccess", Shape: 422, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "listPolicyGrantingServiceAccessResponseListType", Kind: api.List, Members: []api.Member{
-		{Shape: 237},
+		{Shape: 423},
 	}},
 	{Name: "ListPoliciesGrantingServiceAccessEntry", Kind: api.Structure, Members: []api.Member{
-		{Name: "ServiceNamespace", Shape: 234},
-		{Name: "Policies", Shape: 238},
+		{Name: "ServiceNamespace", Shape: 306},
+		{Name: "Policies", Shape: 424},
 	}},
 	{Name: "policyGrantingServiceAccessListType", Kind: api.List, Members: []api.Member{
-		{Shape: 239},
+		{Shape: 425},
 	}},
 	{Name: "PolicyGrantingServiceAccess", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyType", Shape: 240, Flags: api.Required},
-		{Name: "PolicyArn", Shape: 2},
-		{Name: "EntityType", Shape: 241},
-		{Name: "EntityName", Shape: 242},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyType", Shape: 426, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10},
+		{Name: "EntityType", Shape: 347},
+		{Name: "EntityName", Shape: 427},
 	}},
 	{Name: "policyType", Kind: api.String, Enum: []string{"INLINE", "MANAGED"}},
-	{Name: "policyOwnerEntityType", Kind: api.String, Enum: []string{"USER", "ROLE", "GROUP"}},
 	{Name: "entityNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 128, Pattern: "[\\w+=,.@-]+"},
 	{Name: "ListPolicyTagsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListPolicyTagsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Tags", Shape: 53, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListPolicyVersionsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListPolicyVersionsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Versions", Shape: 147},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Versions", Shape: 239},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListRolePoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListRolePoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyNames", Shape: 209, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "PolicyNames", Shape: 388, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListRoleTagsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListRoleTagsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Tags", Shape: 53, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListRolesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PathPrefix", Shape: 211},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PathPrefix", Shape: 390},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListRolesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Roles", Shape: 59, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Roles", Shape: 80, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListSAMLProviderTagsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListSAMLProviderTagsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListSAMLProvidersRequest", Kind: api.Structure},
+	{Name: "ListSAMLProvidersResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderList", Shape: 442},
+	}},
+	{Name: "SAMLProviderListType", Kind: api.List, Members: []api.Member{
+		{Shape: 443},
+	}},
+	{Name: "SAMLProviderListEntry", Kind: api.Structure, Members: []api.Member{
+		{Name: "Arn", Shape: 10},
+		{Name: "ValidUntil", Shape: 47},
+		{Name: "CreateDate", Shape: 47},
+	}},
+	{Name: "ListSSHPublicKeysRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListSSHPublicKeysResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SSHPublicKeys", Shape: 446},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "SSHPublicKeyListType", Kind: api.List, Members: []api.Member{
+		{Shape: 447},
+	}},
+	{Name: "SSHPublicKeyMetadata", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyId", Shape: 162, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+		{Name: "UploadDate", Shape: 47, Flags: api.Required},
+	}},
+	{Name: "ListServerCertificateTagsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListServerCertificateTagsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListServerCertificatesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "PathPrefix", Shape: 390},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListServerCertificatesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateMetadataList", Shape: 452, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "serverCertificateMetadataListType", Kind: api.List, Members: []api.Member{
+		{Shape: 333},
+	}},
+	{Name: "ListServiceSpecificCredentialsRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "ServiceName", Shape: 125},
+		{Name: "AllUsers", Shape: 454},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "allUsers", Kind: api.Boolean},
+	{Name: "ListServiceSpecificCredentialsResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServiceSpecificCredentials", Shape: 456},
+		{Name: "Marker", Shape: 240},
+		{Name: "IsTruncated", Shape: 65},
+	}},
+	{Name: "ServiceSpecificCredentialsListType", Kind: api.List, Members: []api.Member{
+		{Shape: 457},
+	}},
+	{Name: "ServiceSpecificCredentialMetadata", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+		{Name: "ServiceUserName", Shape: 129},
+		{Name: "ServiceCredentialAlias", Shape: 131},
+		{Name: "CreateDate", Shape: 47, Flags: api.Required},
+		{Name: "ExpirationDate", Shape: 47},
+		{Name: "ServiceSpecificCredentialId", Shape: 133, Flags: api.Required},
+		{Name: "ServiceName", Shape: 125, Flags: api.Required},
+	}},
+	{Name: "ListSigningCertificatesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "ListSigningCertificatesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Certificates", Shape: 460, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "certificateListType", Kind: api.List, Members: []api.Member{
+		{Shape: 461},
+	}},
+	{Name: "SigningCertificate", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "CertificateId", Shape: 170, Flags: api.Required},
+		{Name: "CertificateBody", Shape: 334, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+		{Name: "UploadDate", Shape: 47},
 	}},
 	{Name: "ListUserPoliciesRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListUserPoliciesResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyNames", Shape: 209, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "PolicyNames", Shape: 388, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListUserTagsRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListUserTagsResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Tags", Shape: 53, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "ListUsersRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PathPrefix", Shape: 211},
-		{Name: "Marker", Shape: 131},
-		{Name: "MaxItems", Shape: 130},
+		{Name: "PathPrefix", Shape: 390},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
 	}},
 	{Name: "ListUsersResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Users", Shape: 155, Flags: api.Required},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "Users", Shape: 279, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "ListVirtualMFADevicesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "AssignmentStatus", Shape: 469},
+		{Name: "Marker", Shape: 223},
+		{Name: "MaxItems", Shape: 222},
+	}},
+	{Name: "assignmentStatusType", Kind: api.String, Enum: []string{"Assigned", "Unassigned", "Any"}},
+	{Name: "ListVirtualMFADevicesResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "VirtualMFADevices", Shape: 471, Flags: api.Required},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
+	}},
+	{Name: "virtualMFADeviceListType", Kind: api.List, Members: []api.Member{
+		{Shape: 142},
 	}},
 	{Name: "PutGroupPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
 	}},
 	{Name: "PutRolePermissionsBoundaryRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PermissionsBoundary", Shape: 2, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PermissionsBoundary", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "PutRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
 	}},
 	{Name: "PutUserPermissionsBoundaryRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "PermissionsBoundary", Shape: 2, Flags: api.Required},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "PermissionsBoundary", Shape: 10, Flags: api.Required},
 	}},
 	{Name: "PutUserPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "PolicyName", Shape: 81, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "PolicyName", Shape: 101, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
+	}},
+	{Name: "RejectDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
+		{Name: "Notes", Shape: 274},
 	}},
 	{Name: "RemoveClientIDFromOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "ClientID", Shape: 3, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "ClientID", Shape: 11, Flags: api.Required},
 	}},
 	{Name: "RemoveRoleFromInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
 	}},
 	{Name: "RemoveUserFromGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "UserName", Shape: 23, Flags: api.Required},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+	}},
+	{Name: "ResetServiceSpecificCredentialRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "ServiceSpecificCredentialId", Shape: 133, Flags: api.Required},
+	}},
+	{Name: "ResetServiceSpecificCredentialResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServiceSpecificCredential", Shape: 128},
+	}},
+	{Name: "ResyncMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "AuthenticationCode1", Shape: 192, Flags: api.Required},
+		{Name: "AuthenticationCode2", Shape: 192, Flags: api.Required},
+	}},
+	{Name: "SendDelegationTokenRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
 	}},
 	{Name: "SetDefaultPolicyVersionRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "VersionId", Shape: 86, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "VersionId", Shape: 106, Flags: api.Required},
 	}},
+	{Name: "SetSecurityTokenServicePreferencesRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "GlobalEndpointTokenVersion", Shape: 487, Flags: api.Required},
+	}},
+	{Name: "globalEndpointTokenVersion", Kind: api.String, Enum: []string{"v1Token", "v2Token"}},
 	{Name: "SimulateCustomPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyInputList", Shape: 269, Flags: api.Required},
-		{Name: "PermissionsBoundaryPolicyInputList", Shape: 269},
-		{Name: "ActionNames", Shape: 270, Flags: api.Required},
-		{Name: "ResourceArns", Shape: 272},
-		{Name: "ResourcePolicy", Shape: 61},
-		{Name: "ResourceOwner", Shape: 273},
-		{Name: "CallerArn", Shape: 273},
-		{Name: "ContextEntries", Shape: 274},
-		{Name: "ResourceHandlingOption", Shape: 280},
-		{Name: "MaxItems", Shape: 130},
-		{Name: "Marker", Shape: 131},
-	}},
-	{Name: "SimulationPolicyListType", Kind: api.List, Members: []api.Member{
-		{Shape: 61},
+		{Name: "PolicyInputList", Shape: 252, Flags: api.Required},
+		{Name: "PermissionsBoundaryPolicyInputList", Shape: 252},
+		{Name: "ActionNames", Shape: 489, Flags: api.Required},
+		{Name: "ResourceArns", Shape: 491},
+		{Name: "ResourcePolicy", Shape: 82},
+		{Name: "ResourceOwner", Shape: 492},
+		{Name: "CallerArn", Shape: 492},
+		{Name: "ContextEntries", Shape: 493},
+		{Name: "ResourceHandlingOption", Shape: 498},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
 	}},
 	{Name: "ActionNameListType", Kind: api.List, Members: []api.Member{
-		{Shape: 271},
+		{Shape: 490},
 	}},
 	{Name: "ActionNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 3, Max: 128},
 	{Name: "ResourceNameListType", Kind: api.List, Members: []api.Member{
-		{Shape: 273},
+		{Shape: 492},
 	}},
 	{Name: "ResourceNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 2048},
 	{Name: "ContextEntryListType", Kind: api.List, Members: []api.Member{
-		{Shape: 275},
+		{Shape: 494},
 	}},
 	{Name: "ContextEntry", Kind: api.Structure, Members: []api.Member{
-		{Name: "ContextKeyName", Shape: 276},
-		{Name: "ContextKeyValues", Shape: 277},
-		{Name: "ContextKeyType", Shape: 279},
+		{Name: "ContextKeyName", Shape: 255},
+		{Name: "ContextKeyValues", Shape: 495},
+		{Name: "ContextKeyType", Shape: 497},
 	}},
-	{Name: "ContextKeyNameType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 5, Max: 256},
 	{Name: "ContextKeyValueListType", Kind: api.List, Members: []api.Member{
-		{Shape: 278},
+		{Shape: 496},
 	}},
 	{Name: "ContextKeyValueType", Kind: api.String},
 	{Name: "ContextKeyTypeEnum", Kind: api.String, Enum: []string{"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList"}},
 	{Name: "ResourceHandlingOptionType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 64},
 	{Name: "SimulatePolicyResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "EvaluationResults", Shape: 282},
-		{Name: "IsTruncated", Shape: 69},
-		{Name: "Marker", Shape: 148},
+		{Name: "EvaluationResults", Shape: 500},
+		{Name: "IsTruncated", Shape: 65},
+		{Name: "Marker", Shape: 240},
 	}},
 	{Name: "EvaluationResultsListType", Kind: api.List, Members: []api.Member{
-		{Shape: 283},
+		{Shape: 501},
 	}},
 	{Name: "EvaluationResult", Kind: api.Structure, Members: []api.Member{
-		{Name: "EvalActionName", Shape: 271, Flags: api.Required},
-		{Name: "EvalResourceName", Shape: 273},
-		{Name: "EvalDecision", Shape: 284, Flags: api.Required},
-		{Name: "MatchedStatements", Shape: 285},
-		{Name: "MissingContextValues", Shape: 292},
-		{Name: "OrganizationsDecisionDetail", Shape: 293},
-		{Name: "PermissionsBoundaryDecisionDetail", Shape: 294},
-		{Name: "EvalDecisionDetails", Shape: 295},
-		{Name: "ResourceSpecificResults", Shape: 297},
+		{Name: "EvalActionName", Shape: 490, Flags: api.Required},
+		{Name: "EvalResourceName", Shape: 492},
+		{Name: "EvalDecision", Shape: 502, Flags: api.Required},
+		{Name: "MatchedStatements", Shape: 503},
+		{Name: "MissingContextValues", Shape: 254},
+		{Name: "OrganizationsDecisionDetail", Shape: 510},
+		{Name: "PermissionsBoundaryDecisionDetail", Shape: 511},
+		{Name: "EvalDecisionDetails", Shape: 512},
+		{Name: "ResourceSpecificResults", Shape: 514},
 	}},
 	{Name: "PolicyEvaluationDecisionType", Kind: api.String, Enum: []string{"allowed", "explicitDeny", "implicitDeny"}},
 	{Name: "StatementListType", Kind: api.List, Members: []api.Member{
-		{Shape: 286},
+		{Shape: 504},
 	}},
 	{Name: "Statement", Kind: api.Structure, Members: []api.Member{
-		{Name: "SourcePolicyId", Shape: 287},
-		{Name: "SourcePolicyType", Shape: 288},
-		{Name: "StartPosition", Shape: 289},
-		{Name: "EndPosition", Shape: 289},
+		{Name: "SourcePolicyId", Shape: 505},
+		{Name: "SourcePolicyType", Shape: 506},
+		{Name: "StartPosition", Shape: 507},
+		{Name: "EndPosition", Shape: 507},
 	}},
 	{Name: "PolicyIdentifierType", Kind: api.String},
 	{Name: "PolicySourceType", Kind: api.String, Enum: []string{"user", "group", "role", "aws-managed", "user-managed", "resource", "none"}},
 	{Name: "Position", Kind: api.Structure, Members: []api.Member{
-		{Name: "Line", Shape: 290},
-		{Name: "Column", Shape: 291},
+		{Name: "Line", Shape: 508},
+		{Name: "Column", Shape: 509},
 	}},
 	{Name: "LineNumber", Kind: api.Integer},
 	{Name: "ColumnNumber", Kind: api.Integer},
-	{Name: "ContextKeyNamesResultListType", Kind: api.List, Members: []api.Member{
-		{Shape: 276},
-	}},
 	{Name: "OrganizationsDecisionDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "AllowedByOrganizations", Shape: 69},
+		{Name: "AllowedByOrganizations", Shape: 65},
 	}},
 	{Name: "PermissionsBoundaryDecisionDetail", Kind: api.Structure, Members: []api.Member{
-		{Name: "AllowedByPermissionsBoundary", Shape: 69},
+		{Name: "AllowedByPermissionsBoundary", Shape: 65},
 	}},
 	{Name: "EvalDecisionDetailsType", Kind: api.Map, Members: []api.Member{
-		{Shape: 296},
-		{Shape: 284},
+		{Shape: 513},
+		{Shape: 502},
 	}},
 	{Name: "EvalDecisionSourceType", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 3, Max: 256},
 	{Name: "ResourceSpecificResultListType", Kind: api.List, Members: []api.Member{
-		{Shape: 298},
+		{Shape: 515},
 	}},
 	{Name: "ResourceSpecificResult", Kind: api.Structure, Members: []api.Member{
-		{Name: "EvalResourceName", Shape: 273, Flags: api.Required},
-		{Name: "EvalResourceDecision", Shape: 284, Flags: api.Required},
-		{Name: "MatchedStatements", Shape: 285},
-		{Name: "MissingContextValues", Shape: 292},
-		{Name: "EvalDecisionDetails", Shape: 295},
-		{Name: "PermissionsBoundaryDecisionDetail", Shape: 294},
+		{Name: "EvalResourceName", Shape: 492, Flags: api.Required},
+		{Name: "EvalResourceDecision", Shape: 502, Flags: api.Required},
+		{Name: "MatchedStatements", Shape: 503},
+		{Name: "MissingContextValues", Shape: 254},
+		{Name: "EvalDecisionDetails", Shape: 512},
+		{Name: "PermissionsBoundaryDecisionDetail", Shape: 511},
 	}},
 	{Name: "PolicyEvaluationException", Kind: api.Structure, Flags: api.Exception, Code: "PolicyEvaluation", Status: 500, Members: []api.Member{
-		{Name: "message", Shape: 300},
+		{Name: "message", Shape: 517},
 	}},
 	{Name: "policyEvaluationErrorMessage", Kind: api.String},
 	{Name: "SimulatePrincipalPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicySourceArn", Shape: 2, Flags: api.Required},
-		{Name: "PolicyInputList", Shape: 269},
-		{Name: "PermissionsBoundaryPolicyInputList", Shape: 269},
-		{Name: "ActionNames", Shape: 270, Flags: api.Required},
-		{Name: "ResourceArns", Shape: 272},
-		{Name: "ResourcePolicy", Shape: 61},
-		{Name: "ResourceOwner", Shape: 273},
-		{Name: "CallerArn", Shape: 273},
-		{Name: "ContextEntries", Shape: 274},
-		{Name: "ResourceHandlingOption", Shape: 280},
-		{Name: "MaxItems", Shape: 130},
-		{Name: "Marker", Shape: 131},
+		{Name: "PolicySourceArn", Shape: 10, Flags: api.Required},
+		{Name: "PolicyInputList", Shape: 252},
+		{Name: "PermissionsBoundaryPolicyInputList", Shape: 252},
+		{Name: "ActionNames", Shape: 489, Flags: api.Required},
+		{Name: "ResourceArns", Shape: 491},
+		{Name: "ResourcePolicy", Shape: 82},
+		{Name: "ResourceOwner", Shape: 492},
+		{Name: "CallerArn", Shape: 492},
+		{Name: "ContextEntries", Shape: 493},
+		{Name: "ResourceHandlingOption", Shape: 498},
+		{Name: "MaxItems", Shape: 222},
+		{Name: "Marker", Shape: 223},
 	}},
 	{Name: "TagInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "Tags", Shape: 53, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+	}},
+	{Name: "TagMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
 	}},
 	{Name: "TagOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "Tags", Shape: 53, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
 	}},
 	{Name: "TagPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "Tags", Shape: 53, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
 	}},
 	{Name: "TagRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Tags", Shape: 53, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+	}},
+	{Name: "TagSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
+	}},
+	{Name: "TagServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
 	}},
 	{Name: "TagUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "Tags", Shape: 53, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "Tags", Shape: 74, Flags: api.Required},
 	}},
 	{Name: "UntagInstanceProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "InstanceProfileName", Shape: 15, Flags: api.Required},
-		{Name: "TagKeys", Shape: 308, Flags: api.Required},
+		{Name: "InstanceProfileName", Shape: 17, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "tagKeyListType", Kind: api.List, Flags: api.HasMax, Max: 50, Members: []api.Member{
-		{Shape: 55},
+		{Shape: 76},
+	}},
+	{Name: "UntagMFADeviceRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SerialNumber", Shape: 143, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "UntagOpenIDConnectProviderRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "TagKeys", Shape: 308, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "UntagPolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "PolicyArn", Shape: 2, Flags: api.Required},
-		{Name: "TagKeys", Shape: 308, Flags: api.Required},
+		{Name: "PolicyArn", Shape: 10, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "UntagRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "TagKeys", Shape: 308, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
+	}},
+	{Name: "UntagSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
+	}},
+	{Name: "UntagServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "UntagUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "TagKeys", Shape: 308, Flags: api.Required},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "TagKeys", Shape: 528, Flags: api.Required},
 	}},
 	{Name: "UpdateAccessKeyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23},
-		{Name: "AccessKeyId", Shape: 41, Flags: api.Required},
-		{Name: "Status", Shape: 42, Flags: api.Required},
+		{Name: "UserName", Shape: 25},
+		{Name: "AccessKeyId", Shape: 44, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+	}},
+	{Name: "UpdateAccountPasswordPolicyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "MinimumPasswordLength", Shape: 243},
+		{Name: "RequireSymbols", Shape: 65},
+		{Name: "RequireNumbers", Shape: 65},
+		{Name: "RequireUppercaseCharacters", Shape: 65},
+		{Name: "RequireLowercaseCharacters", Shape: 65},
+		{Name: "AllowUsersToChangePassword", Shape: 65},
+		{Name: "MaxPasswordAge", Shape: 244},
+		{Name: "PasswordReusePrevention", Shape: 245},
+		{Name: "HardExpiry", Shape: 246},
 	}},
 	{Name: "UpdateAssumeRolePolicyRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "PolicyDocument", Shape: 61, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "PolicyDocument", Shape: 82, Flags: api.Required},
+	}},
+	{Name: "UpdateDelegationRequestRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "DelegationRequestId", Shape: 2, Flags: api.Required},
+		{Name: "Notes", Shape: 274},
 	}},
 	{Name: "UpdateGroupRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "GroupName", Shape: 22, Flags: api.Required},
-		{Name: "NewPath", Shape: 48},
-		{Name: "NewGroupName", Shape: 22},
+		{Name: "GroupName", Shape: 24, Flags: api.Required},
+		{Name: "NewPath", Shape: 69},
+		{Name: "NewGroupName", Shape: 24},
 	}},
 	{Name: "UpdateLoginProfileRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 29, Flags: api.Required},
-		{Name: "Password", Shape: 31},
-		{Name: "PasswordResetRequired", Shape: 317},
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "Password", Shape: 34},
+		{Name: "PasswordResetRequired", Shape: 246},
 	}},
-	{Name: "booleanObjectType", Kind: api.Boolean},
 	{Name: "UpdateOpenIDConnectProviderThumbprintRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "OpenIDConnectProviderArn", Shape: 2, Flags: api.Required},
-		{Name: "ThumbprintList", Shape: 75, Flags: api.Required},
+		{Name: "OpenIDConnectProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "ThumbprintList", Shape: 95, Flags: api.Required},
 	}},
 	{Name: "UpdateRoleRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Description", Shape: 62},
-		{Name: "MaxSessionDuration", Shape: 63},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Description", Shape: 83},
+		{Name: "MaxSessionDuration", Shape: 84},
 	}},
 	{Name: "UpdateRoleResponse", Kind: api.Structure},
 	{Name: "UpdateRoleDescriptionRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "RoleName", Shape: 16, Flags: api.Required},
-		{Name: "Description", Shape: 62, Flags: api.Required},
+		{Name: "RoleName", Shape: 18, Flags: api.Required},
+		{Name: "Description", Shape: 83, Flags: api.Required},
 	}},
 	{Name: "UpdateRoleDescriptionResponse", Kind: api.Structure, Members: []api.Member{
-		{Name: "Role", Shape: 60},
+		{Name: "Role", Shape: 81},
+	}},
+	{Name: "UpdateSAMLProviderRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLMetadataDocument", Shape: 116},
+		{Name: "SAMLProviderArn", Shape: 10, Flags: api.Required},
+		{Name: "AssertionEncryptionMode", Shape: 118},
+		{Name: "AddPrivateKey", Shape: 119},
+		{Name: "RemovePrivateKey", Shape: 319},
+	}},
+	{Name: "UpdateSAMLProviderResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SAMLProviderArn", Shape: 10},
+	}},
+	{Name: "UpdateSSHPublicKeyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyId", Shape: 162, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+	}},
+	{Name: "UpdateServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "NewPath", Shape: 69},
+		{Name: "NewServerCertificateName", Shape: 164},
+	}},
+	{Name: "UpdateServiceSpecificCredentialRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32},
+		{Name: "ServiceSpecificCredentialId", Shape: 133, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
+	}},
+	{Name: "UpdateSigningCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "CertificateId", Shape: 170, Flags: api.Required},
+		{Name: "Status", Shape: 45, Flags: api.Required},
 	}},
 	{Name: "UpdateUserRequest", Kind: api.Structure, Members: []api.Member{
-		{Name: "UserName", Shape: 23, Flags: api.Required},
-		{Name: "NewPath", Shape: 48},
-		{Name: "NewUserName", Shape: 29},
+		{Name: "UserName", Shape: 25, Flags: api.Required},
+		{Name: "NewPath", Shape: 69},
+		{Name: "NewUserName", Shape: 32},
 	}},
+	{Name: "UploadSSHPublicKeyRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 32, Flags: api.Required},
+		{Name: "SSHPublicKeyBody", Shape: 327, Flags: api.Required},
+	}},
+	{Name: "UploadSSHPublicKeyResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "SSHPublicKey", Shape: 325},
+	}},
+	{Name: "InvalidPublicKeyException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "InvalidPublicKey", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 557},
+	}},
+	{Name: "invalidPublicKeyMessage", Kind: api.String},
+	{Name: "DuplicateSSHPublicKeyException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "DuplicateSSHPublicKey", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 559},
+	}},
+	{Name: "duplicateSSHPublicKeyMessage", Kind: api.String},
+	{Name: "UploadServerCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "Path", Shape: 69},
+		{Name: "ServerCertificateName", Shape: 164, Flags: api.Required},
+		{Name: "CertificateBody", Shape: 334, Flags: api.Required},
+		{Name: "PrivateKey", Shape: 119, Flags: api.Required},
+		{Name: "CertificateChain", Shape: 335},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "UploadServerCertificateResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "ServerCertificateMetadata", Shape: 333},
+		{Name: "Tags", Shape: 74},
+	}},
+	{Name: "MalformedCertificateException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "MalformedCertificate", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 563},
+	}},
+	{Name: "malformedCertificateMessage", Kind: api.String},
+	{Name: "KeyPairMismatchException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "KeyPairMismatch", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 565},
+	}},
+	{Name: "keyPairMismatchMessage", Kind: api.String},
+	{Name: "UploadSigningCertificateRequest", Kind: api.Structure, Members: []api.Member{
+		{Name: "UserName", Shape: 25},
+		{Name: "CertificateBody", Shape: 334, Flags: api.Required},
+	}},
+	{Name: "UploadSigningCertificateResponse", Kind: api.Structure, Members: []api.Member{
+		{Name: "Certificate", Shape: 461, Flags: api.Required},
+	}},
+	{Name: "InvalidCertificateException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "InvalidCertificate", Status: 400, Members: []api.Member{
+		{Name: "message", Shape: 569},
+	}},
+	{Name: "invalidCertificateMessage", Kind: api.String},
+	{Name: "DuplicateCertificateException", Kind: api.Structure, Flags: api.Exception | api.SenderFault, Code: "DuplicateCertificate", Status: 409, Members: []api.Member{
+		{Name: "message", Shape: 571},
+	}},
+	{Name: "duplicateCertificateMessage", Kind: api.String},
 }

@@ -13,15 +13,18 @@ import (
 
 // Service is the API of IAM, version 2010-05-08.
 type Service interface {
+	AcceptDelegationRequest(ctx context.Context, in *AcceptDelegationRequestInput) (*AcceptDelegationRequestOutput, error)
 	AddClientIDToOpenIDConnectProvider(ctx context.Context, in *AddClientIDToOpenIDConnectProviderInput) (*AddClientIDToOpenIDConnectProviderOutput, error)
 	AddRoleToInstanceProfile(ctx context.Context, in *AddRoleToInstanceProfileInput) (*AddRoleToInstanceProfileOutput, error)
 	AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error)
+	AssociateDelegationRequest(ctx context.Context, in *AssociateDelegationRequestInput) (*AssociateDelegationRequestOutput, error)
 	AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error)
 	AttachRolePolicy(ctx context.Context, in *AttachRolePolicyInput) (*AttachRolePolicyOutput, error)
 	AttachUserPolicy(ctx context.Context, in *AttachUserPolicyInput) (*AttachUserPolicyOutput, error)
 	ChangePassword(ctx context.Context, in *ChangePasswordInput) (*ChangePasswordOutput, error)
 	CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error)
 	CreateAccountAlias(ctx context.Context, in *CreateAccountAliasInput) (*CreateAccountAliasOutput, error)
+	CreateDelegationRequest(ctx context.Context, in *CreateDelegationRequestInput) (*CreateDelegationRequestOutput, error)
 	CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error)
 	CreateInstanceProfile(ctx context.Context, in *CreateInstanceProfileInput) (*CreateInstanceProfileOutput, error)
 	CreateLoginProfile(ctx context.Context, in *CreateLoginProfileInput) (*CreateLoginProfileOutput, error)
@@ -29,10 +32,15 @@ type Service interface {
 	CreatePolicy(ctx context.Context, in *CreatePolicyInput) (*CreatePolicyOutput, error)
 	CreatePolicyVersion(ctx context.Context, in *CreatePolicyVersionInput) (*CreatePolicyVersionOutput, error)
 	CreateRole(ctx context.Context, in *CreateRoleInput) (*CreateRoleOutput, error)
+	CreateSAMLProvider(ctx context.Context, in *CreateSAMLProviderInput) (*CreateSAMLProviderOutput, error)
 	CreateServiceLinkedRole(ctx context.Context, in *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error)
+	CreateServiceSpecificCredential(ctx context.Context, in *CreateServiceSpecificCredentialInput) (*CreateServiceSpecificCredentialOutput, error)
 	CreateUser(ctx context.Context, in *CreateUserInput) (*CreateUserOutput, error)
+	CreateVirtualMFADevice(ctx context.Context, in *CreateVirtualMFADeviceInput) (*CreateVirtualMFADeviceOutput, error)
+	DeactivateMFADevice(ctx context.Context, in *DeactivateMFADeviceInput) (*DeactivateMFADeviceOutput, error)
 	DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
 	DeleteAccountAlias(ctx context.Context, in *DeleteAccountAliasInput) (*DeleteAccountAliasOutput, error)
+	DeleteAccountPasswordPolicy(ctx context.Context, in *DeleteAccountPasswordPolicyInput) (*DeleteAccountPasswordPolicyOutput, error)
 	DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error)
 	DeleteGroupPolicy(ctx context.Context, in *DeleteGroupPolicyInput) (*DeleteGroupPolicyOutput, error)
 	DeleteInstanceProfile(ctx context.Context, in *DeleteInstanceProfileInput) (*DeleteInstanceProfileOutput, error)
@@ -43,25 +51,55 @@ type Service interface {
 	DeleteRole(ctx context.Context, in *DeleteRoleInput) (*DeleteRoleOutput, error)
 	DeleteRolePermissionsBoundary(ctx context.Context, in *DeleteRolePermissionsBoundaryInput) (*DeleteRolePermissionsBoundaryOutput, error)
 	DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicyInput) (*DeleteRolePolicyOutput, error)
+	DeleteSAMLProvider(ctx context.Context, in *DeleteSAMLProviderInput) (*DeleteSAMLProviderOutput, error)
+	DeleteSSHPublicKey(ctx context.Context, in *DeleteSSHPublicKeyInput) (*DeleteSSHPublicKeyOutput, error)
+	DeleteServerCertificate(ctx context.Context, in *DeleteServerCertificateInput) (*DeleteServerCertificateOutput, error)
 	DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error)
+	DeleteServiceSpecificCredential(ctx context.Context, in *DeleteServiceSpecificCredentialInput) (*DeleteServiceSpecificCredentialOutput, error)
+	DeleteSigningCertificate(ctx context.Context, in *DeleteSigningCertificateInput) (*DeleteSigningCertificateOutput, error)
 	DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUserOutput, error)
 	DeleteUserPermissionsBoundary(ctx context.Context, in *DeleteUserPermissionsBoundaryInput) (*DeleteUserPermissionsBoundaryOutput, error)
 	DeleteUserPolicy(ctx context.Context, in *DeleteUserPolicyInput) (*DeleteUserPolicyOutput, error)
+	DeleteVirtualMFADevice(ctx context.Context, in *DeleteVirtualMFADeviceInput) (*DeleteVirtualMFADeviceOutput, error)
 	DetachGroupPolicy(ctx context.Context, in *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error)
 	DetachRolePolicy(ctx context.Context, in *DetachRolePolicyInput) (*DetachRolePolicyOutput, error)
 	DetachUserPolicy(ctx context.Context, in *DetachUserPolicyInput) (*DetachUserPolicyOutput, error)
+	DisableOrganizationsRootCredentialsManagement(ctx context.Context, in *DisableOrganizationsRootCredentialsManagementInput) (*DisableOrganizationsRootCredentialsManagementOutput, error)
+	DisableOrganizationsRootSessions(ctx context.Context, in *DisableOrganizationsRootSessionsInput) (*DisableOrganizationsRootSessionsOutput, error)
+	DisableOutboundWebIdentityFederation(ctx context.Context, in *DisableOutboundWebIdentityFederationInput) (*DisableOutboundWebIdentityFederationOutput, error)
+	EnableMFADevice(ctx context.Context, in *EnableMFADeviceInput) (*EnableMFADeviceOutput, error)
+	EnableOrganizationsRootCredentialsManagement(ctx context.Context, in *EnableOrganizationsRootCredentialsManagementInput) (*EnableOrganizationsRootCredentialsManagementOutput, error)
+	EnableOrganizationsRootSessions(ctx context.Context, in *EnableOrganizationsRootSessionsInput) (*EnableOrganizationsRootSessionsOutput, error)
+	EnableOutboundWebIdentityFederation(ctx context.Context, in *EnableOutboundWebIdentityFederationInput) (*EnableOutboundWebIdentityFederationOutput, error)
+	GenerateCredentialReport(ctx context.Context, in *GenerateCredentialReportInput) (*GenerateCredentialReportOutput, error)
+	GenerateOrganizationsAccessReport(ctx context.Context, in *GenerateOrganizationsAccessReportInput) (*GenerateOrganizationsAccessReportOutput, error)
+	GenerateServiceLastAccessedDetails(ctx context.Context, in *GenerateServiceLastAccessedDetailsInput) (*GenerateServiceLastAccessedDetailsOutput, error)
 	GetAccessKeyLastUsed(ctx context.Context, in *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error)
 	GetAccountAuthorizationDetails(ctx context.Context, in *GetAccountAuthorizationDetailsInput) (*GetAccountAuthorizationDetailsOutput, error)
+	GetAccountPasswordPolicy(ctx context.Context, in *GetAccountPasswordPolicyInput) (*GetAccountPasswordPolicyOutput, error)
 	GetAccountSummary(ctx context.Context, in *GetAccountSummaryInput) (*GetAccountSummaryOutput, error)
+	GetContextKeysForCustomPolicy(ctx context.Context, in *GetContextKeysForCustomPolicyInput) (*GetContextKeysForCustomPolicyOutput, error)
+	GetContextKeysForPrincipalPolicy(ctx context.Context, in *GetContextKeysForPrincipalPolicyInput) (*GetContextKeysForPrincipalPolicyOutput, error)
+	GetCredentialReport(ctx context.Context, in *GetCredentialReportInput) (*GetCredentialReportOutput, error)
+	GetDelegationRequest(ctx context.Context, in *GetDelegationRequestInput) (*GetDelegationRequestOutput, error)
 	GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error)
 	GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInput) (*GetGroupPolicyOutput, error)
+	GetHumanReadableSummary(ctx context.Context, in *GetHumanReadableSummaryInput) (*GetHumanReadableSummaryOutput, error)
 	GetInstanceProfile(ctx context.Context, in *GetInstanceProfileInput) (*GetInstanceProfileOutput, error)
 	GetLoginProfile(ctx context.Context, in *GetLoginProfileInput) (*GetLoginProfileOutput, error)
+	GetMFADevice(ctx context.Context, in *GetMFADeviceInput) (*GetMFADeviceOutput, error)
 	GetOpenIDConnectProvider(ctx context.Context, in *GetOpenIDConnectProviderInput) (*GetOpenIDConnectProviderOutput, error)
+	GetOrganizationsAccessReport(ctx context.Context, in *GetOrganizationsAccessReportInput) (*GetOrganizationsAccessReportOutput, error)
+	GetOutboundWebIdentityFederationInfo(ctx context.Context, in *GetOutboundWebIdentityFederationInfoInput) (*GetOutboundWebIdentityFederationInfoOutput, error)
 	GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error)
 	GetPolicyVersion(ctx context.Context, in *GetPolicyVersionInput) (*GetPolicyVersionOutput, error)
 	GetRole(ctx context.Context, in *GetRoleInput) (*GetRoleOutput, error)
 	GetRolePolicy(ctx context.Context, in *GetRolePolicyInput) (*GetRolePolicyOutput, error)
+	GetSAMLProvider(ctx context.Context, in *GetSAMLProviderInput) (*GetSAMLProviderOutput, error)
+	GetSSHPublicKey(ctx context.Context, in *GetSSHPublicKeyInput) (*GetSSHPublicKeyOutput, error)
+	GetServerCertificate(ctx context.Context, in *GetServerCertificateInput) (*GetServerCertificateOutput, error)
+	GetServiceLastAccessedDetails(ctx context.Context, in *GetServiceLastAccessedDetailsInput) (*GetServiceLastAccessedDetailsOutput, error)
+	GetServiceLastAccessedDetailsWithEntities(ctx context.Context, in *GetServiceLastAccessedDetailsWithEntitiesInput) (*GetServiceLastAccessedDetailsWithEntitiesOutput, error)
 	GetServiceLinkedRoleDeletionStatus(ctx context.Context, in *GetServiceLinkedRoleDeletionStatusInput) (*GetServiceLinkedRoleDeletionStatusOutput, error)
 	GetUser(ctx context.Context, in *GetUserInput) (*GetUserOutput, error)
 	GetUserPolicy(ctx context.Context, in *GetUserPolicyInput) (*GetUserPolicyOutput, error)
@@ -70,6 +108,7 @@ type Service interface {
 	ListAttachedGroupPolicies(ctx context.Context, in *ListAttachedGroupPoliciesInput) (*ListAttachedGroupPoliciesOutput, error)
 	ListAttachedRolePolicies(ctx context.Context, in *ListAttachedRolePoliciesInput) (*ListAttachedRolePoliciesOutput, error)
 	ListAttachedUserPolicies(ctx context.Context, in *ListAttachedUserPoliciesInput) (*ListAttachedUserPoliciesOutput, error)
+	ListDelegationRequests(ctx context.Context, in *ListDelegationRequestsInput) (*ListDelegationRequestsOutput, error)
 	ListEntitiesForPolicy(ctx context.Context, in *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error)
 	ListGroupPolicies(ctx context.Context, in *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error)
 	ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGroupsOutput, error)
@@ -77,8 +116,11 @@ type Service interface {
 	ListInstanceProfileTags(ctx context.Context, in *ListInstanceProfileTagsInput) (*ListInstanceProfileTagsOutput, error)
 	ListInstanceProfiles(ctx context.Context, in *ListInstanceProfilesInput) (*ListInstanceProfilesOutput, error)
 	ListInstanceProfilesForRole(ctx context.Context, in *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error)
+	ListMFADeviceTags(ctx context.Context, in *ListMFADeviceTagsInput) (*ListMFADeviceTagsOutput, error)
+	ListMFADevices(ctx context.Context, in *ListMFADevicesInput) (*ListMFADevicesOutput, error)
 	ListOpenIDConnectProviderTags(ctx context.Context, in *ListOpenIDConnectProviderTagsInput) (*ListOpenIDConnectProviderTagsOutput, error)
 	ListOpenIDConnectProviders(ctx context.Context, in *ListOpenIDConnectProvidersInput) (*ListOpenIDConnectProvidersOutput, error)
+	ListOrganizationsFeatures(ctx context.Context, in *ListOrganizationsFeaturesInput) (*ListOrganizationsFeaturesOutput, error)
 	ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error)
 	ListPoliciesGrantingServiceAccess(ctx context.Context, in *ListPoliciesGrantingServiceAccessInput) (*ListPoliciesGrantingServiceAccessOutput, error)
 	ListPolicyTags(ctx context.Context, in *ListPolicyTagsInput) (*ListPolicyTagsOutput, error)
@@ -86,38 +128,67 @@ type Service interface {
 	ListRolePolicies(ctx context.Context, in *ListRolePoliciesInput) (*ListRolePoliciesOutput, error)
 	ListRoleTags(ctx context.Context, in *ListRoleTagsInput) (*ListRoleTagsOutput, error)
 	ListRoles(ctx context.Context, in *ListRolesInput) (*ListRolesOutput, error)
+	ListSAMLProviderTags(ctx context.Context, in *ListSAMLProviderTagsInput) (*ListSAMLProviderTagsOutput, error)
+	ListSAMLProviders(ctx context.Context, in *ListSAMLProvidersInput) (*ListSAMLProvidersOutput, error)
+	ListSSHPublicKeys(ctx context.Context, in *ListSSHPublicKeysInput) (*ListSSHPublicKeysOutput, error)
+	ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error)
+	ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error)
+	ListServiceSpecificCredentials(ctx context.Context, in *ListServiceSpecificCredentialsInput) (*ListServiceSpecificCredentialsOutput, error)
+	ListSigningCertificates(ctx context.Context, in *ListSigningCertificatesInput) (*ListSigningCertificatesOutput, error)
 	ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error)
 	ListUserTags(ctx context.Context, in *ListUserTagsInput) (*ListUserTagsOutput, error)
 	ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error)
+	ListVirtualMFADevices(ctx context.Context, in *ListVirtualMFADevicesInput) (*ListVirtualMFADevicesOutput, error)
 	PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error)
 	PutRolePermissionsBoundary(ctx context.Context, in *PutRolePermissionsBoundaryInput) (*PutRolePermissionsBoundaryOutput, error)
 	PutRolePolicy(ctx context.Context, in *PutRolePolicyInput) (*PutRolePolicyOutput, error)
 	PutUserPermissionsBoundary(ctx context.Context, in *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error)
 	PutUserPolicy(ctx context.Context, in *PutUserPolicyInput) (*PutUserPolicyOutput, error)
+	RejectDelegationRequest(ctx context.Context, in *RejectDelegationRequestInput) (*RejectDelegationRequestOutput, error)
 	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, in *RemoveClientIDFromOpenIDConnectProviderInput) (*RemoveClientIDFromOpenIDConnectProviderOutput, error)
 	RemoveRoleFromInstanceProfile(ctx context.Context, in *RemoveRoleFromInstanceProfileInput) (*RemoveRoleFromInstanceProfileOutput, error)
 	RemoveUserFromGroup(ctx context.Context, in *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error)
+	ResetServiceSpecificCredential(ctx context.Context, in *ResetServiceSpecificCredentialInput) (*ResetServiceSpecificCredentialOutput, error)
+	ResyncMFADevice(ctx context.Context, in *ResyncMFADeviceInput) (*ResyncMFADeviceOutput, error)
+	SendDelegationToken(ctx context.Context, in *SendDelegationTokenInput) (*SendDelegationTokenOutput, error)
 	SetDefaultPolicyVersion(ctx context.Context, in *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error)
+	SetSecurityTokenServicePreferences(ctx context.Context, in *SetSecurityTokenServicePreferencesInput) (*SetSecurityTokenServicePreferencesOutput, error)
 	SimulateCustomPolicy(ctx context.Context, in *SimulateCustomPolicyInput) (*SimulateCustomPolicyOutput, error)
 	SimulatePrincipalPolicy(ctx context.Context, in *SimulatePrincipalPolicyInput) (*SimulatePrincipalPolicyOutput, error)
 	TagInstanceProfile(ctx context.Context, in *TagInstanceProfileInput) (*TagInstanceProfileOutput, error)
+	TagMFADevice(ctx context.Context, in *TagMFADeviceInput) (*TagMFADeviceOutput, error)
 	TagOpenIDConnectProvider(ctx context.Context, in *TagOpenIDConnectProviderInput) (*TagOpenIDConnectProviderOutput, error)
 	TagPolicy(ctx context.Context, in *TagPolicyInput) (*TagPolicyOutput, error)
 	TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOutput, error)
+	TagSAMLProvider(ctx context.Context, in *TagSAMLProviderInput) (*TagSAMLProviderOutput, error)
+	TagServerCertificate(ctx context.Context, in *TagServerCertificateInput) (*TagServerCertificateOutput, error)
 	TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error)
 	UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error)
+	UntagMFADevice(ctx context.Context, in *UntagMFADeviceInput) (*UntagMFADeviceOutput, error)
 	UntagOpenIDConnectProvider(ctx context.Context, in *UntagOpenIDConnectProviderInput) (*UntagOpenIDConnectProviderOutput, error)
 	UntagPolicy(ctx context.Context, in *UntagPolicyInput) (*UntagPolicyOutput, error)
 	UntagRole(ctx context.Context, in *UntagRoleInput) (*UntagRoleOutput, error)
+	UntagSAMLProvider(ctx context.Context, in *UntagSAMLProviderInput) (*UntagSAMLProviderOutput, error)
+	UntagServerCertificate(ctx context.Context, in *UntagServerCertificateInput) (*UntagServerCertificateOutput, error)
 	UntagUser(ctx context.Context, in *UntagUserInput) (*UntagUserOutput, error)
 	UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
+	UpdateAccountPasswordPolicy(ctx context.Context, in *UpdateAccountPasswordPolicyInput) (*UpdateAccountPasswordPolicyOutput, error)
 	UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error)
+	UpdateDelegationRequest(ctx context.Context, in *UpdateDelegationRequestInput) (*UpdateDelegationRequestOutput, error)
 	UpdateGroup(ctx context.Context, in *UpdateGroupInput) (*UpdateGroupOutput, error)
 	UpdateLoginProfile(ctx context.Context, in *UpdateLoginProfileInput) (*UpdateLoginProfileOutput, error)
 	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, in *UpdateOpenIDConnectProviderThumbprintInput) (*UpdateOpenIDConnectProviderThumbprintOutput, error)
 	UpdateRole(ctx context.Context, in *UpdateRoleInput) (*UpdateRoleOutput, error)
 	UpdateRoleDescription(ctx context.Context, in *UpdateRoleDescriptionInput) (*UpdateRoleDescriptionOutput, error)
+	UpdateSAMLProvider(ctx context.Context, in *UpdateSAMLProviderInput) (*UpdateSAMLProviderOutput, error)
+	UpdateSSHPublicKey(ctx context.Context, in *UpdateSSHPublicKeyInput) (*UpdateSSHPublicKeyOutput, error)
+	UpdateServerCertificate(ctx context.Context, in *UpdateServerCertificateInput) (*UpdateServerCertificateOutput, error)
+	UpdateServiceSpecificCredential(ctx context.Context, in *UpdateServiceSpecificCredentialInput) (*UpdateServiceSpecificCredentialOutput, error)
+	UpdateSigningCertificate(ctx context.Context, in *UpdateSigningCertificateInput) (*UpdateSigningCertificateOutput, error)
 	UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error)
+	UploadSSHPublicKey(ctx context.Context, in *UploadSSHPublicKeyInput) (*UploadSSHPublicKeyOutput, error)
+	UploadServerCertificate(ctx context.Context, in *UploadServerCertificateInput) (*UploadServerCertificateOutput, error)
+	UploadSigningCertificate(ctx context.Context, in *UploadSigningCertificateInput) (*UploadSigningCertificateOutput, error)
 }
 
 // Unimplemented answers NotImplemented to every operation. Implementations
@@ -126,6 +197,10 @@ type Unimplemented struct{}
 
 func notBuilt(operation string) error {
 	return fault.New(fault.NotImplemented, "iam: operation %s is not implemented", operation)
+}
+
+func (Unimplemented) AcceptDelegationRequest(context.Context, *AcceptDelegationRequestInput) (*AcceptDelegationRequestOutput, error) {
+	return nil, notBuilt("AcceptDelegationRequest")
 }
 
 func (Unimplemented) AddClientIDToOpenIDConnectProvider(context.Context, *AddClientIDToOpenIDConnectProviderInput) (*AddClientIDToOpenIDConnectProviderOutput, error) {
@@ -138,6 +213,10 @@ func (Unimplemented) AddRoleToInstanceProfile(context.Context, *AddRoleToInstanc
 
 func (Unimplemented) AddUserToGroup(context.Context, *AddUserToGroupInput) (*AddUserToGroupOutput, error) {
 	return nil, notBuilt("AddUserToGroup")
+}
+
+func (Unimplemented) AssociateDelegationRequest(context.Context, *AssociateDelegationRequestInput) (*AssociateDelegationRequestOutput, error) {
+	return nil, notBuilt("AssociateDelegationRequest")
 }
 
 func (Unimplemented) AttachGroupPolicy(context.Context, *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error) {
@@ -162,6 +241,10 @@ func (Unimplemented) CreateAccessKey(context.Context, *CreateAccessKeyInput) (*C
 
 func (Unimplemented) CreateAccountAlias(context.Context, *CreateAccountAliasInput) (*CreateAccountAliasOutput, error) {
 	return nil, notBuilt("CreateAccountAlias")
+}
+
+func (Unimplemented) CreateDelegationRequest(context.Context, *CreateDelegationRequestInput) (*CreateDelegationRequestOutput, error) {
+	return nil, notBuilt("CreateDelegationRequest")
 }
 
 func (Unimplemented) CreateGroup(context.Context, *CreateGroupInput) (*CreateGroupOutput, error) {
@@ -192,12 +275,28 @@ func (Unimplemented) CreateRole(context.Context, *CreateRoleInput) (*CreateRoleO
 	return nil, notBuilt("CreateRole")
 }
 
+func (Unimplemented) CreateSAMLProvider(context.Context, *CreateSAMLProviderInput) (*CreateSAMLProviderOutput, error) {
+	return nil, notBuilt("CreateSAMLProvider")
+}
+
 func (Unimplemented) CreateServiceLinkedRole(context.Context, *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error) {
 	return nil, notBuilt("CreateServiceLinkedRole")
 }
 
+func (Unimplemented) CreateServiceSpecificCredential(context.Context, *CreateServiceSpecificCredentialInput) (*CreateServiceSpecificCredentialOutput, error) {
+	return nil, notBuilt("CreateServiceSpecificCredential")
+}
+
 func (Unimplemented) CreateUser(context.Context, *CreateUserInput) (*CreateUserOutput, error) {
 	return nil, notBuilt("CreateUser")
+}
+
+func (Unimplemented) CreateVirtualMFADevice(context.Context, *CreateVirtualMFADeviceInput) (*CreateVirtualMFADeviceOutput, error) {
+	return nil, notBuilt("CreateVirtualMFADevice")
+}
+
+func (Unimplemented) DeactivateMFADevice(context.Context, *DeactivateMFADeviceInput) (*DeactivateMFADeviceOutput, error) {
+	return nil, notBuilt("DeactivateMFADevice")
 }
 
 func (Unimplemented) DeleteAccessKey(context.Context, *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error) {
@@ -206,6 +305,10 @@ func (Unimplemented) DeleteAccessKey(context.Context, *DeleteAccessKeyInput) (*D
 
 func (Unimplemented) DeleteAccountAlias(context.Context, *DeleteAccountAliasInput) (*DeleteAccountAliasOutput, error) {
 	return nil, notBuilt("DeleteAccountAlias")
+}
+
+func (Unimplemented) DeleteAccountPasswordPolicy(context.Context, *DeleteAccountPasswordPolicyInput) (*DeleteAccountPasswordPolicyOutput, error) {
+	return nil, notBuilt("DeleteAccountPasswordPolicy")
 }
 
 func (Unimplemented) DeleteGroup(context.Context, *DeleteGroupInput) (*DeleteGroupOutput, error) {
@@ -248,8 +351,28 @@ func (Unimplemented) DeleteRolePolicy(context.Context, *DeleteRolePolicyInput) (
 	return nil, notBuilt("DeleteRolePolicy")
 }
 
+func (Unimplemented) DeleteSAMLProvider(context.Context, *DeleteSAMLProviderInput) (*DeleteSAMLProviderOutput, error) {
+	return nil, notBuilt("DeleteSAMLProvider")
+}
+
+func (Unimplemented) DeleteSSHPublicKey(context.Context, *DeleteSSHPublicKeyInput) (*DeleteSSHPublicKeyOutput, error) {
+	return nil, notBuilt("DeleteSSHPublicKey")
+}
+
+func (Unimplemented) DeleteServerCertificate(context.Context, *DeleteServerCertificateInput) (*DeleteServerCertificateOutput, error) {
+	return nil, notBuilt("DeleteServerCertificate")
+}
+
 func (Unimplemented) DeleteServiceLinkedRole(context.Context, *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error) {
 	return nil, notBuilt("DeleteServiceLinkedRole")
+}
+
+func (Unimplemented) DeleteServiceSpecificCredential(context.Context, *DeleteServiceSpecificCredentialInput) (*DeleteServiceSpecificCredentialOutput, error) {
+	return nil, notBuilt("DeleteServiceSpecificCredential")
+}
+
+func (Unimplemented) DeleteSigningCertificate(context.Context, *DeleteSigningCertificateInput) (*DeleteSigningCertificateOutput, error) {
+	return nil, notBuilt("DeleteSigningCertificate")
 }
 
 func (Unimplemented) DeleteUser(context.Context, *DeleteUserInput) (*DeleteUserOutput, error) {
@@ -264,6 +387,10 @@ func (Unimplemented) DeleteUserPolicy(context.Context, *DeleteUserPolicyInput) (
 	return nil, notBuilt("DeleteUserPolicy")
 }
 
+func (Unimplemented) DeleteVirtualMFADevice(context.Context, *DeleteVirtualMFADeviceInput) (*DeleteVirtualMFADeviceOutput, error) {
+	return nil, notBuilt("DeleteVirtualMFADevice")
+}
+
 func (Unimplemented) DetachGroupPolicy(context.Context, *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error) {
 	return nil, notBuilt("DetachGroupPolicy")
 }
@@ -276,6 +403,46 @@ func (Unimplemented) DetachUserPolicy(context.Context, *DetachUserPolicyInput) (
 	return nil, notBuilt("DetachUserPolicy")
 }
 
+func (Unimplemented) DisableOrganizationsRootCredentialsManagement(context.Context, *DisableOrganizationsRootCredentialsManagementInput) (*DisableOrganizationsRootCredentialsManagementOutput, error) {
+	return nil, notBuilt("DisableOrganizationsRootCredentialsManagement")
+}
+
+func (Unimplemented) DisableOrganizationsRootSessions(context.Context, *DisableOrganizationsRootSessionsInput) (*DisableOrganizationsRootSessionsOutput, error) {
+	return nil, notBuilt("DisableOrganizationsRootSessions")
+}
+
+func (Unimplemented) DisableOutboundWebIdentityFederation(context.Context, *DisableOutboundWebIdentityFederationInput) (*DisableOutboundWebIdentityFederationOutput, error) {
+	return nil, notBuilt("DisableOutboundWebIdentityFederation")
+}
+
+func (Unimplemented) EnableMFADevice(context.Context, *EnableMFADeviceInput) (*EnableMFADeviceOutput, error) {
+	return nil, notBuilt("EnableMFADevice")
+}
+
+func (Unimplemented) EnableOrganizationsRootCredentialsManagement(context.Context, *EnableOrganizationsRootCredentialsManagementInput) (*EnableOrganizationsRootCredentialsManagementOutput, error) {
+	return nil, notBuilt("EnableOrganizationsRootCredentialsManagement")
+}
+
+func (Unimplemented) EnableOrganizationsRootSessions(context.Context, *EnableOrganizationsRootSessionsInput) (*EnableOrganizationsRootSessionsOutput, error) {
+	return nil, notBuilt("EnableOrganizationsRootSessions")
+}
+
+func (Unimplemented) EnableOutboundWebIdentityFederation(context.Context, *EnableOutboundWebIdentityFederationInput) (*EnableOutboundWebIdentityFederationOutput, error) {
+	return nil, notBuilt("EnableOutboundWebIdentityFederation")
+}
+
+func (Unimplemented) GenerateCredentialReport(context.Context, *GenerateCredentialReportInput) (*GenerateCredentialReportOutput, error) {
+	return nil, notBuilt("GenerateCredentialReport")
+}
+
+func (Unimplemented) GenerateOrganizationsAccessReport(context.Context, *GenerateOrganizationsAccessReportInput) (*GenerateOrganizationsAccessReportOutput, error) {
+	return nil, notBuilt("GenerateOrganizationsAccessReport")
+}
+
+func (Unimplemented) GenerateServiceLastAccessedDetails(context.Context, *GenerateServiceLastAccessedDetailsInput) (*GenerateServiceLastAccessedDetailsOutput, error) {
+	return nil, notBuilt("GenerateServiceLastAccessedDetails")
+}
+
 func (Unimplemented) GetAccessKeyLastUsed(context.Context, *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error) {
 	return nil, notBuilt("GetAccessKeyLastUsed")
 }
@@ -284,8 +451,28 @@ func (Unimplemented) GetAccountAuthorizationDetails(context.Context, *GetAccount
 	return nil, notBuilt("GetAccountAuthorizationDetails")
 }
 
+func (Unimplemented) GetAccountPasswordPolicy(context.Context, *GetAccountPasswordPolicyInput) (*GetAccountPasswordPolicyOutput, error) {
+	return nil, notBuilt("GetAccountPasswordPolicy")
+}
+
 func (Unimplemented) GetAccountSummary(context.Context, *GetAccountSummaryInput) (*GetAccountSummaryOutput, error) {
 	return nil, notBuilt("GetAccountSummary")
+}
+
+func (Unimplemented) GetContextKeysForCustomPolicy(context.Context, *GetContextKeysForCustomPolicyInput) (*GetContextKeysForCustomPolicyOutput, error) {
+	return nil, notBuilt("GetContextKeysForCustomPolicy")
+}
+
+func (Unimplemented) GetContextKeysForPrincipalPolicy(context.Context, *GetContextKeysForPrincipalPolicyInput) (*GetContextKeysForPrincipalPolicyOutput, error) {
+	return nil, notBuilt("GetContextKeysForPrincipalPolicy")
+}
+
+func (Unimplemented) GetCredentialReport(context.Context, *GetCredentialReportInput) (*GetCredentialReportOutput, error) {
+	return nil, notBuilt("GetCredentialReport")
+}
+
+func (Unimplemented) GetDelegationRequest(context.Context, *GetDelegationRequestInput) (*GetDelegationRequestOutput, error) {
+	return nil, notBuilt("GetDelegationRequest")
 }
 
 func (Unimplemented) GetGroup(context.Context, *GetGroupInput) (*GetGroupOutput, error) {
@@ -296,6 +483,10 @@ func (Unimplemented) GetGroupPolicy(context.Context, *GetGroupPolicyInput) (*Get
 	return nil, notBuilt("GetGroupPolicy")
 }
 
+func (Unimplemented) GetHumanReadableSummary(context.Context, *GetHumanReadableSummaryInput) (*GetHumanReadableSummaryOutput, error) {
+	return nil, notBuilt("GetHumanReadableSummary")
+}
+
 func (Unimplemented) GetInstanceProfile(context.Context, *GetInstanceProfileInput) (*GetInstanceProfileOutput, error) {
 	return nil, notBuilt("GetInstanceProfile")
 }
@@ -304,8 +495,20 @@ func (Unimplemented) GetLoginProfile(context.Context, *GetLoginProfileInput) (*G
 	return nil, notBuilt("GetLoginProfile")
 }
 
+func (Unimplemented) GetMFADevice(context.Context, *GetMFADeviceInput) (*GetMFADeviceOutput, error) {
+	return nil, notBuilt("GetMFADevice")
+}
+
 func (Unimplemented) GetOpenIDConnectProvider(context.Context, *GetOpenIDConnectProviderInput) (*GetOpenIDConnectProviderOutput, error) {
 	return nil, notBuilt("GetOpenIDConnectProvider")
+}
+
+func (Unimplemented) GetOrganizationsAccessReport(context.Context, *GetOrganizationsAccessReportInput) (*GetOrganizationsAccessReportOutput, error) {
+	return nil, notBuilt("GetOrganizationsAccessReport")
+}
+
+func (Unimplemented) GetOutboundWebIdentityFederationInfo(context.Context, *GetOutboundWebIdentityFederationInfoInput) (*GetOutboundWebIdentityFederationInfoOutput, error) {
+	return nil, notBuilt("GetOutboundWebIdentityFederationInfo")
 }
 
 func (Unimplemented) GetPolicy(context.Context, *GetPolicyInput) (*GetPolicyOutput, error) {
@@ -322,6 +525,26 @@ func (Unimplemented) GetRole(context.Context, *GetRoleInput) (*GetRoleOutput, er
 
 func (Unimplemented) GetRolePolicy(context.Context, *GetRolePolicyInput) (*GetRolePolicyOutput, error) {
 	return nil, notBuilt("GetRolePolicy")
+}
+
+func (Unimplemented) GetSAMLProvider(context.Context, *GetSAMLProviderInput) (*GetSAMLProviderOutput, error) {
+	return nil, notBuilt("GetSAMLProvider")
+}
+
+func (Unimplemented) GetSSHPublicKey(context.Context, *GetSSHPublicKeyInput) (*GetSSHPublicKeyOutput, error) {
+	return nil, notBuilt("GetSSHPublicKey")
+}
+
+func (Unimplemented) GetServerCertificate(context.Context, *GetServerCertificateInput) (*GetServerCertificateOutput, error) {
+	return nil, notBuilt("GetServerCertificate")
+}
+
+func (Unimplemented) GetServiceLastAccessedDetails(context.Context, *GetServiceLastAccessedDetailsInput) (*GetServiceLastAccessedDetailsOutput, error) {
+	return nil, notBuilt("GetServiceLastAccessedDetails")
+}
+
+func (Unimplemented) GetServiceLastAccessedDetailsWithEntities(context.Context, *GetServiceLastAccessedDetailsWithEntitiesInput) (*GetServiceLastAccessedDetailsWithEntitiesOutput, error) {
+	return nil, notBuilt("GetServiceLastAccessedDetailsWithEntities")
 }
 
 func (Unimplemented) GetServiceLinkedRoleDeletionStatus(context.Context, *GetServiceLinkedRoleDeletionStatusInput) (*GetServiceLinkedRoleDeletionStatusOutput, error) {
@@ -356,6 +579,10 @@ func (Unimplemented) ListAttachedUserPolicies(context.Context, *ListAttachedUser
 	return nil, notBuilt("ListAttachedUserPolicies")
 }
 
+func (Unimplemented) ListDelegationRequests(context.Context, *ListDelegationRequestsInput) (*ListDelegationRequestsOutput, error) {
+	return nil, notBuilt("ListDelegationRequests")
+}
+
 func (Unimplemented) ListEntitiesForPolicy(context.Context, *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error) {
 	return nil, notBuilt("ListEntitiesForPolicy")
 }
@@ -384,12 +611,24 @@ func (Unimplemented) ListInstanceProfilesForRole(context.Context, *ListInstanceP
 	return nil, notBuilt("ListInstanceProfilesForRole")
 }
 
+func (Unimplemented) ListMFADeviceTags(context.Context, *ListMFADeviceTagsInput) (*ListMFADeviceTagsOutput, error) {
+	return nil, notBuilt("ListMFADeviceTags")
+}
+
+func (Unimplemented) ListMFADevices(context.Context, *ListMFADevicesInput) (*ListMFADevicesOutput, error) {
+	return nil, notBuilt("ListMFADevices")
+}
+
 func (Unimplemented) ListOpenIDConnectProviderTags(context.Context, *ListOpenIDConnectProviderTagsInput) (*ListOpenIDConnectProviderTagsOutput, error) {
 	return nil, notBuilt("ListOpenIDConnectProviderTags")
 }
 
 func (Unimplemented) ListOpenIDConnectProviders(context.Context, *ListOpenIDConnectProvidersInput) (*ListOpenIDConnectProvidersOutput, error) {
 	return nil, notBuilt("ListOpenIDConnectProviders")
+}
+
+func (Unimplemented) ListOrganizationsFeatures(context.Context, *ListOrganizationsFeaturesInput) (*ListOrganizationsFeaturesOutput, error) {
+	return nil, notBuilt("ListOrganizationsFeatures")
 }
 
 func (Unimplemented) ListPolicies(context.Context, *ListPoliciesInput) (*ListPoliciesOutput, error) {
@@ -420,6 +659,34 @@ func (Unimplemented) ListRoles(context.Context, *ListRolesInput) (*ListRolesOutp
 	return nil, notBuilt("ListRoles")
 }
 
+func (Unimplemented) ListSAMLProviderTags(context.Context, *ListSAMLProviderTagsInput) (*ListSAMLProviderTagsOutput, error) {
+	return nil, notBuilt("ListSAMLProviderTags")
+}
+
+func (Unimplemented) ListSAMLProviders(context.Context, *ListSAMLProvidersInput) (*ListSAMLProvidersOutput, error) {
+	return nil, notBuilt("ListSAMLProviders")
+}
+
+func (Unimplemented) ListSSHPublicKeys(context.Context, *ListSSHPublicKeysInput) (*ListSSHPublicKeysOutput, error) {
+	return nil, notBuilt("ListSSHPublicKeys")
+}
+
+func (Unimplemented) ListServerCertificateTags(context.Context, *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error) {
+	return nil, notBuilt("ListServerCertificateTags")
+}
+
+func (Unimplemented) ListServerCertificates(context.Context, *ListServerCertificatesInput) (*ListServerCertificatesOutput, error) {
+	return nil, notBuilt("ListServerCertificates")
+}
+
+func (Unimplemented) ListServiceSpecificCredentials(context.Context, *ListServiceSpecificCredentialsInput) (*ListServiceSpecificCredentialsOutput, error) {
+	return nil, notBuilt("ListServiceSpecificCredentials")
+}
+
+func (Unimplemented) ListSigningCertificates(context.Context, *ListSigningCertificatesInput) (*ListSigningCertificatesOutput, error) {
+	return nil, notBuilt("ListSigningCertificates")
+}
+
 func (Unimplemented) ListUserPolicies(context.Context, *ListUserPoliciesInput) (*ListUserPoliciesOutput, error) {
 	return nil, notBuilt("ListUserPolicies")
 }
@@ -430,6 +697,10 @@ func (Unimplemented) ListUserTags(context.Context, *ListUserTagsInput) (*ListUse
 
 func (Unimplemented) ListUsers(context.Context, *ListUsersInput) (*ListUsersOutput, error) {
 	return nil, notBuilt("ListUsers")
+}
+
+func (Unimplemented) ListVirtualMFADevices(context.Context, *ListVirtualMFADevicesInput) (*ListVirtualMFADevicesOutput, error) {
+	return nil, notBuilt("ListVirtualMFADevices")
 }
 
 func (Unimplemented) PutGroupPolicy(context.Context, *PutGroupPolicyInput) (*PutGroupPolicyOutput, error) {
@@ -452,6 +723,10 @@ func (Unimplemented) PutUserPolicy(context.Context, *PutUserPolicyInput) (*PutUs
 	return nil, notBuilt("PutUserPolicy")
 }
 
+func (Unimplemented) RejectDelegationRequest(context.Context, *RejectDelegationRequestInput) (*RejectDelegationRequestOutput, error) {
+	return nil, notBuilt("RejectDelegationRequest")
+}
+
 func (Unimplemented) RemoveClientIDFromOpenIDConnectProvider(context.Context, *RemoveClientIDFromOpenIDConnectProviderInput) (*RemoveClientIDFromOpenIDConnectProviderOutput, error) {
 	return nil, notBuilt("RemoveClientIDFromOpenIDConnectProvider")
 }
@@ -464,8 +739,24 @@ func (Unimplemented) RemoveUserFromGroup(context.Context, *RemoveUserFromGroupIn
 	return nil, notBuilt("RemoveUserFromGroup")
 }
 
+func (Unimplemented) ResetServiceSpecificCredential(context.Context, *ResetServiceSpecificCredentialInput) (*ResetServiceSpecificCredentialOutput, error) {
+	return nil, notBuilt("ResetServiceSpecificCredential")
+}
+
+func (Unimplemented) ResyncMFADevice(context.Context, *ResyncMFADeviceInput) (*ResyncMFADeviceOutput, error) {
+	return nil, notBuilt("ResyncMFADevice")
+}
+
+func (Unimplemented) SendDelegationToken(context.Context, *SendDelegationTokenInput) (*SendDelegationTokenOutput, error) {
+	return nil, notBuilt("SendDelegationToken")
+}
+
 func (Unimplemented) SetDefaultPolicyVersion(context.Context, *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error) {
 	return nil, notBuilt("SetDefaultPolicyVersion")
+}
+
+func (Unimplemented) SetSecurityTokenServicePreferences(context.Context, *SetSecurityTokenServicePreferencesInput) (*SetSecurityTokenServicePreferencesOutput, error) {
+	return nil, notBuilt("SetSecurityTokenServicePreferences")
 }
 
 func (Unimplemented) SimulateCustomPolicy(context.Context, *SimulateCustomPolicyInput) (*SimulateCustomPolicyOutput, error) {
@@ -480,6 +771,10 @@ func (Unimplemented) TagInstanceProfile(context.Context, *TagInstanceProfileInpu
 	return nil, notBuilt("TagInstanceProfile")
 }
 
+func (Unimplemented) TagMFADevice(context.Context, *TagMFADeviceInput) (*TagMFADeviceOutput, error) {
+	return nil, notBuilt("TagMFADevice")
+}
+
 func (Unimplemented) TagOpenIDConnectProvider(context.Context, *TagOpenIDConnectProviderInput) (*TagOpenIDConnectProviderOutput, error) {
 	return nil, notBuilt("TagOpenIDConnectProvider")
 }
@@ -492,12 +787,24 @@ func (Unimplemented) TagRole(context.Context, *TagRoleInput) (*TagRoleOutput, er
 	return nil, notBuilt("TagRole")
 }
 
+func (Unimplemented) TagSAMLProvider(context.Context, *TagSAMLProviderInput) (*TagSAMLProviderOutput, error) {
+	return nil, notBuilt("TagSAMLProvider")
+}
+
+func (Unimplemented) TagServerCertificate(context.Context, *TagServerCertificateInput) (*TagServerCertificateOutput, error) {
+	return nil, notBuilt("TagServerCertificate")
+}
+
 func (Unimplemented) TagUser(context.Context, *TagUserInput) (*TagUserOutput, error) {
 	return nil, notBuilt("TagUser")
 }
 
 func (Unimplemented) UntagInstanceProfile(context.Context, *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error) {
 	return nil, notBuilt("UntagInstanceProfile")
+}
+
+func (Unimplemented) UntagMFADevice(context.Context, *UntagMFADeviceInput) (*UntagMFADeviceOutput, error) {
+	return nil, notBuilt("UntagMFADevice")
 }
 
 func (Unimplemented) UntagOpenIDConnectProvider(context.Context, *UntagOpenIDConnectProviderInput) (*UntagOpenIDConnectProviderOutput, error) {
@@ -512,6 +819,14 @@ func (Unimplemented) UntagRole(context.Context, *UntagRoleInput) (*UntagRoleOutp
 	return nil, notBuilt("UntagRole")
 }
 
+func (Unimplemented) UntagSAMLProvider(context.Context, *UntagSAMLProviderInput) (*UntagSAMLProviderOutput, error) {
+	return nil, notBuilt("UntagSAMLProvider")
+}
+
+func (Unimplemented) UntagServerCertificate(context.Context, *UntagServerCertificateInput) (*UntagServerCertificateOutput, error) {
+	return nil, notBuilt("UntagServerCertificate")
+}
+
 func (Unimplemented) UntagUser(context.Context, *UntagUserInput) (*UntagUserOutput, error) {
 	return nil, notBuilt("UntagUser")
 }
@@ -520,8 +835,16 @@ func (Unimplemented) UpdateAccessKey(context.Context, *UpdateAccessKeyInput) (*U
 	return nil, notBuilt("UpdateAccessKey")
 }
 
+func (Unimplemented) UpdateAccountPasswordPolicy(context.Context, *UpdateAccountPasswordPolicyInput) (*UpdateAccountPasswordPolicyOutput, error) {
+	return nil, notBuilt("UpdateAccountPasswordPolicy")
+}
+
 func (Unimplemented) UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error) {
 	return nil, notBuilt("UpdateAssumeRolePolicy")
+}
+
+func (Unimplemented) UpdateDelegationRequest(context.Context, *UpdateDelegationRequestInput) (*UpdateDelegationRequestOutput, error) {
+	return nil, notBuilt("UpdateDelegationRequest")
 }
 
 func (Unimplemented) UpdateGroup(context.Context, *UpdateGroupInput) (*UpdateGroupOutput, error) {
@@ -544,8 +867,40 @@ func (Unimplemented) UpdateRoleDescription(context.Context, *UpdateRoleDescripti
 	return nil, notBuilt("UpdateRoleDescription")
 }
 
+func (Unimplemented) UpdateSAMLProvider(context.Context, *UpdateSAMLProviderInput) (*UpdateSAMLProviderOutput, error) {
+	return nil, notBuilt("UpdateSAMLProvider")
+}
+
+func (Unimplemented) UpdateSSHPublicKey(context.Context, *UpdateSSHPublicKeyInput) (*UpdateSSHPublicKeyOutput, error) {
+	return nil, notBuilt("UpdateSSHPublicKey")
+}
+
+func (Unimplemented) UpdateServerCertificate(context.Context, *UpdateServerCertificateInput) (*UpdateServerCertificateOutput, error) {
+	return nil, notBuilt("UpdateServerCertificate")
+}
+
+func (Unimplemented) UpdateServiceSpecificCredential(context.Context, *UpdateServiceSpecificCredentialInput) (*UpdateServiceSpecificCredentialOutput, error) {
+	return nil, notBuilt("UpdateServiceSpecificCredential")
+}
+
+func (Unimplemented) UpdateSigningCertificate(context.Context, *UpdateSigningCertificateInput) (*UpdateSigningCertificateOutput, error) {
+	return nil, notBuilt("UpdateSigningCertificate")
+}
+
 func (Unimplemented) UpdateUser(context.Context, *UpdateUserInput) (*UpdateUserOutput, error) {
 	return nil, notBuilt("UpdateUser")
+}
+
+func (Unimplemented) UploadSSHPublicKey(context.Context, *UploadSSHPublicKeyInput) (*UploadSSHPublicKeyOutput, error) {
+	return nil, notBuilt("UploadSSHPublicKey")
+}
+
+func (Unimplemented) UploadServerCertificate(context.Context, *UploadServerCertificateInput) (*UploadServerCertificateOutput, error) {
+	return nil, notBuilt("UploadServerCertificate")
+}
+
+func (Unimplemented) UploadSigningCertificate(context.Context, *UploadSigningCertificateInput) (*UploadSigningCertificateOutput, error) {
+	return nil, notBuilt("UploadSigningCertificate")
 }
 
 // Intercept surrounds every call of next with around.
@@ -571,6 +926,10 @@ func intercept[In, Out any](s *intercepted, ctx context.Context, operation strin
 	return out.(*Out), nil
 }
 
+func (s *intercepted) AcceptDelegationRequest(ctx context.Context, in *AcceptDelegationRequestInput) (*AcceptDelegationRequestOutput, error) {
+	return intercept(s, ctx, "AcceptDelegationRequest", in, Service.AcceptDelegationRequest)
+}
+
 func (s *intercepted) AddClientIDToOpenIDConnectProvider(ctx context.Context, in *AddClientIDToOpenIDConnectProviderInput) (*AddClientIDToOpenIDConnectProviderOutput, error) {
 	return intercept(s, ctx, "AddClientIDToOpenIDConnectProvider", in, Service.AddClientIDToOpenIDConnectProvider)
 }
@@ -581,6 +940,10 @@ func (s *intercepted) AddRoleToInstanceProfile(ctx context.Context, in *AddRoleT
 
 func (s *intercepted) AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error) {
 	return intercept(s, ctx, "AddUserToGroup", in, Service.AddUserToGroup)
+}
+
+func (s *intercepted) AssociateDelegationRequest(ctx context.Context, in *AssociateDelegationRequestInput) (*AssociateDelegationRequestOutput, error) {
+	return intercept(s, ctx, "AssociateDelegationRequest", in, Service.AssociateDelegationRequest)
 }
 
 func (s *intercepted) AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error) {
@@ -605,6 +968,10 @@ func (s *intercepted) CreateAccessKey(ctx context.Context, in *CreateAccessKeyIn
 
 func (s *intercepted) CreateAccountAlias(ctx context.Context, in *CreateAccountAliasInput) (*CreateAccountAliasOutput, error) {
 	return intercept(s, ctx, "CreateAccountAlias", in, Service.CreateAccountAlias)
+}
+
+func (s *intercepted) CreateDelegationRequest(ctx context.Context, in *CreateDelegationRequestInput) (*CreateDelegationRequestOutput, error) {
+	return intercept(s, ctx, "CreateDelegationRequest", in, Service.CreateDelegationRequest)
 }
 
 func (s *intercepted) CreateGroup(ctx context.Context, in *CreateGroupInput) (*CreateGroupOutput, error) {
@@ -635,12 +1002,28 @@ func (s *intercepted) CreateRole(ctx context.Context, in *CreateRoleInput) (*Cre
 	return intercept(s, ctx, "CreateRole", in, Service.CreateRole)
 }
 
+func (s *intercepted) CreateSAMLProvider(ctx context.Context, in *CreateSAMLProviderInput) (*CreateSAMLProviderOutput, error) {
+	return intercept(s, ctx, "CreateSAMLProvider", in, Service.CreateSAMLProvider)
+}
+
 func (s *intercepted) CreateServiceLinkedRole(ctx context.Context, in *CreateServiceLinkedRoleInput) (*CreateServiceLinkedRoleOutput, error) {
 	return intercept(s, ctx, "CreateServiceLinkedRole", in, Service.CreateServiceLinkedRole)
 }
 
+func (s *intercepted) CreateServiceSpecificCredential(ctx context.Context, in *CreateServiceSpecificCredentialInput) (*CreateServiceSpecificCredentialOutput, error) {
+	return intercept(s, ctx, "CreateServiceSpecificCredential", in, Service.CreateServiceSpecificCredential)
+}
+
 func (s *intercepted) CreateUser(ctx context.Context, in *CreateUserInput) (*CreateUserOutput, error) {
 	return intercept(s, ctx, "CreateUser", in, Service.CreateUser)
+}
+
+func (s *intercepted) CreateVirtualMFADevice(ctx context.Context, in *CreateVirtualMFADeviceInput) (*CreateVirtualMFADeviceOutput, error) {
+	return intercept(s, ctx, "CreateVirtualMFADevice", in, Service.CreateVirtualMFADevice)
+}
+
+func (s *intercepted) DeactivateMFADevice(ctx context.Context, in *DeactivateMFADeviceInput) (*DeactivateMFADeviceOutput, error) {
+	return intercept(s, ctx, "DeactivateMFADevice", in, Service.DeactivateMFADevice)
 }
 
 func (s *intercepted) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error) {
@@ -649,6 +1032,10 @@ func (s *intercepted) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyIn
 
 func (s *intercepted) DeleteAccountAlias(ctx context.Context, in *DeleteAccountAliasInput) (*DeleteAccountAliasOutput, error) {
 	return intercept(s, ctx, "DeleteAccountAlias", in, Service.DeleteAccountAlias)
+}
+
+func (s *intercepted) DeleteAccountPasswordPolicy(ctx context.Context, in *DeleteAccountPasswordPolicyInput) (*DeleteAccountPasswordPolicyOutput, error) {
+	return intercept(s, ctx, "DeleteAccountPasswordPolicy", in, Service.DeleteAccountPasswordPolicy)
 }
 
 func (s *intercepted) DeleteGroup(ctx context.Context, in *DeleteGroupInput) (*DeleteGroupOutput, error) {
@@ -691,8 +1078,28 @@ func (s *intercepted) DeleteRolePolicy(ctx context.Context, in *DeleteRolePolicy
 	return intercept(s, ctx, "DeleteRolePolicy", in, Service.DeleteRolePolicy)
 }
 
+func (s *intercepted) DeleteSAMLProvider(ctx context.Context, in *DeleteSAMLProviderInput) (*DeleteSAMLProviderOutput, error) {
+	return intercept(s, ctx, "DeleteSAMLProvider", in, Service.DeleteSAMLProvider)
+}
+
+func (s *intercepted) DeleteSSHPublicKey(ctx context.Context, in *DeleteSSHPublicKeyInput) (*DeleteSSHPublicKeyOutput, error) {
+	return intercept(s, ctx, "DeleteSSHPublicKey", in, Service.DeleteSSHPublicKey)
+}
+
+func (s *intercepted) DeleteServerCertificate(ctx context.Context, in *DeleteServerCertificateInput) (*DeleteServerCertificateOutput, error) {
+	return intercept(s, ctx, "DeleteServerCertificate", in, Service.DeleteServerCertificate)
+}
+
 func (s *intercepted) DeleteServiceLinkedRole(ctx context.Context, in *DeleteServiceLinkedRoleInput) (*DeleteServiceLinkedRoleOutput, error) {
 	return intercept(s, ctx, "DeleteServiceLinkedRole", in, Service.DeleteServiceLinkedRole)
+}
+
+func (s *intercepted) DeleteServiceSpecificCredential(ctx context.Context, in *DeleteServiceSpecificCredentialInput) (*DeleteServiceSpecificCredentialOutput, error) {
+	return intercept(s, ctx, "DeleteServiceSpecificCredential", in, Service.DeleteServiceSpecificCredential)
+}
+
+func (s *intercepted) DeleteSigningCertificate(ctx context.Context, in *DeleteSigningCertificateInput) (*DeleteSigningCertificateOutput, error) {
+	return intercept(s, ctx, "DeleteSigningCertificate", in, Service.DeleteSigningCertificate)
 }
 
 func (s *intercepted) DeleteUser(ctx context.Context, in *DeleteUserInput) (*DeleteUserOutput, error) {
@@ -707,6 +1114,10 @@ func (s *intercepted) DeleteUserPolicy(ctx context.Context, in *DeleteUserPolicy
 	return intercept(s, ctx, "DeleteUserPolicy", in, Service.DeleteUserPolicy)
 }
 
+func (s *intercepted) DeleteVirtualMFADevice(ctx context.Context, in *DeleteVirtualMFADeviceInput) (*DeleteVirtualMFADeviceOutput, error) {
+	return intercept(s, ctx, "DeleteVirtualMFADevice", in, Service.DeleteVirtualMFADevice)
+}
+
 func (s *intercepted) DetachGroupPolicy(ctx context.Context, in *DetachGroupPolicyInput) (*DetachGroupPolicyOutput, error) {
 	return intercept(s, ctx, "DetachGroupPolicy", in, Service.DetachGroupPolicy)
 }
@@ -719,6 +1130,46 @@ func (s *intercepted) DetachUserPolicy(ctx context.Context, in *DetachUserPolicy
 	return intercept(s, ctx, "DetachUserPolicy", in, Service.DetachUserPolicy)
 }
 
+func (s *intercepted) DisableOrganizationsRootCredentialsManagement(ctx context.Context, in *DisableOrganizationsRootCredentialsManagementInput) (*DisableOrganizationsRootCredentialsManagementOutput, error) {
+	return intercept(s, ctx, "DisableOrganizationsRootCredentialsManagement", in, Service.DisableOrganizationsRootCredentialsManagement)
+}
+
+func (s *intercepted) DisableOrganizationsRootSessions(ctx context.Context, in *DisableOrganizationsRootSessionsInput) (*DisableOrganizationsRootSessionsOutput, error) {
+	return intercept(s, ctx, "DisableOrganizationsRootSessions", in, Service.DisableOrganizationsRootSessions)
+}
+
+func (s *intercepted) DisableOutboundWebIdentityFederation(ctx context.Context, in *DisableOutboundWebIdentityFederationInput) (*DisableOutboundWebIdentityFederationOutput, error) {
+	return intercept(s, ctx, "DisableOutboundWebIdentityFederation", in, Service.DisableOutboundWebIdentityFederation)
+}
+
+func (s *intercepted) EnableMFADevice(ctx context.Context, in *EnableMFADeviceInput) (*EnableMFADeviceOutput, error) {
+	return intercept(s, ctx, "EnableMFADevice", in, Service.EnableMFADevice)
+}
+
+func (s *intercepted) EnableOrganizationsRootCredentialsManagement(ctx context.Context, in *EnableOrganizationsRootCredentialsManagementInput) (*EnableOrganizationsRootCredentialsManagementOutput, error) {
+	return intercept(s, ctx, "EnableOrganizationsRootCredentialsManagement", in, Service.EnableOrganizationsRootCredentialsManagement)
+}
+
+func (s *intercepted) EnableOrganizationsRootSessions(ctx context.Context, in *EnableOrganizationsRootSessionsInput) (*EnableOrganizationsRootSessionsOutput, error) {
+	return intercept(s, ctx, "EnableOrganizationsRootSessions", in, Service.EnableOrganizationsRootSessions)
+}
+
+func (s *intercepted) EnableOutboundWebIdentityFederation(ctx context.Context, in *EnableOutboundWebIdentityFederationInput) (*EnableOutboundWebIdentityFederationOutput, error) {
+	return intercept(s, ctx, "EnableOutboundWebIdentityFederation", in, Service.EnableOutboundWebIdentityFederation)
+}
+
+func (s *intercepted) GenerateCredentialReport(ctx context.Context, in *GenerateCredentialReportInput) (*GenerateCredentialReportOutput, error) {
+	return intercept(s, ctx, "GenerateCredentialReport", in, Service.GenerateCredentialReport)
+}
+
+func (s *intercepted) GenerateOrganizationsAccessReport(ctx context.Context, in *GenerateOrganizationsAccessReportInput) (*GenerateOrganizationsAccessReportOutput, error) {
+	return intercept(s, ctx, "GenerateOrganizationsAccessReport", in, Service.GenerateOrganizationsAccessReport)
+}
+
+func (s *intercepted) GenerateServiceLastAccessedDetails(ctx context.Context, in *GenerateServiceLastAccessedDetailsInput) (*GenerateServiceLastAccessedDetailsOutput, error) {
+	return intercept(s, ctx, "GenerateServiceLastAccessedDetails", in, Service.GenerateServiceLastAccessedDetails)
+}
+
 func (s *intercepted) GetAccessKeyLastUsed(ctx context.Context, in *GetAccessKeyLastUsedInput) (*GetAccessKeyLastUsedOutput, error) {
 	return intercept(s, ctx, "GetAccessKeyLastUsed", in, Service.GetAccessKeyLastUsed)
 }
@@ -727,8 +1178,28 @@ func (s *intercepted) GetAccountAuthorizationDetails(ctx context.Context, in *Ge
 	return intercept(s, ctx, "GetAccountAuthorizationDetails", in, Service.GetAccountAuthorizationDetails)
 }
 
+func (s *intercepted) GetAccountPasswordPolicy(ctx context.Context, in *GetAccountPasswordPolicyInput) (*GetAccountPasswordPolicyOutput, error) {
+	return intercept(s, ctx, "GetAccountPasswordPolicy", in, Service.GetAccountPasswordPolicy)
+}
+
 func (s *intercepted) GetAccountSummary(ctx context.Context, in *GetAccountSummaryInput) (*GetAccountSummaryOutput, error) {
 	return intercept(s, ctx, "GetAccountSummary", in, Service.GetAccountSummary)
+}
+
+func (s *intercepted) GetContextKeysForCustomPolicy(ctx context.Context, in *GetContextKeysForCustomPolicyInput) (*GetContextKeysForCustomPolicyOutput, error) {
+	return intercept(s, ctx, "GetContextKeysForCustomPolicy", in, Service.GetContextKeysForCustomPolicy)
+}
+
+func (s *intercepted) GetContextKeysForPrincipalPolicy(ctx context.Context, in *GetContextKeysForPrincipalPolicyInput) (*GetContextKeysForPrincipalPolicyOutput, error) {
+	return intercept(s, ctx, "GetContextKeysForPrincipalPolicy", in, Service.GetContextKeysForPrincipalPolicy)
+}
+
+func (s *intercepted) GetCredentialReport(ctx context.Context, in *GetCredentialReportInput) (*GetCredentialReportOutput, error) {
+	return intercept(s, ctx, "GetCredentialReport", in, Service.GetCredentialReport)
+}
+
+func (s *intercepted) GetDelegationRequest(ctx context.Context, in *GetDelegationRequestInput) (*GetDelegationRequestOutput, error) {
+	return intercept(s, ctx, "GetDelegationRequest", in, Service.GetDelegationRequest)
 }
 
 func (s *intercepted) GetGroup(ctx context.Context, in *GetGroupInput) (*GetGroupOutput, error) {
@@ -739,6 +1210,10 @@ func (s *intercepted) GetGroupPolicy(ctx context.Context, in *GetGroupPolicyInpu
 	return intercept(s, ctx, "GetGroupPolicy", in, Service.GetGroupPolicy)
 }
 
+func (s *intercepted) GetHumanReadableSummary(ctx context.Context, in *GetHumanReadableSummaryInput) (*GetHumanReadableSummaryOutput, error) {
+	return intercept(s, ctx, "GetHumanReadableSummary", in, Service.GetHumanReadableSummary)
+}
+
 func (s *intercepted) GetInstanceProfile(ctx context.Context, in *GetInstanceProfileInput) (*GetInstanceProfileOutput, error) {
 	return intercept(s, ctx, "GetInstanceProfile", in, Service.GetInstanceProfile)
 }
@@ -747,8 +1222,20 @@ func (s *intercepted) GetLoginProfile(ctx context.Context, in *GetLoginProfileIn
 	return intercept(s, ctx, "GetLoginProfile", in, Service.GetLoginProfile)
 }
 
+func (s *intercepted) GetMFADevice(ctx context.Context, in *GetMFADeviceInput) (*GetMFADeviceOutput, error) {
+	return intercept(s, ctx, "GetMFADevice", in, Service.GetMFADevice)
+}
+
 func (s *intercepted) GetOpenIDConnectProvider(ctx context.Context, in *GetOpenIDConnectProviderInput) (*GetOpenIDConnectProviderOutput, error) {
 	return intercept(s, ctx, "GetOpenIDConnectProvider", in, Service.GetOpenIDConnectProvider)
+}
+
+func (s *intercepted) GetOrganizationsAccessReport(ctx context.Context, in *GetOrganizationsAccessReportInput) (*GetOrganizationsAccessReportOutput, error) {
+	return intercept(s, ctx, "GetOrganizationsAccessReport", in, Service.GetOrganizationsAccessReport)
+}
+
+func (s *intercepted) GetOutboundWebIdentityFederationInfo(ctx context.Context, in *GetOutboundWebIdentityFederationInfoInput) (*GetOutboundWebIdentityFederationInfoOutput, error) {
+	return intercept(s, ctx, "GetOutboundWebIdentityFederationInfo", in, Service.GetOutboundWebIdentityFederationInfo)
 }
 
 func (s *intercepted) GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error) {
@@ -765,6 +1252,26 @@ func (s *intercepted) GetRole(ctx context.Context, in *GetRoleInput) (*GetRoleOu
 
 func (s *intercepted) GetRolePolicy(ctx context.Context, in *GetRolePolicyInput) (*GetRolePolicyOutput, error) {
 	return intercept(s, ctx, "GetRolePolicy", in, Service.GetRolePolicy)
+}
+
+func (s *intercepted) GetSAMLProvider(ctx context.Context, in *GetSAMLProviderInput) (*GetSAMLProviderOutput, error) {
+	return intercept(s, ctx, "GetSAMLProvider", in, Service.GetSAMLProvider)
+}
+
+func (s *intercepted) GetSSHPublicKey(ctx context.Context, in *GetSSHPublicKeyInput) (*GetSSHPublicKeyOutput, error) {
+	return intercept(s, ctx, "GetSSHPublicKey", in, Service.GetSSHPublicKey)
+}
+
+func (s *intercepted) GetServerCertificate(ctx context.Context, in *GetServerCertificateInput) (*GetServerCertificateOutput, error) {
+	return intercept(s, ctx, "GetServerCertificate", in, Service.GetServerCertificate)
+}
+
+func (s *intercepted) GetServiceLastAccessedDetails(ctx context.Context, in *GetServiceLastAccessedDetailsInput) (*GetServiceLastAccessedDetailsOutput, error) {
+	return intercept(s, ctx, "GetServiceLastAccessedDetails", in, Service.GetServiceLastAccessedDetails)
+}
+
+func (s *intercepted) GetServiceLastAccessedDetailsWithEntities(ctx context.Context, in *GetServiceLastAccessedDetailsWithEntitiesInput) (*GetServiceLastAccessedDetailsWithEntitiesOutput, error) {
+	return intercept(s, ctx, "GetServiceLastAccessedDetailsWithEntities", in, Service.GetServiceLastAccessedDetailsWithEntities)
 }
 
 func (s *intercepted) GetServiceLinkedRoleDeletionStatus(ctx context.Context, in *GetServiceLinkedRoleDeletionStatusInput) (*GetServiceLinkedRoleDeletionStatusOutput, error) {
@@ -799,6 +1306,10 @@ func (s *intercepted) ListAttachedUserPolicies(ctx context.Context, in *ListAtta
 	return intercept(s, ctx, "ListAttachedUserPolicies", in, Service.ListAttachedUserPolicies)
 }
 
+func (s *intercepted) ListDelegationRequests(ctx context.Context, in *ListDelegationRequestsInput) (*ListDelegationRequestsOutput, error) {
+	return intercept(s, ctx, "ListDelegationRequests", in, Service.ListDelegationRequests)
+}
+
 func (s *intercepted) ListEntitiesForPolicy(ctx context.Context, in *ListEntitiesForPolicyInput) (*ListEntitiesForPolicyOutput, error) {
 	return intercept(s, ctx, "ListEntitiesForPolicy", in, Service.ListEntitiesForPolicy)
 }
@@ -827,12 +1338,24 @@ func (s *intercepted) ListInstanceProfilesForRole(ctx context.Context, in *ListI
 	return intercept(s, ctx, "ListInstanceProfilesForRole", in, Service.ListInstanceProfilesForRole)
 }
 
+func (s *intercepted) ListMFADeviceTags(ctx context.Context, in *ListMFADeviceTagsInput) (*ListMFADeviceTagsOutput, error) {
+	return intercept(s, ctx, "ListMFADeviceTags", in, Service.ListMFADeviceTags)
+}
+
+func (s *intercepted) ListMFADevices(ctx context.Context, in *ListMFADevicesInput) (*ListMFADevicesOutput, error) {
+	return intercept(s, ctx, "ListMFADevices", in, Service.ListMFADevices)
+}
+
 func (s *intercepted) ListOpenIDConnectProviderTags(ctx context.Context, in *ListOpenIDConnectProviderTagsInput) (*ListOpenIDConnectProviderTagsOutput, error) {
 	return intercept(s, ctx, "ListOpenIDConnectProviderTags", in, Service.ListOpenIDConnectProviderTags)
 }
 
 func (s *intercepted) ListOpenIDConnectProviders(ctx context.Context, in *ListOpenIDConnectProvidersInput) (*ListOpenIDConnectProvidersOutput, error) {
 	return intercept(s, ctx, "ListOpenIDConnectProviders", in, Service.ListOpenIDConnectProviders)
+}
+
+func (s *intercepted) ListOrganizationsFeatures(ctx context.Context, in *ListOrganizationsFeaturesInput) (*ListOrganizationsFeaturesOutput, error) {
+	return intercept(s, ctx, "ListOrganizationsFeatures", in, Service.ListOrganizationsFeatures)
 }
 
 func (s *intercepted) ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error) {
@@ -863,6 +1386,34 @@ func (s *intercepted) ListRoles(ctx context.Context, in *ListRolesInput) (*ListR
 	return intercept(s, ctx, "ListRoles", in, Service.ListRoles)
 }
 
+func (s *intercepted) ListSAMLProviderTags(ctx context.Context, in *ListSAMLProviderTagsInput) (*ListSAMLProviderTagsOutput, error) {
+	return intercept(s, ctx, "ListSAMLProviderTags", in, Service.ListSAMLProviderTags)
+}
+
+func (s *intercepted) ListSAMLProviders(ctx context.Context, in *ListSAMLProvidersInput) (*ListSAMLProvidersOutput, error) {
+	return intercept(s, ctx, "ListSAMLProviders", in, Service.ListSAMLProviders)
+}
+
+func (s *intercepted) ListSSHPublicKeys(ctx context.Context, in *ListSSHPublicKeysInput) (*ListSSHPublicKeysOutput, error) {
+	return intercept(s, ctx, "ListSSHPublicKeys", in, Service.ListSSHPublicKeys)
+}
+
+func (s *intercepted) ListServerCertificateTags(ctx context.Context, in *ListServerCertificateTagsInput) (*ListServerCertificateTagsOutput, error) {
+	return intercept(s, ctx, "ListServerCertificateTags", in, Service.ListServerCertificateTags)
+}
+
+func (s *intercepted) ListServerCertificates(ctx context.Context, in *ListServerCertificatesInput) (*ListServerCertificatesOutput, error) {
+	return intercept(s, ctx, "ListServerCertificates", in, Service.ListServerCertificates)
+}
+
+func (s *intercepted) ListServiceSpecificCredentials(ctx context.Context, in *ListServiceSpecificCredentialsInput) (*ListServiceSpecificCredentialsOutput, error) {
+	return intercept(s, ctx, "ListServiceSpecificCredentials", in, Service.ListServiceSpecificCredentials)
+}
+
+func (s *intercepted) ListSigningCertificates(ctx context.Context, in *ListSigningCertificatesInput) (*ListSigningCertificatesOutput, error) {
+	return intercept(s, ctx, "ListSigningCertificates", in, Service.ListSigningCertificates)
+}
+
 func (s *intercepted) ListUserPolicies(ctx context.Context, in *ListUserPoliciesInput) (*ListUserPoliciesOutput, error) {
 	return intercept(s, ctx, "ListUserPolicies", in, Service.ListUserPolicies)
 }
@@ -873,6 +1424,10 @@ func (s *intercepted) ListUserTags(ctx context.Context, in *ListUserTagsInput) (
 
 func (s *intercepted) ListUsers(ctx context.Context, in *ListUsersInput) (*ListUsersOutput, error) {
 	return intercept(s, ctx, "ListUsers", in, Service.ListUsers)
+}
+
+func (s *intercepted) ListVirtualMFADevices(ctx context.Context, in *ListVirtualMFADevicesInput) (*ListVirtualMFADevicesOutput, error) {
+	return intercept(s, ctx, "ListVirtualMFADevices", in, Service.ListVirtualMFADevices)
 }
 
 func (s *intercepted) PutGroupPolicy(ctx context.Context, in *PutGroupPolicyInput) (*PutGroupPolicyOutput, error) {
@@ -895,6 +1450,10 @@ func (s *intercepted) PutUserPolicy(ctx context.Context, in *PutUserPolicyInput)
 	return intercept(s, ctx, "PutUserPolicy", in, Service.PutUserPolicy)
 }
 
+func (s *intercepted) RejectDelegationRequest(ctx context.Context, in *RejectDelegationRequestInput) (*RejectDelegationRequestOutput, error) {
+	return intercept(s, ctx, "RejectDelegationRequest", in, Service.RejectDelegationRequest)
+}
+
 func (s *intercepted) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, in *RemoveClientIDFromOpenIDConnectProviderInput) (*RemoveClientIDFromOpenIDConnectProviderOutput, error) {
 	return intercept(s, ctx, "RemoveClientIDFromOpenIDConnectProvider", in, Service.RemoveClientIDFromOpenIDConnectProvider)
 }
@@ -907,8 +1466,24 @@ func (s *intercepted) RemoveUserFromGroup(ctx context.Context, in *RemoveUserFro
 	return intercept(s, ctx, "RemoveUserFromGroup", in, Service.RemoveUserFromGroup)
 }
 
+func (s *intercepted) ResetServiceSpecificCredential(ctx context.Context, in *ResetServiceSpecificCredentialInput) (*ResetServiceSpecificCredentialOutput, error) {
+	return intercept(s, ctx, "ResetServiceSpecificCredential", in, Service.ResetServiceSpecificCredential)
+}
+
+func (s *intercepted) ResyncMFADevice(ctx context.Context, in *ResyncMFADeviceInput) (*ResyncMFADeviceOutput, error) {
+	return intercept(s, ctx, "ResyncMFADevice", in, Service.ResyncMFADevice)
+}
+
+func (s *intercepted) SendDelegationToken(ctx context.Context, in *SendDelegationTokenInput) (*SendDelegationTokenOutput, error) {
+	return intercept(s, ctx, "SendDelegationToken", in, Service.SendDelegationToken)
+}
+
 func (s *intercepted) SetDefaultPolicyVersion(ctx context.Context, in *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error) {
 	return intercept(s, ctx, "SetDefaultPolicyVersion", in, Service.SetDefaultPolicyVersion)
+}
+
+func (s *intercepted) SetSecurityTokenServicePreferences(ctx context.Context, in *SetSecurityTokenServicePreferencesInput) (*SetSecurityTokenServicePreferencesOutput, error) {
+	return intercept(s, ctx, "SetSecurityTokenServicePreferences", in, Service.SetSecurityTokenServicePreferences)
 }
 
 func (s *intercepted) SimulateCustomPolicy(ctx context.Context, in *SimulateCustomPolicyInput) (*SimulateCustomPolicyOutput, error) {
@@ -923,6 +1498,10 @@ func (s *intercepted) TagInstanceProfile(ctx context.Context, in *TagInstancePro
 	return intercept(s, ctx, "TagInstanceProfile", in, Service.TagInstanceProfile)
 }
 
+func (s *intercepted) TagMFADevice(ctx context.Context, in *TagMFADeviceInput) (*TagMFADeviceOutput, error) {
+	return intercept(s, ctx, "TagMFADevice", in, Service.TagMFADevice)
+}
+
 func (s *intercepted) TagOpenIDConnectProvider(ctx context.Context, in *TagOpenIDConnectProviderInput) (*TagOpenIDConnectProviderOutput, error) {
 	return intercept(s, ctx, "TagOpenIDConnectProvider", in, Service.TagOpenIDConnectProvider)
 }
@@ -935,12 +1514,24 @@ func (s *intercepted) TagRole(ctx context.Context, in *TagRoleInput) (*TagRoleOu
 	return intercept(s, ctx, "TagRole", in, Service.TagRole)
 }
 
+func (s *intercepted) TagSAMLProvider(ctx context.Context, in *TagSAMLProviderInput) (*TagSAMLProviderOutput, error) {
+	return intercept(s, ctx, "TagSAMLProvider", in, Service.TagSAMLProvider)
+}
+
+func (s *intercepted) TagServerCertificate(ctx context.Context, in *TagServerCertificateInput) (*TagServerCertificateOutput, error) {
+	return intercept(s, ctx, "TagServerCertificate", in, Service.TagServerCertificate)
+}
+
 func (s *intercepted) TagUser(ctx context.Context, in *TagUserInput) (*TagUserOutput, error) {
 	return intercept(s, ctx, "TagUser", in, Service.TagUser)
 }
 
 func (s *intercepted) UntagInstanceProfile(ctx context.Context, in *UntagInstanceProfileInput) (*UntagInstanceProfileOutput, error) {
 	return intercept(s, ctx, "UntagInstanceProfile", in, Service.UntagInstanceProfile)
+}
+
+func (s *intercepted) UntagMFADevice(ctx context.Context, in *UntagMFADeviceInput) (*UntagMFADeviceOutput, error) {
+	return intercept(s, ctx, "UntagMFADevice", in, Service.UntagMFADevice)
 }
 
 func (s *intercepted) UntagOpenIDConnectProvider(ctx context.Context, in *UntagOpenIDConnectProviderInput) (*UntagOpenIDConnectProviderOutput, error) {
@@ -955,6 +1546,14 @@ func (s *intercepted) UntagRole(ctx context.Context, in *UntagRoleInput) (*Untag
 	return intercept(s, ctx, "UntagRole", in, Service.UntagRole)
 }
 
+func (s *intercepted) UntagSAMLProvider(ctx context.Context, in *UntagSAMLProviderInput) (*UntagSAMLProviderOutput, error) {
+	return intercept(s, ctx, "UntagSAMLProvider", in, Service.UntagSAMLProvider)
+}
+
+func (s *intercepted) UntagServerCertificate(ctx context.Context, in *UntagServerCertificateInput) (*UntagServerCertificateOutput, error) {
+	return intercept(s, ctx, "UntagServerCertificate", in, Service.UntagServerCertificate)
+}
+
 func (s *intercepted) UntagUser(ctx context.Context, in *UntagUserInput) (*UntagUserOutput, error) {
 	return intercept(s, ctx, "UntagUser", in, Service.UntagUser)
 }
@@ -963,8 +1562,16 @@ func (s *intercepted) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyIn
 	return intercept(s, ctx, "UpdateAccessKey", in, Service.UpdateAccessKey)
 }
 
+func (s *intercepted) UpdateAccountPasswordPolicy(ctx context.Context, in *UpdateAccountPasswordPolicyInput) (*UpdateAccountPasswordPolicyOutput, error) {
+	return intercept(s, ctx, "UpdateAccountPasswordPolicy", in, Service.UpdateAccountPasswordPolicy)
+}
+
 func (s *intercepted) UpdateAssumeRolePolicy(ctx context.Context, in *UpdateAssumeRolePolicyInput) (*UpdateAssumeRolePolicyOutput, error) {
 	return intercept(s, ctx, "UpdateAssumeRolePolicy", in, Service.UpdateAssumeRolePolicy)
+}
+
+func (s *intercepted) UpdateDelegationRequest(ctx context.Context, in *UpdateDelegationRequestInput) (*UpdateDelegationRequestOutput, error) {
+	return intercept(s, ctx, "UpdateDelegationRequest", in, Service.UpdateDelegationRequest)
 }
 
 func (s *intercepted) UpdateGroup(ctx context.Context, in *UpdateGroupInput) (*UpdateGroupOutput, error) {
@@ -987,6 +1594,38 @@ func (s *intercepted) UpdateRoleDescription(ctx context.Context, in *UpdateRoleD
 	return intercept(s, ctx, "UpdateRoleDescription", in, Service.UpdateRoleDescription)
 }
 
+func (s *intercepted) UpdateSAMLProvider(ctx context.Context, in *UpdateSAMLProviderInput) (*UpdateSAMLProviderOutput, error) {
+	return intercept(s, ctx, "UpdateSAMLProvider", in, Service.UpdateSAMLProvider)
+}
+
+func (s *intercepted) UpdateSSHPublicKey(ctx context.Context, in *UpdateSSHPublicKeyInput) (*UpdateSSHPublicKeyOutput, error) {
+	return intercept(s, ctx, "UpdateSSHPublicKey", in, Service.UpdateSSHPublicKey)
+}
+
+func (s *intercepted) UpdateServerCertificate(ctx context.Context, in *UpdateServerCertificateInput) (*UpdateServerCertificateOutput, error) {
+	return intercept(s, ctx, "UpdateServerCertificate", in, Service.UpdateServerCertificate)
+}
+
+func (s *intercepted) UpdateServiceSpecificCredential(ctx context.Context, in *UpdateServiceSpecificCredentialInput) (*UpdateServiceSpecificCredentialOutput, error) {
+	return intercept(s, ctx, "UpdateServiceSpecificCredential", in, Service.UpdateServiceSpecificCredential)
+}
+
+func (s *intercepted) UpdateSigningCertificate(ctx context.Context, in *UpdateSigningCertificateInput) (*UpdateSigningCertificateOutput, error) {
+	return intercept(s, ctx, "UpdateSigningCertificate", in, Service.UpdateSigningCertificate)
+}
+
 func (s *intercepted) UpdateUser(ctx context.Context, in *UpdateUserInput) (*UpdateUserOutput, error) {
 	return intercept(s, ctx, "UpdateUser", in, Service.UpdateUser)
+}
+
+func (s *intercepted) UploadSSHPublicKey(ctx context.Context, in *UploadSSHPublicKeyInput) (*UploadSSHPublicKeyOutput, error) {
+	return intercept(s, ctx, "UploadSSHPublicKey", in, Service.UploadSSHPublicKey)
+}
+
+func (s *intercepted) UploadServerCertificate(ctx context.Context, in *UploadServerCertificateInput) (*UploadServerCertificateOutput, error) {
+	return intercept(s, ctx, "UploadServerCertificate", in, Service.UploadServerCertificate)
+}
+
+func (s *intercepted) UploadSigningCertificate(ctx context.Context, in *UploadSigningCertificateInput) (*UploadSigningCertificateOutput, error) {
+	return intercept(s, ctx, "UploadSigningCertificate", in, Service.UploadSigningCertificate)
 }

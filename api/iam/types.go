@@ -4,6 +4,15 @@ package iam
 
 import "time"
 
+// AcceptDelegationRequestInput is the input of AcceptDelegationRequest.
+type AcceptDelegationRequestInput struct {
+	DelegationRequestId string // required
+}
+
+// AcceptDelegationRequestOutput is the output of AcceptDelegationRequest.
+type AcceptDelegationRequestOutput struct {
+}
+
 // AddClientIDToOpenIDConnectProviderInput is the input of AddClientIDToOpenIDConnectProvider.
 type AddClientIDToOpenIDConnectProviderInput struct {
 	OpenIDConnectProviderArn string // required
@@ -32,6 +41,15 @@ type AddUserToGroupInput struct {
 
 // AddUserToGroupOutput is the output of AddUserToGroup.
 type AddUserToGroupOutput struct {
+}
+
+// AssociateDelegationRequestInput is the input of AssociateDelegationRequest.
+type AssociateDelegationRequestInput struct {
+	DelegationRequestId string // required
+}
+
+// AssociateDelegationRequestOutput is the output of AssociateDelegationRequest.
+type AssociateDelegationRequestOutput struct {
 }
 
 // AttachGroupPolicyInput is the input of AttachGroupPolicy.
@@ -91,6 +109,25 @@ type CreateAccountAliasInput struct {
 
 // CreateAccountAliasOutput is the output of CreateAccountAlias.
 type CreateAccountAliasOutput struct {
+}
+
+// CreateDelegationRequestInput is the input of CreateDelegationRequest.
+type CreateDelegationRequestInput struct {
+	OwnerAccountId      string
+	Description         string                // required
+	Permissions         *DelegationPermission // required
+	RequestMessage      string
+	RequestorWorkflowId string // required
+	RedirectUrl         string
+	NotificationChannel string // required
+	SessionDuration     *int32 // required
+	OnlySendByOwner     *bool
+}
+
+// CreateDelegationRequestOutput is the output of CreateDelegationRequest.
+type CreateDelegationRequestOutput struct {
+	ConsoleDeepLink     string
+	DelegationRequestId string
 }
 
 // CreateGroupInput is the input of CreateGroup.
@@ -184,6 +221,21 @@ type CreateRoleOutput struct {
 	Role *Role // required
 }
 
+// CreateSAMLProviderInput is the input of CreateSAMLProvider.
+type CreateSAMLProviderInput struct {
+	SAMLMetadataDocument    string // required
+	Name                    string // required
+	Tags                    []Tag
+	AssertionEncryptionMode string
+	AddPrivateKey           string
+}
+
+// CreateSAMLProviderOutput is the output of CreateSAMLProvider.
+type CreateSAMLProviderOutput struct {
+	SAMLProviderArn string
+	Tags            []Tag
+}
+
 // CreateServiceLinkedRoleInput is the input of CreateServiceLinkedRole.
 type CreateServiceLinkedRoleInput struct {
 	AWSServiceName string // required
@@ -194,6 +246,18 @@ type CreateServiceLinkedRoleInput struct {
 // CreateServiceLinkedRoleOutput is the output of CreateServiceLinkedRole.
 type CreateServiceLinkedRoleOutput struct {
 	Role *Role
+}
+
+// CreateServiceSpecificCredentialInput is the input of CreateServiceSpecificCredential.
+type CreateServiceSpecificCredentialInput struct {
+	UserName          string // required
+	ServiceName       string // required
+	CredentialAgeDays *int32
+}
+
+// CreateServiceSpecificCredentialOutput is the output of CreateServiceSpecificCredential.
+type CreateServiceSpecificCredentialOutput struct {
+	ServiceSpecificCredential *ServiceSpecificCredential
 }
 
 // CreateUserInput is the input of CreateUser.
@@ -207,6 +271,28 @@ type CreateUserInput struct {
 // CreateUserOutput is the output of CreateUser.
 type CreateUserOutput struct {
 	User *User
+}
+
+// CreateVirtualMFADeviceInput is the input of CreateVirtualMFADevice.
+type CreateVirtualMFADeviceInput struct {
+	Path                 string
+	VirtualMFADeviceName string // required
+	Tags                 []Tag
+}
+
+// CreateVirtualMFADeviceOutput is the output of CreateVirtualMFADevice.
+type CreateVirtualMFADeviceOutput struct {
+	VirtualMFADevice *VirtualMFADevice // required
+}
+
+// DeactivateMFADeviceInput is the input of DeactivateMFADevice.
+type DeactivateMFADeviceInput struct {
+	UserName     string
+	SerialNumber string // required
+}
+
+// DeactivateMFADeviceOutput is the output of DeactivateMFADevice.
+type DeactivateMFADeviceOutput struct {
 }
 
 // DeleteAccessKeyInput is the input of DeleteAccessKey.
@@ -226,6 +312,14 @@ type DeleteAccountAliasInput struct {
 
 // DeleteAccountAliasOutput is the output of DeleteAccountAlias.
 type DeleteAccountAliasOutput struct {
+}
+
+// DeleteAccountPasswordPolicyInput is the input of DeleteAccountPasswordPolicy.
+type DeleteAccountPasswordPolicyInput struct {
+}
+
+// DeleteAccountPasswordPolicyOutput is the output of DeleteAccountPasswordPolicy.
+type DeleteAccountPasswordPolicyOutput struct {
 }
 
 // DeleteGroupInput is the input of DeleteGroup.
@@ -321,6 +415,34 @@ type DeleteRolePolicyInput struct {
 type DeleteRolePolicyOutput struct {
 }
 
+// DeleteSAMLProviderInput is the input of DeleteSAMLProvider.
+type DeleteSAMLProviderInput struct {
+	SAMLProviderArn string // required
+}
+
+// DeleteSAMLProviderOutput is the output of DeleteSAMLProvider.
+type DeleteSAMLProviderOutput struct {
+}
+
+// DeleteSSHPublicKeyInput is the input of DeleteSSHPublicKey.
+type DeleteSSHPublicKeyInput struct {
+	UserName       string // required
+	SSHPublicKeyId string // required
+}
+
+// DeleteSSHPublicKeyOutput is the output of DeleteSSHPublicKey.
+type DeleteSSHPublicKeyOutput struct {
+}
+
+// DeleteServerCertificateInput is the input of DeleteServerCertificate.
+type DeleteServerCertificateInput struct {
+	ServerCertificateName string // required
+}
+
+// DeleteServerCertificateOutput is the output of DeleteServerCertificate.
+type DeleteServerCertificateOutput struct {
+}
+
 // DeleteServiceLinkedRoleInput is the input of DeleteServiceLinkedRole.
 type DeleteServiceLinkedRoleInput struct {
 	RoleName string // required
@@ -329,6 +451,26 @@ type DeleteServiceLinkedRoleInput struct {
 // DeleteServiceLinkedRoleOutput is the output of DeleteServiceLinkedRole.
 type DeleteServiceLinkedRoleOutput struct {
 	DeletionTaskId string // required
+}
+
+// DeleteServiceSpecificCredentialInput is the input of DeleteServiceSpecificCredential.
+type DeleteServiceSpecificCredentialInput struct {
+	UserName                    string
+	ServiceSpecificCredentialId string // required
+}
+
+// DeleteServiceSpecificCredentialOutput is the output of DeleteServiceSpecificCredential.
+type DeleteServiceSpecificCredentialOutput struct {
+}
+
+// DeleteSigningCertificateInput is the input of DeleteSigningCertificate.
+type DeleteSigningCertificateInput struct {
+	UserName      string
+	CertificateId string // required
+}
+
+// DeleteSigningCertificateOutput is the output of DeleteSigningCertificate.
+type DeleteSigningCertificateOutput struct {
 }
 
 // DeleteUserInput is the input of DeleteUser.
@@ -357,6 +499,15 @@ type DeleteUserPolicyInput struct {
 
 // DeleteUserPolicyOutput is the output of DeleteUserPolicy.
 type DeleteUserPolicyOutput struct {
+}
+
+// DeleteVirtualMFADeviceInput is the input of DeleteVirtualMFADevice.
+type DeleteVirtualMFADeviceInput struct {
+	SerialNumber string // required
+}
+
+// DeleteVirtualMFADeviceOutput is the output of DeleteVirtualMFADevice.
+type DeleteVirtualMFADeviceOutput struct {
 }
 
 // DetachGroupPolicyInput is the input of DetachGroupPolicy.
@@ -389,6 +540,107 @@ type DetachUserPolicyInput struct {
 type DetachUserPolicyOutput struct {
 }
 
+// DisableOrganizationsRootCredentialsManagementInput is the input of DisableOrganizationsRootCredentialsManagement.
+type DisableOrganizationsRootCredentialsManagementInput struct {
+}
+
+// DisableOrganizationsRootCredentialsManagementOutput is the output of DisableOrganizationsRootCredentialsManagement.
+type DisableOrganizationsRootCredentialsManagementOutput struct {
+	OrganizationId  string
+	EnabledFeatures []string
+}
+
+// DisableOrganizationsRootSessionsInput is the input of DisableOrganizationsRootSessions.
+type DisableOrganizationsRootSessionsInput struct {
+}
+
+// DisableOrganizationsRootSessionsOutput is the output of DisableOrganizationsRootSessions.
+type DisableOrganizationsRootSessionsOutput struct {
+	OrganizationId  string
+	EnabledFeatures []string
+}
+
+// DisableOutboundWebIdentityFederationInput is the input of DisableOutboundWebIdentityFederation.
+type DisableOutboundWebIdentityFederationInput struct {
+}
+
+// DisableOutboundWebIdentityFederationOutput is the output of DisableOutboundWebIdentityFederation.
+type DisableOutboundWebIdentityFederationOutput struct {
+}
+
+// EnableMFADeviceInput is the input of EnableMFADevice.
+type EnableMFADeviceInput struct {
+	UserName            string // required
+	SerialNumber        string // required
+	AuthenticationCode1 string // required
+	AuthenticationCode2 string // required
+}
+
+// EnableMFADeviceOutput is the output of EnableMFADevice.
+type EnableMFADeviceOutput struct {
+}
+
+// EnableOrganizationsRootCredentialsManagementInput is the input of EnableOrganizationsRootCredentialsManagement.
+type EnableOrganizationsRootCredentialsManagementInput struct {
+}
+
+// EnableOrganizationsRootCredentialsManagementOutput is the output of EnableOrganizationsRootCredentialsManagement.
+type EnableOrganizationsRootCredentialsManagementOutput struct {
+	OrganizationId  string
+	EnabledFeatures []string
+}
+
+// EnableOrganizationsRootSessionsInput is the input of EnableOrganizationsRootSessions.
+type EnableOrganizationsRootSessionsInput struct {
+}
+
+// EnableOrganizationsRootSessionsOutput is the output of EnableOrganizationsRootSessions.
+type EnableOrganizationsRootSessionsOutput struct {
+	OrganizationId  string
+	EnabledFeatures []string
+}
+
+// EnableOutboundWebIdentityFederationInput is the input of EnableOutboundWebIdentityFederation.
+type EnableOutboundWebIdentityFederationInput struct {
+}
+
+// EnableOutboundWebIdentityFederationOutput is the output of EnableOutboundWebIdentityFederation.
+type EnableOutboundWebIdentityFederationOutput struct {
+	IssuerIdentifier string
+}
+
+// GenerateCredentialReportInput is the input of GenerateCredentialReport.
+type GenerateCredentialReportInput struct {
+}
+
+// GenerateCredentialReportOutput is the output of GenerateCredentialReport.
+type GenerateCredentialReportOutput struct {
+	State       string
+	Description string
+}
+
+// GenerateOrganizationsAccessReportInput is the input of GenerateOrganizationsAccessReport.
+type GenerateOrganizationsAccessReportInput struct {
+	EntityPath            string // required
+	OrganizationsPolicyId string
+}
+
+// GenerateOrganizationsAccessReportOutput is the output of GenerateOrganizationsAccessReport.
+type GenerateOrganizationsAccessReportOutput struct {
+	JobId string
+}
+
+// GenerateServiceLastAccessedDetailsInput is the input of GenerateServiceLastAccessedDetails.
+type GenerateServiceLastAccessedDetailsInput struct {
+	Arn         string // required
+	Granularity string
+}
+
+// GenerateServiceLastAccessedDetailsOutput is the output of GenerateServiceLastAccessedDetails.
+type GenerateServiceLastAccessedDetailsOutput struct {
+	JobId string
+}
+
 // GetAccessKeyLastUsedInput is the input of GetAccessKeyLastUsed.
 type GetAccessKeyLastUsedInput struct {
 	AccessKeyId string // required
@@ -417,6 +669,15 @@ type GetAccountAuthorizationDetailsOutput struct {
 	Marker          string
 }
 
+// GetAccountPasswordPolicyInput is the input of GetAccountPasswordPolicy.
+type GetAccountPasswordPolicyInput struct {
+}
+
+// GetAccountPasswordPolicyOutput is the output of GetAccountPasswordPolicy.
+type GetAccountPasswordPolicyOutput struct {
+	PasswordPolicy *PasswordPolicy // required
+}
+
 // GetAccountSummaryInput is the input of GetAccountSummary.
 type GetAccountSummaryInput struct {
 }
@@ -424,6 +685,51 @@ type GetAccountSummaryInput struct {
 // GetAccountSummaryOutput is the output of GetAccountSummary.
 type GetAccountSummaryOutput struct {
 	SummaryMap map[string]int32
+}
+
+// GetContextKeysForCustomPolicyInput is the input of GetContextKeysForCustomPolicy.
+type GetContextKeysForCustomPolicyInput struct {
+	PolicyInputList []string // required
+}
+
+// GetContextKeysForCustomPolicyOutput is the output of GetContextKeysForCustomPolicy.
+type GetContextKeysForCustomPolicyOutput struct {
+	ContextKeyNames []string
+}
+
+// GetContextKeysForPrincipalPolicyInput is the input of GetContextKeysForPrincipalPolicy.
+type GetContextKeysForPrincipalPolicyInput struct {
+	PolicySourceArn string // required
+	PolicyInputList []string
+}
+
+// GetContextKeysForPrincipalPolicyOutput is the output of GetContextKeysForPrincipalPolicy.
+type GetContextKeysForPrincipalPolicyOutput struct {
+	ContextKeyNames []string
+}
+
+// GetCredentialReportInput is the input of GetCredentialReport.
+type GetCredentialReportInput struct {
+}
+
+// GetCredentialReportOutput is the output of GetCredentialReport.
+type GetCredentialReportOutput struct {
+	Content       []byte
+	ReportFormat  string
+	GeneratedTime *time.Time
+}
+
+// GetDelegationRequestInput is the input of GetDelegationRequest.
+type GetDelegationRequestInput struct {
+	DelegationRequestId       string // required
+	DelegationPermissionCheck *bool
+}
+
+// GetDelegationRequestOutput is the output of GetDelegationRequest.
+type GetDelegationRequestOutput struct {
+	DelegationRequest     *DelegationRequest
+	PermissionCheckStatus string
+	PermissionCheckResult string
 }
 
 // GetGroupInput is the input of GetGroup.
@@ -454,6 +760,19 @@ type GetGroupPolicyOutput struct {
 	PolicyDocument string // required
 }
 
+// GetHumanReadableSummaryInput is the input of GetHumanReadableSummary.
+type GetHumanReadableSummaryInput struct {
+	EntityArn string // required
+	Locale    string
+}
+
+// GetHumanReadableSummaryOutput is the output of GetHumanReadableSummary.
+type GetHumanReadableSummaryOutput struct {
+	SummaryContent string
+	Locale         string
+	SummaryState   string
+}
+
 // GetInstanceProfileInput is the input of GetInstanceProfile.
 type GetInstanceProfileInput struct {
 	InstanceProfileName string // required
@@ -474,6 +793,20 @@ type GetLoginProfileOutput struct {
 	LoginProfile *LoginProfile // required
 }
 
+// GetMFADeviceInput is the input of GetMFADevice.
+type GetMFADeviceInput struct {
+	SerialNumber string // required
+	UserName     string
+}
+
+// GetMFADeviceOutput is the output of GetMFADevice.
+type GetMFADeviceOutput struct {
+	UserName       string
+	SerialNumber   string // required
+	EnableDate     *time.Time
+	Certifications map[string]string
+}
+
 // GetOpenIDConnectProviderInput is the input of GetOpenIDConnectProvider.
 type GetOpenIDConnectProviderInput struct {
 	OpenIDConnectProviderArn string // required
@@ -486,6 +819,37 @@ type GetOpenIDConnectProviderOutput struct {
 	ThumbprintList []string
 	CreateDate     *time.Time
 	Tags           []Tag
+}
+
+// GetOrganizationsAccessReportInput is the input of GetOrganizationsAccessReport.
+type GetOrganizationsAccessReportInput struct {
+	JobId    string // required
+	MaxItems *int32
+	Marker   string
+	SortKey  string
+}
+
+// GetOrganizationsAccessReportOutput is the output of GetOrganizationsAccessReport.
+type GetOrganizationsAccessReportOutput struct {
+	JobStatus                   string     // required
+	JobCreationDate             *time.Time // required
+	JobCompletionDate           *time.Time
+	NumberOfServicesAccessible  *int32
+	NumberOfServicesNotAccessed *int32
+	AccessDetails               []AccessDetail
+	IsTruncated                 *bool
+	Marker                      string
+	ErrorDetails                *ErrorDetails
+}
+
+// GetOutboundWebIdentityFederationInfoInput is the input of GetOutboundWebIdentityFederationInfo.
+type GetOutboundWebIdentityFederationInfoInput struct {
+}
+
+// GetOutboundWebIdentityFederationInfoOutput is the output of GetOutboundWebIdentityFederationInfo.
+type GetOutboundWebIdentityFederationInfoOutput struct {
+	IssuerIdentifier  string
+	JwtVendingEnabled *bool
 }
 
 // GetPolicyInput is the input of GetPolicy.
@@ -530,6 +894,82 @@ type GetRolePolicyOutput struct {
 	RoleName       string // required
 	PolicyName     string // required
 	PolicyDocument string // required
+}
+
+// GetSAMLProviderInput is the input of GetSAMLProvider.
+type GetSAMLProviderInput struct {
+	SAMLProviderArn string // required
+}
+
+// GetSAMLProviderOutput is the output of GetSAMLProvider.
+type GetSAMLProviderOutput struct {
+	SAMLProviderUUID        string
+	SAMLMetadataDocument    string
+	CreateDate              *time.Time
+	ValidUntil              *time.Time
+	Tags                    []Tag
+	AssertionEncryptionMode string
+	PrivateKeyList          []SAMLPrivateKey
+}
+
+// GetSSHPublicKeyInput is the input of GetSSHPublicKey.
+type GetSSHPublicKeyInput struct {
+	UserName       string // required
+	SSHPublicKeyId string // required
+	Encoding       string // required
+}
+
+// GetSSHPublicKeyOutput is the output of GetSSHPublicKey.
+type GetSSHPublicKeyOutput struct {
+	SSHPublicKey *SSHPublicKey
+}
+
+// GetServerCertificateInput is the input of GetServerCertificate.
+type GetServerCertificateInput struct {
+	ServerCertificateName string // required
+}
+
+// GetServerCertificateOutput is the output of GetServerCertificate.
+type GetServerCertificateOutput struct {
+	ServerCertificate *ServerCertificate // required
+}
+
+// GetServiceLastAccessedDetailsInput is the input of GetServiceLastAccessedDetails.
+type GetServiceLastAccessedDetailsInput struct {
+	JobId    string // required
+	MaxItems *int32
+	Marker   string
+}
+
+// GetServiceLastAccessedDetailsOutput is the output of GetServiceLastAccessedDetails.
+type GetServiceLastAccessedDetailsOutput struct {
+	JobStatus            string // required
+	JobType              string
+	JobCreationDate      *time.Time            // required
+	ServicesLastAccessed []ServiceLastAccessed // required
+	JobCompletionDate    *time.Time            // required
+	IsTruncated          *bool
+	Marker               string
+	Error                *ErrorDetails
+}
+
+// GetServiceLastAccessedDetailsWithEntitiesInput is the input of GetServiceLastAccessedDetailsWithEntities.
+type GetServiceLastAccessedDetailsWithEntitiesInput struct {
+	JobId            string // required
+	ServiceNamespace string // required
+	MaxItems         *int32
+	Marker           string
+}
+
+// GetServiceLastAccessedDetailsWithEntitiesOutput is the output of GetServiceLastAccessedDetailsWithEntities.
+type GetServiceLastAccessedDetailsWithEntitiesOutput struct {
+	JobStatus         string          // required
+	JobCreationDate   *time.Time      // required
+	JobCompletionDate *time.Time      // required
+	EntityDetailsList []EntityDetails // required
+	IsTruncated       *bool
+	Marker            string
+	Error             *ErrorDetails
 }
 
 // GetServiceLinkedRoleDeletionStatusInput is the input of GetServiceLinkedRoleDeletionStatus.
@@ -638,6 +1078,20 @@ type ListAttachedUserPoliciesOutput struct {
 	Marker           string
 }
 
+// ListDelegationRequestsInput is the input of ListDelegationRequests.
+type ListDelegationRequestsInput struct {
+	OwnerId  string
+	Marker   string
+	MaxItems *int32
+}
+
+// ListDelegationRequestsOutput is the output of ListDelegationRequests.
+type ListDelegationRequestsOutput struct {
+	DelegationRequests []DelegationRequest
+	Marker             string
+	IsTruncated        *bool
+}
+
 // ListEntitiesForPolicyInput is the input of ListEntitiesForPolicy.
 type ListEntitiesForPolicyInput struct {
 	PolicyArn         string // required
@@ -741,6 +1195,34 @@ type ListInstanceProfilesForRoleOutput struct {
 	Marker           string
 }
 
+// ListMFADeviceTagsInput is the input of ListMFADeviceTags.
+type ListMFADeviceTagsInput struct {
+	SerialNumber string // required
+	Marker       string
+	MaxItems     *int32
+}
+
+// ListMFADeviceTagsOutput is the output of ListMFADeviceTags.
+type ListMFADeviceTagsOutput struct {
+	Tags        []Tag // required
+	IsTruncated *bool
+	Marker      string
+}
+
+// ListMFADevicesInput is the input of ListMFADevices.
+type ListMFADevicesInput struct {
+	UserName string
+	Marker   string
+	MaxItems *int32
+}
+
+// ListMFADevicesOutput is the output of ListMFADevices.
+type ListMFADevicesOutput struct {
+	MFADevices  []MFADevice // required
+	IsTruncated *bool
+	Marker      string
+}
+
 // ListOpenIDConnectProviderTagsInput is the input of ListOpenIDConnectProviderTags.
 type ListOpenIDConnectProviderTagsInput struct {
 	OpenIDConnectProviderArn string // required
@@ -762,6 +1244,16 @@ type ListOpenIDConnectProvidersInput struct {
 // ListOpenIDConnectProvidersOutput is the output of ListOpenIDConnectProviders.
 type ListOpenIDConnectProvidersOutput struct {
 	OpenIDConnectProviderList []OpenIDConnectProviderListEntry
+}
+
+// ListOrganizationsFeaturesInput is the input of ListOrganizationsFeatures.
+type ListOrganizationsFeaturesInput struct {
+}
+
+// ListOrganizationsFeaturesOutput is the output of ListOrganizationsFeatures.
+type ListOrganizationsFeaturesOutput struct {
+	OrganizationId  string
+	EnabledFeatures []string
 }
 
 // ListPoliciesInput is the input of ListPolicies.
@@ -865,6 +1357,101 @@ type ListRolesOutput struct {
 	Marker      string
 }
 
+// ListSAMLProviderTagsInput is the input of ListSAMLProviderTags.
+type ListSAMLProviderTagsInput struct {
+	SAMLProviderArn string // required
+	Marker          string
+	MaxItems        *int32
+}
+
+// ListSAMLProviderTagsOutput is the output of ListSAMLProviderTags.
+type ListSAMLProviderTagsOutput struct {
+	Tags        []Tag // required
+	IsTruncated *bool
+	Marker      string
+}
+
+// ListSAMLProvidersInput is the input of ListSAMLProviders.
+type ListSAMLProvidersInput struct {
+}
+
+// ListSAMLProvidersOutput is the output of ListSAMLProviders.
+type ListSAMLProvidersOutput struct {
+	SAMLProviderList []SAMLProviderListEntry
+}
+
+// ListSSHPublicKeysInput is the input of ListSSHPublicKeys.
+type ListSSHPublicKeysInput struct {
+	UserName string
+	Marker   string
+	MaxItems *int32
+}
+
+// ListSSHPublicKeysOutput is the output of ListSSHPublicKeys.
+type ListSSHPublicKeysOutput struct {
+	SSHPublicKeys []SSHPublicKeyMetadata
+	IsTruncated   *bool
+	Marker        string
+}
+
+// ListServerCertificateTagsInput is the input of ListServerCertificateTags.
+type ListServerCertificateTagsInput struct {
+	ServerCertificateName string // required
+	Marker                string
+	MaxItems              *int32
+}
+
+// ListServerCertificateTagsOutput is the output of ListServerCertificateTags.
+type ListServerCertificateTagsOutput struct {
+	Tags        []Tag // required
+	IsTruncated *bool
+	Marker      string
+}
+
+// ListServerCertificatesInput is the input of ListServerCertificates.
+type ListServerCertificatesInput struct {
+	PathPrefix string
+	Marker     string
+	MaxItems   *int32
+}
+
+// ListServerCertificatesOutput is the output of ListServerCertificates.
+type ListServerCertificatesOutput struct {
+	ServerCertificateMetadataList []ServerCertificateMetadata // required
+	IsTruncated                   *bool
+	Marker                        string
+}
+
+// ListServiceSpecificCredentialsInput is the input of ListServiceSpecificCredentials.
+type ListServiceSpecificCredentialsInput struct {
+	UserName    string
+	ServiceName string
+	AllUsers    *bool
+	Marker      string
+	MaxItems    *int32
+}
+
+// ListServiceSpecificCredentialsOutput is the output of ListServiceSpecificCredentials.
+type ListServiceSpecificCredentialsOutput struct {
+	ServiceSpecificCredentials []ServiceSpecificCredentialMetadata
+	Marker                     string
+	IsTruncated                *bool
+}
+
+// ListSigningCertificatesInput is the input of ListSigningCertificates.
+type ListSigningCertificatesInput struct {
+	UserName string
+	Marker   string
+	MaxItems *int32
+}
+
+// ListSigningCertificatesOutput is the output of ListSigningCertificates.
+type ListSigningCertificatesOutput struct {
+	Certificates []SigningCertificate // required
+	IsTruncated  *bool
+	Marker       string
+}
+
 // ListUserPoliciesInput is the input of ListUserPolicies.
 type ListUserPoliciesInput struct {
 	UserName string // required
@@ -905,6 +1492,20 @@ type ListUsersOutput struct {
 	Users       []User // required
 	IsTruncated *bool
 	Marker      string
+}
+
+// ListVirtualMFADevicesInput is the input of ListVirtualMFADevices.
+type ListVirtualMFADevicesInput struct {
+	AssignmentStatus string
+	Marker           string
+	MaxItems         *int32
+}
+
+// ListVirtualMFADevicesOutput is the output of ListVirtualMFADevices.
+type ListVirtualMFADevicesOutput struct {
+	VirtualMFADevices []VirtualMFADevice // required
+	IsTruncated       *bool
+	Marker            string
 }
 
 // PutGroupPolicyInput is the input of PutGroupPolicy.
@@ -960,6 +1561,16 @@ type PutUserPolicyInput struct {
 type PutUserPolicyOutput struct {
 }
 
+// RejectDelegationRequestInput is the input of RejectDelegationRequest.
+type RejectDelegationRequestInput struct {
+	DelegationRequestId string // required
+	Notes               string
+}
+
+// RejectDelegationRequestOutput is the output of RejectDelegationRequest.
+type RejectDelegationRequestOutput struct {
+}
+
 // RemoveClientIDFromOpenIDConnectProviderInput is the input of RemoveClientIDFromOpenIDConnectProvider.
 type RemoveClientIDFromOpenIDConnectProviderInput struct {
 	OpenIDConnectProviderArn string // required
@@ -990,6 +1601,38 @@ type RemoveUserFromGroupInput struct {
 type RemoveUserFromGroupOutput struct {
 }
 
+// ResetServiceSpecificCredentialInput is the input of ResetServiceSpecificCredential.
+type ResetServiceSpecificCredentialInput struct {
+	UserName                    string
+	ServiceSpecificCredentialId string // required
+}
+
+// ResetServiceSpecificCredentialOutput is the output of ResetServiceSpecificCredential.
+type ResetServiceSpecificCredentialOutput struct {
+	ServiceSpecificCredential *ServiceSpecificCredential
+}
+
+// ResyncMFADeviceInput is the input of ResyncMFADevice.
+type ResyncMFADeviceInput struct {
+	UserName            string // required
+	SerialNumber        string // required
+	AuthenticationCode1 string // required
+	AuthenticationCode2 string // required
+}
+
+// ResyncMFADeviceOutput is the output of ResyncMFADevice.
+type ResyncMFADeviceOutput struct {
+}
+
+// SendDelegationTokenInput is the input of SendDelegationToken.
+type SendDelegationTokenInput struct {
+	DelegationRequestId string // required
+}
+
+// SendDelegationTokenOutput is the output of SendDelegationToken.
+type SendDelegationTokenOutput struct {
+}
+
 // SetDefaultPolicyVersionInput is the input of SetDefaultPolicyVersion.
 type SetDefaultPolicyVersionInput struct {
 	PolicyArn string // required
@@ -998,6 +1641,15 @@ type SetDefaultPolicyVersionInput struct {
 
 // SetDefaultPolicyVersionOutput is the output of SetDefaultPolicyVersion.
 type SetDefaultPolicyVersionOutput struct {
+}
+
+// SetSecurityTokenServicePreferencesInput is the input of SetSecurityTokenServicePreferences.
+type SetSecurityTokenServicePreferencesInput struct {
+	GlobalEndpointTokenVersion string // required
+}
+
+// SetSecurityTokenServicePreferencesOutput is the output of SetSecurityTokenServicePreferences.
+type SetSecurityTokenServicePreferencesOutput struct {
 }
 
 // SimulateCustomPolicyInput is the input of SimulateCustomPolicy.
@@ -1055,6 +1707,16 @@ type TagInstanceProfileInput struct {
 type TagInstanceProfileOutput struct {
 }
 
+// TagMFADeviceInput is the input of TagMFADevice.
+type TagMFADeviceInput struct {
+	SerialNumber string // required
+	Tags         []Tag  // required
+}
+
+// TagMFADeviceOutput is the output of TagMFADevice.
+type TagMFADeviceOutput struct {
+}
+
 // TagOpenIDConnectProviderInput is the input of TagOpenIDConnectProvider.
 type TagOpenIDConnectProviderInput struct {
 	OpenIDConnectProviderArn string // required
@@ -1085,6 +1747,26 @@ type TagRoleInput struct {
 type TagRoleOutput struct {
 }
 
+// TagSAMLProviderInput is the input of TagSAMLProvider.
+type TagSAMLProviderInput struct {
+	SAMLProviderArn string // required
+	Tags            []Tag  // required
+}
+
+// TagSAMLProviderOutput is the output of TagSAMLProvider.
+type TagSAMLProviderOutput struct {
+}
+
+// TagServerCertificateInput is the input of TagServerCertificate.
+type TagServerCertificateInput struct {
+	ServerCertificateName string // required
+	Tags                  []Tag  // required
+}
+
+// TagServerCertificateOutput is the output of TagServerCertificate.
+type TagServerCertificateOutput struct {
+}
+
 // TagUserInput is the input of TagUser.
 type TagUserInput struct {
 	UserName string // required
@@ -1103,6 +1785,16 @@ type UntagInstanceProfileInput struct {
 
 // UntagInstanceProfileOutput is the output of UntagInstanceProfile.
 type UntagInstanceProfileOutput struct {
+}
+
+// UntagMFADeviceInput is the input of UntagMFADevice.
+type UntagMFADeviceInput struct {
+	SerialNumber string   // required
+	TagKeys      []string // required
+}
+
+// UntagMFADeviceOutput is the output of UntagMFADevice.
+type UntagMFADeviceOutput struct {
 }
 
 // UntagOpenIDConnectProviderInput is the input of UntagOpenIDConnectProvider.
@@ -1135,6 +1827,26 @@ type UntagRoleInput struct {
 type UntagRoleOutput struct {
 }
 
+// UntagSAMLProviderInput is the input of UntagSAMLProvider.
+type UntagSAMLProviderInput struct {
+	SAMLProviderArn string   // required
+	TagKeys         []string // required
+}
+
+// UntagSAMLProviderOutput is the output of UntagSAMLProvider.
+type UntagSAMLProviderOutput struct {
+}
+
+// UntagServerCertificateInput is the input of UntagServerCertificate.
+type UntagServerCertificateInput struct {
+	ServerCertificateName string   // required
+	TagKeys               []string // required
+}
+
+// UntagServerCertificateOutput is the output of UntagServerCertificate.
+type UntagServerCertificateOutput struct {
+}
+
 // UntagUserInput is the input of UntagUser.
 type UntagUserInput struct {
 	UserName string   // required
@@ -1156,6 +1868,23 @@ type UpdateAccessKeyInput struct {
 type UpdateAccessKeyOutput struct {
 }
 
+// UpdateAccountPasswordPolicyInput is the input of UpdateAccountPasswordPolicy.
+type UpdateAccountPasswordPolicyInput struct {
+	MinimumPasswordLength      *int32
+	RequireSymbols             *bool
+	RequireNumbers             *bool
+	RequireUppercaseCharacters *bool
+	RequireLowercaseCharacters *bool
+	AllowUsersToChangePassword *bool
+	MaxPasswordAge             *int32
+	PasswordReusePrevention    *int32
+	HardExpiry                 *bool
+}
+
+// UpdateAccountPasswordPolicyOutput is the output of UpdateAccountPasswordPolicy.
+type UpdateAccountPasswordPolicyOutput struct {
+}
+
 // UpdateAssumeRolePolicyInput is the input of UpdateAssumeRolePolicy.
 type UpdateAssumeRolePolicyInput struct {
 	RoleName       string // required
@@ -1164,6 +1893,16 @@ type UpdateAssumeRolePolicyInput struct {
 
 // UpdateAssumeRolePolicyOutput is the output of UpdateAssumeRolePolicy.
 type UpdateAssumeRolePolicyOutput struct {
+}
+
+// UpdateDelegationRequestInput is the input of UpdateDelegationRequest.
+type UpdateDelegationRequestInput struct {
+	DelegationRequestId string // required
+	Notes               string
+}
+
+// UpdateDelegationRequestOutput is the output of UpdateDelegationRequest.
+type UpdateDelegationRequestOutput struct {
 }
 
 // UpdateGroupInput is the input of UpdateGroup.
@@ -1220,6 +1959,64 @@ type UpdateRoleDescriptionOutput struct {
 	Role *Role
 }
 
+// UpdateSAMLProviderInput is the input of UpdateSAMLProvider.
+type UpdateSAMLProviderInput struct {
+	SAMLMetadataDocument    string
+	SAMLProviderArn         string // required
+	AssertionEncryptionMode string
+	AddPrivateKey           string
+	RemovePrivateKey        string
+}
+
+// UpdateSAMLProviderOutput is the output of UpdateSAMLProvider.
+type UpdateSAMLProviderOutput struct {
+	SAMLProviderArn string
+}
+
+// UpdateSSHPublicKeyInput is the input of UpdateSSHPublicKey.
+type UpdateSSHPublicKeyInput struct {
+	UserName       string // required
+	SSHPublicKeyId string // required
+	Status         string // required
+}
+
+// UpdateSSHPublicKeyOutput is the output of UpdateSSHPublicKey.
+type UpdateSSHPublicKeyOutput struct {
+}
+
+// UpdateServerCertificateInput is the input of UpdateServerCertificate.
+type UpdateServerCertificateInput struct {
+	ServerCertificateName    string // required
+	NewPath                  string
+	NewServerCertificateName string
+}
+
+// UpdateServerCertificateOutput is the output of UpdateServerCertificate.
+type UpdateServerCertificateOutput struct {
+}
+
+// UpdateServiceSpecificCredentialInput is the input of UpdateServiceSpecificCredential.
+type UpdateServiceSpecificCredentialInput struct {
+	UserName                    string
+	ServiceSpecificCredentialId string // required
+	Status                      string // required
+}
+
+// UpdateServiceSpecificCredentialOutput is the output of UpdateServiceSpecificCredential.
+type UpdateServiceSpecificCredentialOutput struct {
+}
+
+// UpdateSigningCertificateInput is the input of UpdateSigningCertificate.
+type UpdateSigningCertificateInput struct {
+	UserName      string
+	CertificateId string // required
+	Status        string // required
+}
+
+// UpdateSigningCertificateOutput is the output of UpdateSigningCertificate.
+type UpdateSigningCertificateOutput struct {
+}
+
 // UpdateUserInput is the input of UpdateUser.
 type UpdateUserInput struct {
 	UserName    string // required
@@ -1231,6 +2028,44 @@ type UpdateUserInput struct {
 type UpdateUserOutput struct {
 }
 
+// UploadSSHPublicKeyInput is the input of UploadSSHPublicKey.
+type UploadSSHPublicKeyInput struct {
+	UserName         string // required
+	SSHPublicKeyBody string // required
+}
+
+// UploadSSHPublicKeyOutput is the output of UploadSSHPublicKey.
+type UploadSSHPublicKeyOutput struct {
+	SSHPublicKey *SSHPublicKey
+}
+
+// UploadServerCertificateInput is the input of UploadServerCertificate.
+type UploadServerCertificateInput struct {
+	Path                  string
+	ServerCertificateName string // required
+	CertificateBody       string // required
+	PrivateKey            string // required
+	CertificateChain      string
+	Tags                  []Tag
+}
+
+// UploadServerCertificateOutput is the output of UploadServerCertificate.
+type UploadServerCertificateOutput struct {
+	ServerCertificateMetadata *ServerCertificateMetadata
+	Tags                      []Tag
+}
+
+// UploadSigningCertificateInput is the input of UploadSigningCertificate.
+type UploadSigningCertificateInput struct {
+	UserName        string
+	CertificateBody string // required
+}
+
+// UploadSigningCertificateOutput is the output of UploadSigningCertificate.
+type UploadSigningCertificateOutput struct {
+	Certificate *SigningCertificate // required
+}
+
 // AccessKey is the model's structure AccessKey.
 type AccessKey struct {
 	UserName        string // required
@@ -1238,6 +2073,19 @@ type AccessKey struct {
 	Status          string // required
 	SecretAccessKey string // required
 	CreateDate      *time.Time
+}
+
+// DelegationPermission is the model's structure DelegationPermission.
+type DelegationPermission struct {
+	PolicyTemplateArn string
+	Parameters        []PolicyParameter
+}
+
+// PolicyParameter is the model's structure PolicyParameter.
+type PolicyParameter struct {
+	Name   string
+	Values []string
+	Type   string
 }
 
 // Group is the model's structure Group.
@@ -1324,6 +2172,20 @@ type PolicyVersion struct {
 	CreateDate       *time.Time
 }
 
+// ServiceSpecificCredential is the model's structure ServiceSpecificCredential.
+type ServiceSpecificCredential struct {
+	CreateDate                  *time.Time // required
+	ExpirationDate              *time.Time
+	ServiceName                 string // required
+	ServiceUserName             string
+	ServicePassword             string
+	ServiceCredentialAlias      string
+	ServiceCredentialSecret     string
+	ServiceSpecificCredentialId string // required
+	UserName                    string // required
+	Status                      string // required
+}
+
 // User is the model's structure User.
 type User struct {
 	Path                string     // required
@@ -1334,6 +2196,16 @@ type User struct {
 	PasswordLastUsed    *time.Time
 	PermissionsBoundary *AttachedPermissionsBoundary
 	Tags                []Tag
+}
+
+// VirtualMFADevice is the model's structure VirtualMFADevice.
+type VirtualMFADevice struct {
+	SerialNumber     string // required
+	Base32StringSeed []byte
+	QRCodePNG        []byte
+	User             *User
+	EnableDate       *time.Time
+	Tags             []Tag
 }
 
 // AccessKeyLastUsed is the model's structure AccessKeyLastUsed.
@@ -1412,6 +2284,128 @@ type ManagedPolicyDetail struct {
 	PolicyVersionList             []PolicyVersion
 }
 
+// PasswordPolicy is the model's structure PasswordPolicy.
+type PasswordPolicy struct {
+	MinimumPasswordLength      *int32
+	RequireSymbols             *bool
+	RequireNumbers             *bool
+	RequireUppercaseCharacters *bool
+	RequireLowercaseCharacters *bool
+	AllowUsersToChangePassword *bool
+	ExpirePasswords            *bool
+	MaxPasswordAge             *int32
+	PasswordReusePrevention    *int32
+	HardExpiry                 *bool
+}
+
+// DelegationRequest is the model's structure DelegationRequest.
+type DelegationRequest struct {
+	DelegationRequestId           string
+	OwnerAccountId                string
+	Description                   string
+	RequestMessage                string
+	Permissions                   *DelegationPermission
+	PermissionPolicy              string
+	RolePermissionRestrictionArns []string
+	OwnerId                       string
+	ApproverId                    string
+	State                         string
+	ExpirationTime                *time.Time
+	RequestorId                   string
+	RequestorName                 string
+	CreateDate                    *time.Time
+	SessionDuration               *int32
+	RedirectUrl                   string
+	Notes                         string
+	RejectionReason               string
+	OnlySendByOwner               *bool
+	UpdatedTime                   *time.Time
+}
+
+// AccessDetail is the model's structure AccessDetail.
+type AccessDetail struct {
+	ServiceName                string // required
+	ServiceNamespace           string // required
+	Region                     string
+	EntityPath                 string
+	LastAuthenticatedTime      *time.Time
+	TotalAuthenticatedEntities *int32
+}
+
+// ErrorDetails is the model's structure ErrorDetails.
+type ErrorDetails struct {
+	Message string // required
+	Code    string // required
+}
+
+// SAMLPrivateKey is the model's structure SAMLPrivateKey.
+type SAMLPrivateKey struct {
+	KeyId     string
+	Timestamp *time.Time
+}
+
+// SSHPublicKey is the model's structure SSHPublicKey.
+type SSHPublicKey struct {
+	UserName         string // required
+	SSHPublicKeyId   string // required
+	Fingerprint      string // required
+	SSHPublicKeyBody string // required
+	Status           string // required
+	UploadDate       *time.Time
+}
+
+// ServerCertificate is the model's structure ServerCertificate.
+type ServerCertificate struct {
+	ServerCertificateMetadata *ServerCertificateMetadata // required
+	CertificateBody           string                     // required
+	CertificateChain          string
+	Tags                      []Tag
+}
+
+// ServerCertificateMetadata is the model's structure ServerCertificateMetadata.
+type ServerCertificateMetadata struct {
+	Path                  string // required
+	ServerCertificateName string // required
+	ServerCertificateId   string // required
+	Arn                   string // required
+	UploadDate            *time.Time
+	Expiration            *time.Time
+}
+
+// ServiceLastAccessed is the model's structure ServiceLastAccessed.
+type ServiceLastAccessed struct {
+	ServiceName                string // required
+	LastAuthenticated          *time.Time
+	ServiceNamespace           string // required
+	LastAuthenticatedEntity    string
+	LastAuthenticatedRegion    string
+	TotalAuthenticatedEntities *int32
+	TrackedActionsLastAccessed []TrackedActionLastAccessed
+}
+
+// TrackedActionLastAccessed is the model's structure TrackedActionLastAccessed.
+type TrackedActionLastAccessed struct {
+	ActionName         string
+	LastAccessedEntity string
+	LastAccessedTime   *time.Time
+	LastAccessedRegion string
+}
+
+// EntityDetails is the model's structure EntityDetails.
+type EntityDetails struct {
+	EntityInfo        *EntityInfo // required
+	LastAuthenticated *time.Time
+}
+
+// EntityInfo is the model's structure EntityInfo.
+type EntityInfo struct {
+	Arn  string // required
+	Name string // required
+	Type string // required
+	Id   string // required
+	Path string
+}
+
 // DeletionTaskFailureReasonType is the model's structure DeletionTaskFailureReasonType.
 type DeletionTaskFailureReasonType struct {
 	Reason        string
@@ -1450,6 +2444,13 @@ type PolicyRole struct {
 	RoleId   string
 }
 
+// MFADevice is the model's structure MFADevice.
+type MFADevice struct {
+	UserName     string     // required
+	SerialNumber string     // required
+	EnableDate   *time.Time // required
+}
+
 // OpenIDConnectProviderListEntry is the model's structure OpenIDConnectProviderListEntry.
 type OpenIDConnectProviderListEntry struct {
 	Arn string
@@ -1468,6 +2469,42 @@ type PolicyGrantingServiceAccess struct {
 	PolicyArn  string
 	EntityType string
 	EntityName string
+}
+
+// SAMLProviderListEntry is the model's structure SAMLProviderListEntry.
+type SAMLProviderListEntry struct {
+	Arn        string
+	ValidUntil *time.Time
+	CreateDate *time.Time
+}
+
+// SSHPublicKeyMetadata is the model's structure SSHPublicKeyMetadata.
+type SSHPublicKeyMetadata struct {
+	UserName       string     // required
+	SSHPublicKeyId string     // required
+	Status         string     // required
+	UploadDate     *time.Time // required
+}
+
+// ServiceSpecificCredentialMetadata is the model's structure ServiceSpecificCredentialMetadata.
+type ServiceSpecificCredentialMetadata struct {
+	UserName                    string // required
+	Status                      string // required
+	ServiceUserName             string
+	ServiceCredentialAlias      string
+	CreateDate                  *time.Time // required
+	ExpirationDate              *time.Time
+	ServiceSpecificCredentialId string // required
+	ServiceName                 string // required
+}
+
+// SigningCertificate is the model's structure SigningCertificate.
+type SigningCertificate struct {
+	UserName        string // required
+	CertificateId   string // required
+	CertificateBody string // required
+	Status          string // required
+	UploadDate      *time.Time
 }
 
 // ContextEntry is the model's structure ContextEntry.

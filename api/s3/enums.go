@@ -2,10 +2,21 @@
 
 package s3
 
+// Values of AnalyticsS3ExportFileFormat.
+const (
+	AnalyticsS3ExportFileFormatCsv = "CSV"
+)
+
 // Values of ArchiveStatus.
 const (
 	ArchiveStatusArchiveAccess     = "ARCHIVE_ACCESS"
 	ArchiveStatusDeepArchiveAccess = "DEEP_ARCHIVE_ACCESS"
+)
+
+// Values of BucketAbacStatus.
+const (
+	BucketAbacStatusEnabled  = "Enabled"
+	BucketAbacStatusDisabled = "Disabled"
 )
 
 // Values of BucketAccelerateStatus.
@@ -113,6 +124,13 @@ const (
 	ChecksumTypeFullObject = "FULL_OBJECT"
 )
 
+// Values of CompressionType.
+const (
+	CompressionTypeNone  = "NONE"
+	CompressionTypeGzip  = "GZIP"
+	CompressionTypeBzip2 = "BZIP2"
+)
+
 // Values of DataRedundancy.
 const (
 	DataRedundancySingleAvailabilityZone = "SingleAvailabilityZone"
@@ -173,10 +191,28 @@ const (
 	ExistingObjectReplicationStatusDisabled = "Disabled"
 )
 
+// Values of ExpirationState.
+const (
+	ExpirationStateEnabled  = "ENABLED"
+	ExpirationStateDisabled = "DISABLED"
+)
+
 // Values of ExpirationStatus.
 const (
 	ExpirationStatusEnabled  = "Enabled"
 	ExpirationStatusDisabled = "Disabled"
+)
+
+// Values of ExpressionType.
+const (
+	ExpressionTypeSql = "SQL"
+)
+
+// Values of FileHeaderInfo.
+const (
+	FileHeaderInfoUse    = "USE"
+	FileHeaderInfoIgnore = "IGNORE"
+	FileHeaderInfoNone   = "NONE"
 )
 
 // Values of FilterRuleName.
@@ -189,6 +225,63 @@ const (
 const (
 	IntelligentTieringAccessTierArchiveAccess     = "ARCHIVE_ACCESS"
 	IntelligentTieringAccessTierDeepArchiveAccess = "DEEP_ARCHIVE_ACCESS"
+)
+
+// Values of IntelligentTieringStatus.
+const (
+	IntelligentTieringStatusEnabled  = "Enabled"
+	IntelligentTieringStatusDisabled = "Disabled"
+)
+
+// Values of InventoryConfigurationState.
+const (
+	InventoryConfigurationStateEnabled  = "ENABLED"
+	InventoryConfigurationStateDisabled = "DISABLED"
+)
+
+// Values of InventoryFormat.
+const (
+	InventoryFormatCsv     = "CSV"
+	InventoryFormatOrc     = "ORC"
+	InventoryFormatParquet = "Parquet"
+)
+
+// Values of InventoryFrequency.
+const (
+	InventoryFrequencyDaily  = "Daily"
+	InventoryFrequencyWeekly = "Weekly"
+)
+
+// Values of InventoryIncludedObjectVersions.
+const (
+	InventoryIncludedObjectVersionsAll     = "All"
+	InventoryIncludedObjectVersionsCurrent = "Current"
+)
+
+// Values of InventoryOptionalField.
+const (
+	InventoryOptionalFieldSize                         = "Size"
+	InventoryOptionalFieldLastModifiedDate             = "LastModifiedDate"
+	InventoryOptionalFieldStorageClass                 = "StorageClass"
+	InventoryOptionalFieldETag                         = "ETag"
+	InventoryOptionalFieldIsMultipartUploaded          = "IsMultipartUploaded"
+	InventoryOptionalFieldReplicationStatus            = "ReplicationStatus"
+	InventoryOptionalFieldEncryptionStatus             = "EncryptionStatus"
+	InventoryOptionalFieldObjectLockRetainUntilDate    = "ObjectLockRetainUntilDate"
+	InventoryOptionalFieldObjectLockMode               = "ObjectLockMode"
+	InventoryOptionalFieldObjectLockLegalHoldStatus    = "ObjectLockLegalHoldStatus"
+	InventoryOptionalFieldIntelligentTieringAccessTier = "IntelligentTieringAccessTier"
+	InventoryOptionalFieldBucketKeyStatus              = "BucketKeyStatus"
+	InventoryOptionalFieldChecksumAlgorithm            = "ChecksumAlgorithm"
+	InventoryOptionalFieldObjectAccessControlList      = "ObjectAccessControlList"
+	InventoryOptionalFieldObjectOwner                  = "ObjectOwner"
+	InventoryOptionalFieldLifecycleExpirationDate      = "LifecycleExpirationDate"
+)
+
+// Values of JSONType.
+const (
+	JSONTypeDocument = "DOCUMENT"
+	JSONTypeLines    = "LINES"
 )
 
 // Values of LocationType.
@@ -330,6 +423,12 @@ const (
 	ProtocolHttps = "https"
 )
 
+// Values of QuoteFields.
+const (
+	QuoteFieldsAlways   = "ALWAYS"
+	QuoteFieldsAsneeded = "ASNEEDED"
+)
+
 // Values of ReplicaModificationsStatus.
 const (
 	ReplicaModificationsStatusEnabled  = "Enabled"
@@ -367,12 +466,29 @@ const (
 	RequestPayerRequester = "requester"
 )
 
+// Values of RestoreRequestType.
+const (
+	RestoreRequestTypeSelect = "SELECT"
+)
+
+// Values of S3TablesBucketType.
+const (
+	S3TablesBucketTypeAws      = "aws"
+	S3TablesBucketTypeCustomer = "customer"
+)
+
 // Values of ServerSideEncryption.
 const (
 	ServerSideEncryptionAes256     = "AES256"
 	ServerSideEncryptionAwsFsx     = "aws:fsx"
 	ServerSideEncryptionAwsKms     = "aws:kms"
 	ServerSideEncryptionAwsKmsDsse = "aws:kms:dsse"
+)
+
+// Values of SessionMode.
+const (
+	SessionModeReadOnly  = "ReadOnly"
+	SessionModeReadWrite = "ReadWrite"
 )
 
 // Values of SseKmsEncryptedObjectsStatus.
@@ -398,10 +514,28 @@ const (
 	StorageClassFsxOntap           = "FSX_ONTAP"
 )
 
+// Values of StorageClassAnalysisSchemaVersion.
+const (
+	StorageClassAnalysisSchemaVersionV1 = "V_1"
+)
+
+// Values of TableSseAlgorithm.
+const (
+	TableSseAlgorithmAwsKms = "aws:kms"
+	TableSseAlgorithmAes256 = "AES256"
+)
+
 // Values of TaggingDirective.
 const (
 	TaggingDirectiveCopy    = "COPY"
 	TaggingDirectiveReplace = "REPLACE"
+)
+
+// Values of Tier.
+const (
+	TierStandard  = "Standard"
+	TierBulk      = "Bulk"
+	TierExpedited = "Expedited"
 )
 
 // Values of TransitionDefaultMinimumObjectSize.

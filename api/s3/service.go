@@ -17,11 +17,20 @@ type Service interface {
 	CompleteMultipartUpload(ctx context.Context, in *CompleteMultipartUploadInput) (*CompleteMultipartUploadOutput, error)
 	CopyObject(ctx context.Context, in *CopyObjectInput) (*CopyObjectOutput, error)
 	CreateBucket(ctx context.Context, in *CreateBucketInput) (*CreateBucketOutput, error)
+	CreateBucketMetadataConfiguration(ctx context.Context, in *CreateBucketMetadataConfigurationInput) (*CreateBucketMetadataConfigurationOutput, error)
+	CreateBucketMetadataTableConfiguration(ctx context.Context, in *CreateBucketMetadataTableConfigurationInput) (*CreateBucketMetadataTableConfigurationOutput, error)
 	CreateMultipartUpload(ctx context.Context, in *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error)
+	CreateSession(ctx context.Context, in *CreateSessionInput) (*CreateSessionOutput, error)
 	DeleteBucket(ctx context.Context, in *DeleteBucketInput) (*DeleteBucketOutput, error)
+	DeleteBucketAnalyticsConfiguration(ctx context.Context, in *DeleteBucketAnalyticsConfigurationInput) (*DeleteBucketAnalyticsConfigurationOutput, error)
 	DeleteBucketCors(ctx context.Context, in *DeleteBucketCorsInput) (*DeleteBucketCorsOutput, error)
 	DeleteBucketEncryption(ctx context.Context, in *DeleteBucketEncryptionInput) (*DeleteBucketEncryptionOutput, error)
+	DeleteBucketIntelligentTieringConfiguration(ctx context.Context, in *DeleteBucketIntelligentTieringConfigurationInput) (*DeleteBucketIntelligentTieringConfigurationOutput, error)
+	DeleteBucketInventoryConfiguration(ctx context.Context, in *DeleteBucketInventoryConfigurationInput) (*DeleteBucketInventoryConfigurationOutput, error)
 	DeleteBucketLifecycle(ctx context.Context, in *DeleteBucketLifecycleInput) (*DeleteBucketLifecycleOutput, error)
+	DeleteBucketMetadataConfiguration(ctx context.Context, in *DeleteBucketMetadataConfigurationInput) (*DeleteBucketMetadataConfigurationOutput, error)
+	DeleteBucketMetadataTableConfiguration(ctx context.Context, in *DeleteBucketMetadataTableConfigurationInput) (*DeleteBucketMetadataTableConfigurationOutput, error)
+	DeleteBucketMetricsConfiguration(ctx context.Context, in *DeleteBucketMetricsConfigurationInput) (*DeleteBucketMetricsConfigurationOutput, error)
 	DeleteBucketOwnershipControls(ctx context.Context, in *DeleteBucketOwnershipControlsInput) (*DeleteBucketOwnershipControlsOutput, error)
 	DeleteBucketPolicy(ctx context.Context, in *DeleteBucketPolicyInput) (*DeleteBucketPolicyOutput, error)
 	DeleteBucketReplication(ctx context.Context, in *DeleteBucketReplicationInput) (*DeleteBucketReplicationOutput, error)
@@ -31,13 +40,22 @@ type Service interface {
 	DeleteObjectTagging(ctx context.Context, in *DeleteObjectTaggingInput) (*DeleteObjectTaggingOutput, error)
 	DeleteObjects(ctx context.Context, in *DeleteObjectsInput) (*DeleteObjectsOutput, error)
 	DeletePublicAccessBlock(ctx context.Context, in *DeletePublicAccessBlockInput) (*DeletePublicAccessBlockOutput, error)
+	GetBucketAbac(ctx context.Context, in *GetBucketAbacInput) (*GetBucketAbacOutput, error)
 	GetBucketAccelerateConfiguration(ctx context.Context, in *GetBucketAccelerateConfigurationInput) (*GetBucketAccelerateConfigurationOutput, error)
 	GetBucketAcl(ctx context.Context, in *GetBucketAclInput) (*GetBucketAclOutput, error)
+	GetBucketAnalyticsConfiguration(ctx context.Context, in *GetBucketAnalyticsConfigurationInput) (*GetBucketAnalyticsConfigurationOutput, error)
 	GetBucketCors(ctx context.Context, in *GetBucketCorsInput) (*GetBucketCorsOutput, error)
 	GetBucketEncryption(ctx context.Context, in *GetBucketEncryptionInput) (*GetBucketEncryptionOutput, error)
+	GetBucketIntelligentTieringConfiguration(ctx context.Context, in *GetBucketIntelligentTieringConfigurationInput) (*GetBucketIntelligentTieringConfigurationOutput, error)
+	GetBucketInventoryConfiguration(ctx context.Context, in *GetBucketInventoryConfigurationInput) (*GetBucketInventoryConfigurationOutput, error)
+	GetBucketLifecycle(ctx context.Context, in *GetBucketLifecycleInput) (*GetBucketLifecycleOutput, error)
 	GetBucketLifecycleConfiguration(ctx context.Context, in *GetBucketLifecycleConfigurationInput) (*GetBucketLifecycleConfigurationOutput, error)
 	GetBucketLocation(ctx context.Context, in *GetBucketLocationInput) (*GetBucketLocationOutput, error)
 	GetBucketLogging(ctx context.Context, in *GetBucketLoggingInput) (*GetBucketLoggingOutput, error)
+	GetBucketMetadataConfiguration(ctx context.Context, in *GetBucketMetadataConfigurationInput) (*GetBucketMetadataConfigurationOutput, error)
+	GetBucketMetadataTableConfiguration(ctx context.Context, in *GetBucketMetadataTableConfigurationInput) (*GetBucketMetadataTableConfigurationOutput, error)
+	GetBucketMetricsConfiguration(ctx context.Context, in *GetBucketMetricsConfigurationInput) (*GetBucketMetricsConfigurationOutput, error)
+	GetBucketNotification(ctx context.Context, in *GetBucketNotificationInput) (*GetBucketNotificationOutput, error)
 	GetBucketNotificationConfiguration(ctx context.Context, in *GetBucketNotificationConfigurationInput) (*GetBucketNotificationConfigurationOutput, error)
 	GetBucketOwnershipControls(ctx context.Context, in *GetBucketOwnershipControlsInput) (*GetBucketOwnershipControlsOutput, error)
 	GetBucketPolicy(ctx context.Context, in *GetBucketPolicyInput) (*GetBucketPolicyOutput, error)
@@ -54,21 +72,34 @@ type Service interface {
 	GetObjectLockConfiguration(ctx context.Context, in *GetObjectLockConfigurationInput) (*GetObjectLockConfigurationOutput, error)
 	GetObjectRetention(ctx context.Context, in *GetObjectRetentionInput) (*GetObjectRetentionOutput, error)
 	GetObjectTagging(ctx context.Context, in *GetObjectTaggingInput) (*GetObjectTaggingOutput, error)
+	GetObjectTorrent(ctx context.Context, in *GetObjectTorrentInput) (*GetObjectTorrentOutput, error)
 	GetPublicAccessBlock(ctx context.Context, in *GetPublicAccessBlockInput) (*GetPublicAccessBlockOutput, error)
 	HeadBucket(ctx context.Context, in *HeadBucketInput) (*HeadBucketOutput, error)
 	HeadObject(ctx context.Context, in *HeadObjectInput) (*HeadObjectOutput, error)
+	ListBucketAnalyticsConfigurations(ctx context.Context, in *ListBucketAnalyticsConfigurationsInput) (*ListBucketAnalyticsConfigurationsOutput, error)
+	ListBucketIntelligentTieringConfigurations(ctx context.Context, in *ListBucketIntelligentTieringConfigurationsInput) (*ListBucketIntelligentTieringConfigurationsOutput, error)
+	ListBucketInventoryConfigurations(ctx context.Context, in *ListBucketInventoryConfigurationsInput) (*ListBucketInventoryConfigurationsOutput, error)
+	ListBucketMetricsConfigurations(ctx context.Context, in *ListBucketMetricsConfigurationsInput) (*ListBucketMetricsConfigurationsOutput, error)
 	ListBuckets(ctx context.Context, in *ListBucketsInput) (*ListBucketsOutput, error)
+	ListDirectoryBuckets(ctx context.Context, in *ListDirectoryBucketsInput) (*ListDirectoryBucketsOutput, error)
 	ListMultipartUploads(ctx context.Context, in *ListMultipartUploadsInput) (*ListMultipartUploadsOutput, error)
 	ListObjectVersions(ctx context.Context, in *ListObjectVersionsInput) (*ListObjectVersionsOutput, error)
 	ListObjects(ctx context.Context, in *ListObjectsInput) (*ListObjectsOutput, error)
 	ListObjectsV2(ctx context.Context, in *ListObjectsV2Input) (*ListObjectsV2Output, error)
 	ListParts(ctx context.Context, in *ListPartsInput) (*ListPartsOutput, error)
+	PutBucketAbac(ctx context.Context, in *PutBucketAbacInput) (*PutBucketAbacOutput, error)
 	PutBucketAccelerateConfiguration(ctx context.Context, in *PutBucketAccelerateConfigurationInput) (*PutBucketAccelerateConfigurationOutput, error)
 	PutBucketAcl(ctx context.Context, in *PutBucketAclInput) (*PutBucketAclOutput, error)
+	PutBucketAnalyticsConfiguration(ctx context.Context, in *PutBucketAnalyticsConfigurationInput) (*PutBucketAnalyticsConfigurationOutput, error)
 	PutBucketCors(ctx context.Context, in *PutBucketCorsInput) (*PutBucketCorsOutput, error)
 	PutBucketEncryption(ctx context.Context, in *PutBucketEncryptionInput) (*PutBucketEncryptionOutput, error)
+	PutBucketIntelligentTieringConfiguration(ctx context.Context, in *PutBucketIntelligentTieringConfigurationInput) (*PutBucketIntelligentTieringConfigurationOutput, error)
+	PutBucketInventoryConfiguration(ctx context.Context, in *PutBucketInventoryConfigurationInput) (*PutBucketInventoryConfigurationOutput, error)
+	PutBucketLifecycle(ctx context.Context, in *PutBucketLifecycleInput) (*PutBucketLifecycleOutput, error)
 	PutBucketLifecycleConfiguration(ctx context.Context, in *PutBucketLifecycleConfigurationInput) (*PutBucketLifecycleConfigurationOutput, error)
 	PutBucketLogging(ctx context.Context, in *PutBucketLoggingInput) (*PutBucketLoggingOutput, error)
+	PutBucketMetricsConfiguration(ctx context.Context, in *PutBucketMetricsConfigurationInput) (*PutBucketMetricsConfigurationOutput, error)
+	PutBucketNotification(ctx context.Context, in *PutBucketNotificationInput) (*PutBucketNotificationOutput, error)
 	PutBucketNotificationConfiguration(ctx context.Context, in *PutBucketNotificationConfigurationInput) (*PutBucketNotificationConfigurationOutput, error)
 	PutBucketOwnershipControls(ctx context.Context, in *PutBucketOwnershipControlsInput) (*PutBucketOwnershipControlsOutput, error)
 	PutBucketPolicy(ctx context.Context, in *PutBucketPolicyInput) (*PutBucketPolicyOutput, error)
@@ -84,8 +115,14 @@ type Service interface {
 	PutObjectRetention(ctx context.Context, in *PutObjectRetentionInput) (*PutObjectRetentionOutput, error)
 	PutObjectTagging(ctx context.Context, in *PutObjectTaggingInput) (*PutObjectTaggingOutput, error)
 	PutPublicAccessBlock(ctx context.Context, in *PutPublicAccessBlockInput) (*PutPublicAccessBlockOutput, error)
+	RenameObject(ctx context.Context, in *RenameObjectInput) (*RenameObjectOutput, error)
+	RestoreObject(ctx context.Context, in *RestoreObjectInput) (*RestoreObjectOutput, error)
+	UpdateBucketMetadataInventoryTableConfiguration(ctx context.Context, in *UpdateBucketMetadataInventoryTableConfigurationInput) (*UpdateBucketMetadataInventoryTableConfigurationOutput, error)
+	UpdateBucketMetadataJournalTableConfiguration(ctx context.Context, in *UpdateBucketMetadataJournalTableConfigurationInput) (*UpdateBucketMetadataJournalTableConfigurationOutput, error)
+	UpdateObjectEncryption(ctx context.Context, in *UpdateObjectEncryptionInput) (*UpdateObjectEncryptionOutput, error)
 	UploadPart(ctx context.Context, in *UploadPartInput) (*UploadPartOutput, error)
 	UploadPartCopy(ctx context.Context, in *UploadPartCopyInput) (*UploadPartCopyOutput, error)
+	WriteGetObjectResponse(ctx context.Context, in *WriteGetObjectResponseInput) (*WriteGetObjectResponseOutput, error)
 }
 
 // Unimplemented answers NotImplemented to every operation. Implementations
@@ -112,12 +149,28 @@ func (Unimplemented) CreateBucket(context.Context, *CreateBucketInput) (*CreateB
 	return nil, notBuilt("CreateBucket")
 }
 
+func (Unimplemented) CreateBucketMetadataConfiguration(context.Context, *CreateBucketMetadataConfigurationInput) (*CreateBucketMetadataConfigurationOutput, error) {
+	return nil, notBuilt("CreateBucketMetadataConfiguration")
+}
+
+func (Unimplemented) CreateBucketMetadataTableConfiguration(context.Context, *CreateBucketMetadataTableConfigurationInput) (*CreateBucketMetadataTableConfigurationOutput, error) {
+	return nil, notBuilt("CreateBucketMetadataTableConfiguration")
+}
+
 func (Unimplemented) CreateMultipartUpload(context.Context, *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error) {
 	return nil, notBuilt("CreateMultipartUpload")
 }
 
+func (Unimplemented) CreateSession(context.Context, *CreateSessionInput) (*CreateSessionOutput, error) {
+	return nil, notBuilt("CreateSession")
+}
+
 func (Unimplemented) DeleteBucket(context.Context, *DeleteBucketInput) (*DeleteBucketOutput, error) {
 	return nil, notBuilt("DeleteBucket")
+}
+
+func (Unimplemented) DeleteBucketAnalyticsConfiguration(context.Context, *DeleteBucketAnalyticsConfigurationInput) (*DeleteBucketAnalyticsConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketAnalyticsConfiguration")
 }
 
 func (Unimplemented) DeleteBucketCors(context.Context, *DeleteBucketCorsInput) (*DeleteBucketCorsOutput, error) {
@@ -128,8 +181,28 @@ func (Unimplemented) DeleteBucketEncryption(context.Context, *DeleteBucketEncryp
 	return nil, notBuilt("DeleteBucketEncryption")
 }
 
+func (Unimplemented) DeleteBucketIntelligentTieringConfiguration(context.Context, *DeleteBucketIntelligentTieringConfigurationInput) (*DeleteBucketIntelligentTieringConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketIntelligentTieringConfiguration")
+}
+
+func (Unimplemented) DeleteBucketInventoryConfiguration(context.Context, *DeleteBucketInventoryConfigurationInput) (*DeleteBucketInventoryConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketInventoryConfiguration")
+}
+
 func (Unimplemented) DeleteBucketLifecycle(context.Context, *DeleteBucketLifecycleInput) (*DeleteBucketLifecycleOutput, error) {
 	return nil, notBuilt("DeleteBucketLifecycle")
+}
+
+func (Unimplemented) DeleteBucketMetadataConfiguration(context.Context, *DeleteBucketMetadataConfigurationInput) (*DeleteBucketMetadataConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketMetadataConfiguration")
+}
+
+func (Unimplemented) DeleteBucketMetadataTableConfiguration(context.Context, *DeleteBucketMetadataTableConfigurationInput) (*DeleteBucketMetadataTableConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketMetadataTableConfiguration")
+}
+
+func (Unimplemented) DeleteBucketMetricsConfiguration(context.Context, *DeleteBucketMetricsConfigurationInput) (*DeleteBucketMetricsConfigurationOutput, error) {
+	return nil, notBuilt("DeleteBucketMetricsConfiguration")
 }
 
 func (Unimplemented) DeleteBucketOwnershipControls(context.Context, *DeleteBucketOwnershipControlsInput) (*DeleteBucketOwnershipControlsOutput, error) {
@@ -168,6 +241,10 @@ func (Unimplemented) DeletePublicAccessBlock(context.Context, *DeletePublicAcces
 	return nil, notBuilt("DeletePublicAccessBlock")
 }
 
+func (Unimplemented) GetBucketAbac(context.Context, *GetBucketAbacInput) (*GetBucketAbacOutput, error) {
+	return nil, notBuilt("GetBucketAbac")
+}
+
 func (Unimplemented) GetBucketAccelerateConfiguration(context.Context, *GetBucketAccelerateConfigurationInput) (*GetBucketAccelerateConfigurationOutput, error) {
 	return nil, notBuilt("GetBucketAccelerateConfiguration")
 }
@@ -176,12 +253,28 @@ func (Unimplemented) GetBucketAcl(context.Context, *GetBucketAclInput) (*GetBuck
 	return nil, notBuilt("GetBucketAcl")
 }
 
+func (Unimplemented) GetBucketAnalyticsConfiguration(context.Context, *GetBucketAnalyticsConfigurationInput) (*GetBucketAnalyticsConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketAnalyticsConfiguration")
+}
+
 func (Unimplemented) GetBucketCors(context.Context, *GetBucketCorsInput) (*GetBucketCorsOutput, error) {
 	return nil, notBuilt("GetBucketCors")
 }
 
 func (Unimplemented) GetBucketEncryption(context.Context, *GetBucketEncryptionInput) (*GetBucketEncryptionOutput, error) {
 	return nil, notBuilt("GetBucketEncryption")
+}
+
+func (Unimplemented) GetBucketIntelligentTieringConfiguration(context.Context, *GetBucketIntelligentTieringConfigurationInput) (*GetBucketIntelligentTieringConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketIntelligentTieringConfiguration")
+}
+
+func (Unimplemented) GetBucketInventoryConfiguration(context.Context, *GetBucketInventoryConfigurationInput) (*GetBucketInventoryConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketInventoryConfiguration")
+}
+
+func (Unimplemented) GetBucketLifecycle(context.Context, *GetBucketLifecycleInput) (*GetBucketLifecycleOutput, error) {
+	return nil, notBuilt("GetBucketLifecycle")
 }
 
 func (Unimplemented) GetBucketLifecycleConfiguration(context.Context, *GetBucketLifecycleConfigurationInput) (*GetBucketLifecycleConfigurationOutput, error) {
@@ -194,6 +287,22 @@ func (Unimplemented) GetBucketLocation(context.Context, *GetBucketLocationInput)
 
 func (Unimplemented) GetBucketLogging(context.Context, *GetBucketLoggingInput) (*GetBucketLoggingOutput, error) {
 	return nil, notBuilt("GetBucketLogging")
+}
+
+func (Unimplemented) GetBucketMetadataConfiguration(context.Context, *GetBucketMetadataConfigurationInput) (*GetBucketMetadataConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketMetadataConfiguration")
+}
+
+func (Unimplemented) GetBucketMetadataTableConfiguration(context.Context, *GetBucketMetadataTableConfigurationInput) (*GetBucketMetadataTableConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketMetadataTableConfiguration")
+}
+
+func (Unimplemented) GetBucketMetricsConfiguration(context.Context, *GetBucketMetricsConfigurationInput) (*GetBucketMetricsConfigurationOutput, error) {
+	return nil, notBuilt("GetBucketMetricsConfiguration")
+}
+
+func (Unimplemented) GetBucketNotification(context.Context, *GetBucketNotificationInput) (*GetBucketNotificationOutput, error) {
+	return nil, notBuilt("GetBucketNotification")
 }
 
 func (Unimplemented) GetBucketNotificationConfiguration(context.Context, *GetBucketNotificationConfigurationInput) (*GetBucketNotificationConfigurationOutput, error) {
@@ -260,6 +369,10 @@ func (Unimplemented) GetObjectTagging(context.Context, *GetObjectTaggingInput) (
 	return nil, notBuilt("GetObjectTagging")
 }
 
+func (Unimplemented) GetObjectTorrent(context.Context, *GetObjectTorrentInput) (*GetObjectTorrentOutput, error) {
+	return nil, notBuilt("GetObjectTorrent")
+}
+
 func (Unimplemented) GetPublicAccessBlock(context.Context, *GetPublicAccessBlockInput) (*GetPublicAccessBlockOutput, error) {
 	return nil, notBuilt("GetPublicAccessBlock")
 }
@@ -272,8 +385,28 @@ func (Unimplemented) HeadObject(context.Context, *HeadObjectInput) (*HeadObjectO
 	return nil, notBuilt("HeadObject")
 }
 
+func (Unimplemented) ListBucketAnalyticsConfigurations(context.Context, *ListBucketAnalyticsConfigurationsInput) (*ListBucketAnalyticsConfigurationsOutput, error) {
+	return nil, notBuilt("ListBucketAnalyticsConfigurations")
+}
+
+func (Unimplemented) ListBucketIntelligentTieringConfigurations(context.Context, *ListBucketIntelligentTieringConfigurationsInput) (*ListBucketIntelligentTieringConfigurationsOutput, error) {
+	return nil, notBuilt("ListBucketIntelligentTieringConfigurations")
+}
+
+func (Unimplemented) ListBucketInventoryConfigurations(context.Context, *ListBucketInventoryConfigurationsInput) (*ListBucketInventoryConfigurationsOutput, error) {
+	return nil, notBuilt("ListBucketInventoryConfigurations")
+}
+
+func (Unimplemented) ListBucketMetricsConfigurations(context.Context, *ListBucketMetricsConfigurationsInput) (*ListBucketMetricsConfigurationsOutput, error) {
+	return nil, notBuilt("ListBucketMetricsConfigurations")
+}
+
 func (Unimplemented) ListBuckets(context.Context, *ListBucketsInput) (*ListBucketsOutput, error) {
 	return nil, notBuilt("ListBuckets")
+}
+
+func (Unimplemented) ListDirectoryBuckets(context.Context, *ListDirectoryBucketsInput) (*ListDirectoryBucketsOutput, error) {
+	return nil, notBuilt("ListDirectoryBuckets")
 }
 
 func (Unimplemented) ListMultipartUploads(context.Context, *ListMultipartUploadsInput) (*ListMultipartUploadsOutput, error) {
@@ -296,12 +429,20 @@ func (Unimplemented) ListParts(context.Context, *ListPartsInput) (*ListPartsOutp
 	return nil, notBuilt("ListParts")
 }
 
+func (Unimplemented) PutBucketAbac(context.Context, *PutBucketAbacInput) (*PutBucketAbacOutput, error) {
+	return nil, notBuilt("PutBucketAbac")
+}
+
 func (Unimplemented) PutBucketAccelerateConfiguration(context.Context, *PutBucketAccelerateConfigurationInput) (*PutBucketAccelerateConfigurationOutput, error) {
 	return nil, notBuilt("PutBucketAccelerateConfiguration")
 }
 
 func (Unimplemented) PutBucketAcl(context.Context, *PutBucketAclInput) (*PutBucketAclOutput, error) {
 	return nil, notBuilt("PutBucketAcl")
+}
+
+func (Unimplemented) PutBucketAnalyticsConfiguration(context.Context, *PutBucketAnalyticsConfigurationInput) (*PutBucketAnalyticsConfigurationOutput, error) {
+	return nil, notBuilt("PutBucketAnalyticsConfiguration")
 }
 
 func (Unimplemented) PutBucketCors(context.Context, *PutBucketCorsInput) (*PutBucketCorsOutput, error) {
@@ -312,12 +453,32 @@ func (Unimplemented) PutBucketEncryption(context.Context, *PutBucketEncryptionIn
 	return nil, notBuilt("PutBucketEncryption")
 }
 
+func (Unimplemented) PutBucketIntelligentTieringConfiguration(context.Context, *PutBucketIntelligentTieringConfigurationInput) (*PutBucketIntelligentTieringConfigurationOutput, error) {
+	return nil, notBuilt("PutBucketIntelligentTieringConfiguration")
+}
+
+func (Unimplemented) PutBucketInventoryConfiguration(context.Context, *PutBucketInventoryConfigurationInput) (*PutBucketInventoryConfigurationOutput, error) {
+	return nil, notBuilt("PutBucketInventoryConfiguration")
+}
+
+func (Unimplemented) PutBucketLifecycle(context.Context, *PutBucketLifecycleInput) (*PutBucketLifecycleOutput, error) {
+	return nil, notBuilt("PutBucketLifecycle")
+}
+
 func (Unimplemented) PutBucketLifecycleConfiguration(context.Context, *PutBucketLifecycleConfigurationInput) (*PutBucketLifecycleConfigurationOutput, error) {
 	return nil, notBuilt("PutBucketLifecycleConfiguration")
 }
 
 func (Unimplemented) PutBucketLogging(context.Context, *PutBucketLoggingInput) (*PutBucketLoggingOutput, error) {
 	return nil, notBuilt("PutBucketLogging")
+}
+
+func (Unimplemented) PutBucketMetricsConfiguration(context.Context, *PutBucketMetricsConfigurationInput) (*PutBucketMetricsConfigurationOutput, error) {
+	return nil, notBuilt("PutBucketMetricsConfiguration")
+}
+
+func (Unimplemented) PutBucketNotification(context.Context, *PutBucketNotificationInput) (*PutBucketNotificationOutput, error) {
+	return nil, notBuilt("PutBucketNotification")
 }
 
 func (Unimplemented) PutBucketNotificationConfiguration(context.Context, *PutBucketNotificationConfigurationInput) (*PutBucketNotificationConfigurationOutput, error) {
@@ -380,12 +541,36 @@ func (Unimplemented) PutPublicAccessBlock(context.Context, *PutPublicAccessBlock
 	return nil, notBuilt("PutPublicAccessBlock")
 }
 
+func (Unimplemented) RenameObject(context.Context, *RenameObjectInput) (*RenameObjectOutput, error) {
+	return nil, notBuilt("RenameObject")
+}
+
+func (Unimplemented) RestoreObject(context.Context, *RestoreObjectInput) (*RestoreObjectOutput, error) {
+	return nil, notBuilt("RestoreObject")
+}
+
+func (Unimplemented) UpdateBucketMetadataInventoryTableConfiguration(context.Context, *UpdateBucketMetadataInventoryTableConfigurationInput) (*UpdateBucketMetadataInventoryTableConfigurationOutput, error) {
+	return nil, notBuilt("UpdateBucketMetadataInventoryTableConfiguration")
+}
+
+func (Unimplemented) UpdateBucketMetadataJournalTableConfiguration(context.Context, *UpdateBucketMetadataJournalTableConfigurationInput) (*UpdateBucketMetadataJournalTableConfigurationOutput, error) {
+	return nil, notBuilt("UpdateBucketMetadataJournalTableConfiguration")
+}
+
+func (Unimplemented) UpdateObjectEncryption(context.Context, *UpdateObjectEncryptionInput) (*UpdateObjectEncryptionOutput, error) {
+	return nil, notBuilt("UpdateObjectEncryption")
+}
+
 func (Unimplemented) UploadPart(context.Context, *UploadPartInput) (*UploadPartOutput, error) {
 	return nil, notBuilt("UploadPart")
 }
 
 func (Unimplemented) UploadPartCopy(context.Context, *UploadPartCopyInput) (*UploadPartCopyOutput, error) {
 	return nil, notBuilt("UploadPartCopy")
+}
+
+func (Unimplemented) WriteGetObjectResponse(context.Context, *WriteGetObjectResponseInput) (*WriteGetObjectResponseOutput, error) {
+	return nil, notBuilt("WriteGetObjectResponse")
 }
 
 // Intercept surrounds every call of next with around.
@@ -427,12 +612,28 @@ func (s *intercepted) CreateBucket(ctx context.Context, in *CreateBucketInput) (
 	return intercept(s, ctx, "CreateBucket", in, Service.CreateBucket)
 }
 
+func (s *intercepted) CreateBucketMetadataConfiguration(ctx context.Context, in *CreateBucketMetadataConfigurationInput) (*CreateBucketMetadataConfigurationOutput, error) {
+	return intercept(s, ctx, "CreateBucketMetadataConfiguration", in, Service.CreateBucketMetadataConfiguration)
+}
+
+func (s *intercepted) CreateBucketMetadataTableConfiguration(ctx context.Context, in *CreateBucketMetadataTableConfigurationInput) (*CreateBucketMetadataTableConfigurationOutput, error) {
+	return intercept(s, ctx, "CreateBucketMetadataTableConfiguration", in, Service.CreateBucketMetadataTableConfiguration)
+}
+
 func (s *intercepted) CreateMultipartUpload(ctx context.Context, in *CreateMultipartUploadInput) (*CreateMultipartUploadOutput, error) {
 	return intercept(s, ctx, "CreateMultipartUpload", in, Service.CreateMultipartUpload)
 }
 
+func (s *intercepted) CreateSession(ctx context.Context, in *CreateSessionInput) (*CreateSessionOutput, error) {
+	return intercept(s, ctx, "CreateSession", in, Service.CreateSession)
+}
+
 func (s *intercepted) DeleteBucket(ctx context.Context, in *DeleteBucketInput) (*DeleteBucketOutput, error) {
 	return intercept(s, ctx, "DeleteBucket", in, Service.DeleteBucket)
+}
+
+func (s *intercepted) DeleteBucketAnalyticsConfiguration(ctx context.Context, in *DeleteBucketAnalyticsConfigurationInput) (*DeleteBucketAnalyticsConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketAnalyticsConfiguration", in, Service.DeleteBucketAnalyticsConfiguration)
 }
 
 func (s *intercepted) DeleteBucketCors(ctx context.Context, in *DeleteBucketCorsInput) (*DeleteBucketCorsOutput, error) {
@@ -443,8 +644,28 @@ func (s *intercepted) DeleteBucketEncryption(ctx context.Context, in *DeleteBuck
 	return intercept(s, ctx, "DeleteBucketEncryption", in, Service.DeleteBucketEncryption)
 }
 
+func (s *intercepted) DeleteBucketIntelligentTieringConfiguration(ctx context.Context, in *DeleteBucketIntelligentTieringConfigurationInput) (*DeleteBucketIntelligentTieringConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketIntelligentTieringConfiguration", in, Service.DeleteBucketIntelligentTieringConfiguration)
+}
+
+func (s *intercepted) DeleteBucketInventoryConfiguration(ctx context.Context, in *DeleteBucketInventoryConfigurationInput) (*DeleteBucketInventoryConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketInventoryConfiguration", in, Service.DeleteBucketInventoryConfiguration)
+}
+
 func (s *intercepted) DeleteBucketLifecycle(ctx context.Context, in *DeleteBucketLifecycleInput) (*DeleteBucketLifecycleOutput, error) {
 	return intercept(s, ctx, "DeleteBucketLifecycle", in, Service.DeleteBucketLifecycle)
+}
+
+func (s *intercepted) DeleteBucketMetadataConfiguration(ctx context.Context, in *DeleteBucketMetadataConfigurationInput) (*DeleteBucketMetadataConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketMetadataConfiguration", in, Service.DeleteBucketMetadataConfiguration)
+}
+
+func (s *intercepted) DeleteBucketMetadataTableConfiguration(ctx context.Context, in *DeleteBucketMetadataTableConfigurationInput) (*DeleteBucketMetadataTableConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketMetadataTableConfiguration", in, Service.DeleteBucketMetadataTableConfiguration)
+}
+
+func (s *intercepted) DeleteBucketMetricsConfiguration(ctx context.Context, in *DeleteBucketMetricsConfigurationInput) (*DeleteBucketMetricsConfigurationOutput, error) {
+	return intercept(s, ctx, "DeleteBucketMetricsConfiguration", in, Service.DeleteBucketMetricsConfiguration)
 }
 
 func (s *intercepted) DeleteBucketOwnershipControls(ctx context.Context, in *DeleteBucketOwnershipControlsInput) (*DeleteBucketOwnershipControlsOutput, error) {
@@ -483,6 +704,10 @@ func (s *intercepted) DeletePublicAccessBlock(ctx context.Context, in *DeletePub
 	return intercept(s, ctx, "DeletePublicAccessBlock", in, Service.DeletePublicAccessBlock)
 }
 
+func (s *intercepted) GetBucketAbac(ctx context.Context, in *GetBucketAbacInput) (*GetBucketAbacOutput, error) {
+	return intercept(s, ctx, "GetBucketAbac", in, Service.GetBucketAbac)
+}
+
 func (s *intercepted) GetBucketAccelerateConfiguration(ctx context.Context, in *GetBucketAccelerateConfigurationInput) (*GetBucketAccelerateConfigurationOutput, error) {
 	return intercept(s, ctx, "GetBucketAccelerateConfiguration", in, Service.GetBucketAccelerateConfiguration)
 }
@@ -491,12 +716,28 @@ func (s *intercepted) GetBucketAcl(ctx context.Context, in *GetBucketAclInput) (
 	return intercept(s, ctx, "GetBucketAcl", in, Service.GetBucketAcl)
 }
 
+func (s *intercepted) GetBucketAnalyticsConfiguration(ctx context.Context, in *GetBucketAnalyticsConfigurationInput) (*GetBucketAnalyticsConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketAnalyticsConfiguration", in, Service.GetBucketAnalyticsConfiguration)
+}
+
 func (s *intercepted) GetBucketCors(ctx context.Context, in *GetBucketCorsInput) (*GetBucketCorsOutput, error) {
 	return intercept(s, ctx, "GetBucketCors", in, Service.GetBucketCors)
 }
 
 func (s *intercepted) GetBucketEncryption(ctx context.Context, in *GetBucketEncryptionInput) (*GetBucketEncryptionOutput, error) {
 	return intercept(s, ctx, "GetBucketEncryption", in, Service.GetBucketEncryption)
+}
+
+func (s *intercepted) GetBucketIntelligentTieringConfiguration(ctx context.Context, in *GetBucketIntelligentTieringConfigurationInput) (*GetBucketIntelligentTieringConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketIntelligentTieringConfiguration", in, Service.GetBucketIntelligentTieringConfiguration)
+}
+
+func (s *intercepted) GetBucketInventoryConfiguration(ctx context.Context, in *GetBucketInventoryConfigurationInput) (*GetBucketInventoryConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketInventoryConfiguration", in, Service.GetBucketInventoryConfiguration)
+}
+
+func (s *intercepted) GetBucketLifecycle(ctx context.Context, in *GetBucketLifecycleInput) (*GetBucketLifecycleOutput, error) {
+	return intercept(s, ctx, "GetBucketLifecycle", in, Service.GetBucketLifecycle)
 }
 
 func (s *intercepted) GetBucketLifecycleConfiguration(ctx context.Context, in *GetBucketLifecycleConfigurationInput) (*GetBucketLifecycleConfigurationOutput, error) {
@@ -509,6 +750,22 @@ func (s *intercepted) GetBucketLocation(ctx context.Context, in *GetBucketLocati
 
 func (s *intercepted) GetBucketLogging(ctx context.Context, in *GetBucketLoggingInput) (*GetBucketLoggingOutput, error) {
 	return intercept(s, ctx, "GetBucketLogging", in, Service.GetBucketLogging)
+}
+
+func (s *intercepted) GetBucketMetadataConfiguration(ctx context.Context, in *GetBucketMetadataConfigurationInput) (*GetBucketMetadataConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketMetadataConfiguration", in, Service.GetBucketMetadataConfiguration)
+}
+
+func (s *intercepted) GetBucketMetadataTableConfiguration(ctx context.Context, in *GetBucketMetadataTableConfigurationInput) (*GetBucketMetadataTableConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketMetadataTableConfiguration", in, Service.GetBucketMetadataTableConfiguration)
+}
+
+func (s *intercepted) GetBucketMetricsConfiguration(ctx context.Context, in *GetBucketMetricsConfigurationInput) (*GetBucketMetricsConfigurationOutput, error) {
+	return intercept(s, ctx, "GetBucketMetricsConfiguration", in, Service.GetBucketMetricsConfiguration)
+}
+
+func (s *intercepted) GetBucketNotification(ctx context.Context, in *GetBucketNotificationInput) (*GetBucketNotificationOutput, error) {
+	return intercept(s, ctx, "GetBucketNotification", in, Service.GetBucketNotification)
 }
 
 func (s *intercepted) GetBucketNotificationConfiguration(ctx context.Context, in *GetBucketNotificationConfigurationInput) (*GetBucketNotificationConfigurationOutput, error) {
@@ -575,6 +832,10 @@ func (s *intercepted) GetObjectTagging(ctx context.Context, in *GetObjectTagging
 	return intercept(s, ctx, "GetObjectTagging", in, Service.GetObjectTagging)
 }
 
+func (s *intercepted) GetObjectTorrent(ctx context.Context, in *GetObjectTorrentInput) (*GetObjectTorrentOutput, error) {
+	return intercept(s, ctx, "GetObjectTorrent", in, Service.GetObjectTorrent)
+}
+
 func (s *intercepted) GetPublicAccessBlock(ctx context.Context, in *GetPublicAccessBlockInput) (*GetPublicAccessBlockOutput, error) {
 	return intercept(s, ctx, "GetPublicAccessBlock", in, Service.GetPublicAccessBlock)
 }
@@ -587,8 +848,28 @@ func (s *intercepted) HeadObject(ctx context.Context, in *HeadObjectInput) (*Hea
 	return intercept(s, ctx, "HeadObject", in, Service.HeadObject)
 }
 
+func (s *intercepted) ListBucketAnalyticsConfigurations(ctx context.Context, in *ListBucketAnalyticsConfigurationsInput) (*ListBucketAnalyticsConfigurationsOutput, error) {
+	return intercept(s, ctx, "ListBucketAnalyticsConfigurations", in, Service.ListBucketAnalyticsConfigurations)
+}
+
+func (s *intercepted) ListBucketIntelligentTieringConfigurations(ctx context.Context, in *ListBucketIntelligentTieringConfigurationsInput) (*ListBucketIntelligentTieringConfigurationsOutput, error) {
+	return intercept(s, ctx, "ListBucketIntelligentTieringConfigurations", in, Service.ListBucketIntelligentTieringConfigurations)
+}
+
+func (s *intercepted) ListBucketInventoryConfigurations(ctx context.Context, in *ListBucketInventoryConfigurationsInput) (*ListBucketInventoryConfigurationsOutput, error) {
+	return intercept(s, ctx, "ListBucketInventoryConfigurations", in, Service.ListBucketInventoryConfigurations)
+}
+
+func (s *intercepted) ListBucketMetricsConfigurations(ctx context.Context, in *ListBucketMetricsConfigurationsInput) (*ListBucketMetricsConfigurationsOutput, error) {
+	return intercept(s, ctx, "ListBucketMetricsConfigurations", in, Service.ListBucketMetricsConfigurations)
+}
+
 func (s *intercepted) ListBuckets(ctx context.Context, in *ListBucketsInput) (*ListBucketsOutput, error) {
 	return intercept(s, ctx, "ListBuckets", in, Service.ListBuckets)
+}
+
+func (s *intercepted) ListDirectoryBuckets(ctx context.Context, in *ListDirectoryBucketsInput) (*ListDirectoryBucketsOutput, error) {
+	return intercept(s, ctx, "ListDirectoryBuckets", in, Service.ListDirectoryBuckets)
 }
 
 func (s *intercepted) ListMultipartUploads(ctx context.Context, in *ListMultipartUploadsInput) (*ListMultipartUploadsOutput, error) {
@@ -611,12 +892,20 @@ func (s *intercepted) ListParts(ctx context.Context, in *ListPartsInput) (*ListP
 	return intercept(s, ctx, "ListParts", in, Service.ListParts)
 }
 
+func (s *intercepted) PutBucketAbac(ctx context.Context, in *PutBucketAbacInput) (*PutBucketAbacOutput, error) {
+	return intercept(s, ctx, "PutBucketAbac", in, Service.PutBucketAbac)
+}
+
 func (s *intercepted) PutBucketAccelerateConfiguration(ctx context.Context, in *PutBucketAccelerateConfigurationInput) (*PutBucketAccelerateConfigurationOutput, error) {
 	return intercept(s, ctx, "PutBucketAccelerateConfiguration", in, Service.PutBucketAccelerateConfiguration)
 }
 
 func (s *intercepted) PutBucketAcl(ctx context.Context, in *PutBucketAclInput) (*PutBucketAclOutput, error) {
 	return intercept(s, ctx, "PutBucketAcl", in, Service.PutBucketAcl)
+}
+
+func (s *intercepted) PutBucketAnalyticsConfiguration(ctx context.Context, in *PutBucketAnalyticsConfigurationInput) (*PutBucketAnalyticsConfigurationOutput, error) {
+	return intercept(s, ctx, "PutBucketAnalyticsConfiguration", in, Service.PutBucketAnalyticsConfiguration)
 }
 
 func (s *intercepted) PutBucketCors(ctx context.Context, in *PutBucketCorsInput) (*PutBucketCorsOutput, error) {
@@ -627,12 +916,32 @@ func (s *intercepted) PutBucketEncryption(ctx context.Context, in *PutBucketEncr
 	return intercept(s, ctx, "PutBucketEncryption", in, Service.PutBucketEncryption)
 }
 
+func (s *intercepted) PutBucketIntelligentTieringConfiguration(ctx context.Context, in *PutBucketIntelligentTieringConfigurationInput) (*PutBucketIntelligentTieringConfigurationOutput, error) {
+	return intercept(s, ctx, "PutBucketIntelligentTieringConfiguration", in, Service.PutBucketIntelligentTieringConfiguration)
+}
+
+func (s *intercepted) PutBucketInventoryConfiguration(ctx context.Context, in *PutBucketInventoryConfigurationInput) (*PutBucketInventoryConfigurationOutput, error) {
+	return intercept(s, ctx, "PutBucketInventoryConfiguration", in, Service.PutBucketInventoryConfiguration)
+}
+
+func (s *intercepted) PutBucketLifecycle(ctx context.Context, in *PutBucketLifecycleInput) (*PutBucketLifecycleOutput, error) {
+	return intercept(s, ctx, "PutBucketLifecycle", in, Service.PutBucketLifecycle)
+}
+
 func (s *intercepted) PutBucketLifecycleConfiguration(ctx context.Context, in *PutBucketLifecycleConfigurationInput) (*PutBucketLifecycleConfigurationOutput, error) {
 	return intercept(s, ctx, "PutBucketLifecycleConfiguration", in, Service.PutBucketLifecycleConfiguration)
 }
 
 func (s *intercepted) PutBucketLogging(ctx context.Context, in *PutBucketLoggingInput) (*PutBucketLoggingOutput, error) {
 	return intercept(s, ctx, "PutBucketLogging", in, Service.PutBucketLogging)
+}
+
+func (s *intercepted) PutBucketMetricsConfiguration(ctx context.Context, in *PutBucketMetricsConfigurationInput) (*PutBucketMetricsConfigurationOutput, error) {
+	return intercept(s, ctx, "PutBucketMetricsConfiguration", in, Service.PutBucketMetricsConfiguration)
+}
+
+func (s *intercepted) PutBucketNotification(ctx context.Context, in *PutBucketNotificationInput) (*PutBucketNotificationOutput, error) {
+	return intercept(s, ctx, "PutBucketNotification", in, Service.PutBucketNotification)
 }
 
 func (s *intercepted) PutBucketNotificationConfiguration(ctx context.Context, in *PutBucketNotificationConfigurationInput) (*PutBucketNotificationConfigurationOutput, error) {
@@ -695,10 +1004,34 @@ func (s *intercepted) PutPublicAccessBlock(ctx context.Context, in *PutPublicAcc
 	return intercept(s, ctx, "PutPublicAccessBlock", in, Service.PutPublicAccessBlock)
 }
 
+func (s *intercepted) RenameObject(ctx context.Context, in *RenameObjectInput) (*RenameObjectOutput, error) {
+	return intercept(s, ctx, "RenameObject", in, Service.RenameObject)
+}
+
+func (s *intercepted) RestoreObject(ctx context.Context, in *RestoreObjectInput) (*RestoreObjectOutput, error) {
+	return intercept(s, ctx, "RestoreObject", in, Service.RestoreObject)
+}
+
+func (s *intercepted) UpdateBucketMetadataInventoryTableConfiguration(ctx context.Context, in *UpdateBucketMetadataInventoryTableConfigurationInput) (*UpdateBucketMetadataInventoryTableConfigurationOutput, error) {
+	return intercept(s, ctx, "UpdateBucketMetadataInventoryTableConfiguration", in, Service.UpdateBucketMetadataInventoryTableConfiguration)
+}
+
+func (s *intercepted) UpdateBucketMetadataJournalTableConfiguration(ctx context.Context, in *UpdateBucketMetadataJournalTableConfigurationInput) (*UpdateBucketMetadataJournalTableConfigurationOutput, error) {
+	return intercept(s, ctx, "UpdateBucketMetadataJournalTableConfiguration", in, Service.UpdateBucketMetadataJournalTableConfiguration)
+}
+
+func (s *intercepted) UpdateObjectEncryption(ctx context.Context, in *UpdateObjectEncryptionInput) (*UpdateObjectEncryptionOutput, error) {
+	return intercept(s, ctx, "UpdateObjectEncryption", in, Service.UpdateObjectEncryption)
+}
+
 func (s *intercepted) UploadPart(ctx context.Context, in *UploadPartInput) (*UploadPartOutput, error) {
 	return intercept(s, ctx, "UploadPart", in, Service.UploadPart)
 }
 
 func (s *intercepted) UploadPartCopy(ctx context.Context, in *UploadPartCopyInput) (*UploadPartCopyOutput, error) {
 	return intercept(s, ctx, "UploadPartCopy", in, Service.UploadPartCopy)
+}
+
+func (s *intercepted) WriteGetObjectResponse(ctx context.Context, in *WriteGetObjectResponseInput) (*WriteGetObjectResponseOutput, error) {
+	return intercept(s, ctx, "WriteGetObjectResponse", in, Service.WriteGetObjectResponse)
 }

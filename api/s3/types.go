@@ -156,6 +156,32 @@ type CreateBucketOutput struct {
 	BucketArn string
 }
 
+// CreateBucketMetadataConfigurationInput is the input of CreateBucketMetadataConfiguration.
+type CreateBucketMetadataConfigurationInput struct {
+	Bucket                string // required
+	ContentMD5            string
+	ChecksumAlgorithm     string
+	MetadataConfiguration *MetadataConfiguration // required
+	ExpectedBucketOwner   string
+}
+
+// CreateBucketMetadataConfigurationOutput is the output of CreateBucketMetadataConfiguration.
+type CreateBucketMetadataConfigurationOutput struct {
+}
+
+// CreateBucketMetadataTableConfigurationInput is the input of CreateBucketMetadataTableConfiguration.
+type CreateBucketMetadataTableConfigurationInput struct {
+	Bucket                     string // required
+	ContentMD5                 string
+	ChecksumAlgorithm          string
+	MetadataTableConfiguration *MetadataTableConfiguration // required
+	ExpectedBucketOwner        string
+}
+
+// CreateBucketMetadataTableConfigurationOutput is the output of CreateBucketMetadataTableConfiguration.
+type CreateBucketMetadataTableConfigurationOutput struct {
+}
+
 // CreateMultipartUploadInput is the input of CreateMultipartUpload.
 type CreateMultipartUploadInput struct {
 	ACL                       string
@@ -209,6 +235,25 @@ type CreateMultipartUploadOutput struct {
 	ChecksumType            string
 }
 
+// CreateSessionInput is the input of CreateSession.
+type CreateSessionInput struct {
+	SessionMode             string
+	Bucket                  string // required
+	ServerSideEncryption    string
+	SSEKMSKeyId             string
+	SSEKMSEncryptionContext string
+	BucketKeyEnabled        *bool
+}
+
+// CreateSessionOutput is the output of CreateSession.
+type CreateSessionOutput struct {
+	ServerSideEncryption    string
+	SSEKMSKeyId             string
+	SSEKMSEncryptionContext string
+	BucketKeyEnabled        *bool
+	Credentials             *SessionCredentials // required
+}
+
 // DeleteBucketInput is the input of DeleteBucket.
 type DeleteBucketInput struct {
 	Bucket              string // required
@@ -217,6 +262,17 @@ type DeleteBucketInput struct {
 
 // DeleteBucketOutput is the output of DeleteBucket.
 type DeleteBucketOutput struct {
+}
+
+// DeleteBucketAnalyticsConfigurationInput is the input of DeleteBucketAnalyticsConfiguration.
+type DeleteBucketAnalyticsConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketAnalyticsConfigurationOutput is the output of DeleteBucketAnalyticsConfiguration.
+type DeleteBucketAnalyticsConfigurationOutput struct {
 }
 
 // DeleteBucketCorsInput is the input of DeleteBucketCors.
@@ -239,6 +295,28 @@ type DeleteBucketEncryptionInput struct {
 type DeleteBucketEncryptionOutput struct {
 }
 
+// DeleteBucketIntelligentTieringConfigurationInput is the input of DeleteBucketIntelligentTieringConfiguration.
+type DeleteBucketIntelligentTieringConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketIntelligentTieringConfigurationOutput is the output of DeleteBucketIntelligentTieringConfiguration.
+type DeleteBucketIntelligentTieringConfigurationOutput struct {
+}
+
+// DeleteBucketInventoryConfigurationInput is the input of DeleteBucketInventoryConfiguration.
+type DeleteBucketInventoryConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketInventoryConfigurationOutput is the output of DeleteBucketInventoryConfiguration.
+type DeleteBucketInventoryConfigurationOutput struct {
+}
+
 // DeleteBucketLifecycleInput is the input of DeleteBucketLifecycle.
 type DeleteBucketLifecycleInput struct {
 	Bucket              string // required
@@ -247,6 +325,37 @@ type DeleteBucketLifecycleInput struct {
 
 // DeleteBucketLifecycleOutput is the output of DeleteBucketLifecycle.
 type DeleteBucketLifecycleOutput struct {
+}
+
+// DeleteBucketMetadataConfigurationInput is the input of DeleteBucketMetadataConfiguration.
+type DeleteBucketMetadataConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketMetadataConfigurationOutput is the output of DeleteBucketMetadataConfiguration.
+type DeleteBucketMetadataConfigurationOutput struct {
+}
+
+// DeleteBucketMetadataTableConfigurationInput is the input of DeleteBucketMetadataTableConfiguration.
+type DeleteBucketMetadataTableConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketMetadataTableConfigurationOutput is the output of DeleteBucketMetadataTableConfiguration.
+type DeleteBucketMetadataTableConfigurationOutput struct {
+}
+
+// DeleteBucketMetricsConfigurationInput is the input of DeleteBucketMetricsConfiguration.
+type DeleteBucketMetricsConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketMetricsConfigurationOutput is the output of DeleteBucketMetricsConfiguration.
+type DeleteBucketMetricsConfigurationOutput struct {
 }
 
 // DeleteBucketOwnershipControlsInput is the input of DeleteBucketOwnershipControls.
@@ -361,6 +470,17 @@ type DeletePublicAccessBlockInput struct {
 type DeletePublicAccessBlockOutput struct {
 }
 
+// GetBucketAbacInput is the input of GetBucketAbac.
+type GetBucketAbacInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketAbacOutput is the output of GetBucketAbac.
+type GetBucketAbacOutput struct {
+	AbacStatus *AbacStatus
+}
+
 // GetBucketAccelerateConfigurationInput is the input of GetBucketAccelerateConfiguration.
 type GetBucketAccelerateConfigurationInput struct {
 	Bucket              string // required
@@ -386,6 +506,18 @@ type GetBucketAclOutput struct {
 	Grants []Grant
 }
 
+// GetBucketAnalyticsConfigurationInput is the input of GetBucketAnalyticsConfiguration.
+type GetBucketAnalyticsConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketAnalyticsConfigurationOutput is the output of GetBucketAnalyticsConfiguration.
+type GetBucketAnalyticsConfigurationOutput struct {
+	AnalyticsConfiguration *AnalyticsConfiguration
+}
+
 // GetBucketCorsInput is the input of GetBucketCors.
 type GetBucketCorsInput struct {
 	Bucket              string // required
@@ -406,6 +538,41 @@ type GetBucketEncryptionInput struct {
 // GetBucketEncryptionOutput is the output of GetBucketEncryption.
 type GetBucketEncryptionOutput struct {
 	ServerSideEncryptionConfiguration *ServerSideEncryptionConfiguration
+}
+
+// GetBucketIntelligentTieringConfigurationInput is the input of GetBucketIntelligentTieringConfiguration.
+type GetBucketIntelligentTieringConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketIntelligentTieringConfigurationOutput is the output of GetBucketIntelligentTieringConfiguration.
+type GetBucketIntelligentTieringConfigurationOutput struct {
+	IntelligentTieringConfiguration *IntelligentTieringConfiguration
+}
+
+// GetBucketInventoryConfigurationInput is the input of GetBucketInventoryConfiguration.
+type GetBucketInventoryConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketInventoryConfigurationOutput is the output of GetBucketInventoryConfiguration.
+type GetBucketInventoryConfigurationOutput struct {
+	InventoryConfiguration *InventoryConfiguration
+}
+
+// GetBucketLifecycleInput is the input of GetBucketLifecycle.
+type GetBucketLifecycleInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketLifecycleOutput is the output of GetBucketLifecycle.
+type GetBucketLifecycleOutput struct {
+	Rules []Rule
 }
 
 // GetBucketLifecycleConfigurationInput is the input of GetBucketLifecycleConfiguration.
@@ -440,6 +607,53 @@ type GetBucketLoggingInput struct {
 // GetBucketLoggingOutput is the output of GetBucketLogging.
 type GetBucketLoggingOutput struct {
 	LoggingEnabled *LoggingEnabled
+}
+
+// GetBucketMetadataConfigurationInput is the input of GetBucketMetadataConfiguration.
+type GetBucketMetadataConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketMetadataConfigurationOutput is the output of GetBucketMetadataConfiguration.
+type GetBucketMetadataConfigurationOutput struct {
+	GetBucketMetadataConfigurationResult *GetBucketMetadataConfigurationResult
+}
+
+// GetBucketMetadataTableConfigurationInput is the input of GetBucketMetadataTableConfiguration.
+type GetBucketMetadataTableConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketMetadataTableConfigurationOutput is the output of GetBucketMetadataTableConfiguration.
+type GetBucketMetadataTableConfigurationOutput struct {
+	GetBucketMetadataTableConfigurationResult *GetBucketMetadataTableConfigurationResult
+}
+
+// GetBucketMetricsConfigurationInput is the input of GetBucketMetricsConfiguration.
+type GetBucketMetricsConfigurationInput struct {
+	Bucket              string // required
+	Id                  string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketMetricsConfigurationOutput is the output of GetBucketMetricsConfiguration.
+type GetBucketMetricsConfigurationOutput struct {
+	MetricsConfiguration *MetricsConfiguration
+}
+
+// GetBucketNotificationInput is the input of GetBucketNotification.
+type GetBucketNotificationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketNotificationOutput is the output of GetBucketNotification.
+type GetBucketNotificationOutput struct {
+	TopicConfiguration         *TopicConfigurationDeprecated
+	QueueConfiguration         *QueueConfigurationDeprecated
+	CloudFunctionConfiguration *CloudFunctionConfiguration
 }
 
 // GetBucketNotificationConfigurationInput is the input of GetBucketNotificationConfiguration.
@@ -718,6 +932,20 @@ type GetObjectTaggingOutput struct {
 	TagSet    []Tag // required
 }
 
+// GetObjectTorrentInput is the input of GetObjectTorrent.
+type GetObjectTorrentInput struct {
+	Bucket              string // required
+	Key                 string // required
+	RequestPayer        string
+	ExpectedBucketOwner string
+}
+
+// GetObjectTorrentOutput is the output of GetObjectTorrent.
+type GetObjectTorrentOutput struct {
+	Body           io.ReadCloser
+	RequestCharged string
+}
+
 // GetPublicAccessBlockInput is the input of GetPublicAccessBlock.
 type GetPublicAccessBlockInput struct {
 	Bucket              string // required
@@ -816,6 +1044,66 @@ type HeadObjectOutput struct {
 	ObjectLockLegalHoldStatus string
 }
 
+// ListBucketAnalyticsConfigurationsInput is the input of ListBucketAnalyticsConfigurations.
+type ListBucketAnalyticsConfigurationsInput struct {
+	Bucket              string // required
+	ContinuationToken   string
+	ExpectedBucketOwner string
+}
+
+// ListBucketAnalyticsConfigurationsOutput is the output of ListBucketAnalyticsConfigurations.
+type ListBucketAnalyticsConfigurationsOutput struct {
+	IsTruncated                *bool
+	ContinuationToken          string
+	NextContinuationToken      string
+	AnalyticsConfigurationList []AnalyticsConfiguration
+}
+
+// ListBucketIntelligentTieringConfigurationsInput is the input of ListBucketIntelligentTieringConfigurations.
+type ListBucketIntelligentTieringConfigurationsInput struct {
+	Bucket              string // required
+	ContinuationToken   string
+	ExpectedBucketOwner string
+}
+
+// ListBucketIntelligentTieringConfigurationsOutput is the output of ListBucketIntelligentTieringConfigurations.
+type ListBucketIntelligentTieringConfigurationsOutput struct {
+	IsTruncated                         *bool
+	ContinuationToken                   string
+	NextContinuationToken               string
+	IntelligentTieringConfigurationList []IntelligentTieringConfiguration
+}
+
+// ListBucketInventoryConfigurationsInput is the input of ListBucketInventoryConfigurations.
+type ListBucketInventoryConfigurationsInput struct {
+	Bucket              string // required
+	ContinuationToken   string
+	ExpectedBucketOwner string
+}
+
+// ListBucketInventoryConfigurationsOutput is the output of ListBucketInventoryConfigurations.
+type ListBucketInventoryConfigurationsOutput struct {
+	ContinuationToken          string
+	InventoryConfigurationList []InventoryConfiguration
+	IsTruncated                *bool
+	NextContinuationToken      string
+}
+
+// ListBucketMetricsConfigurationsInput is the input of ListBucketMetricsConfigurations.
+type ListBucketMetricsConfigurationsInput struct {
+	Bucket              string // required
+	ContinuationToken   string
+	ExpectedBucketOwner string
+}
+
+// ListBucketMetricsConfigurationsOutput is the output of ListBucketMetricsConfigurations.
+type ListBucketMetricsConfigurationsOutput struct {
+	IsTruncated              *bool
+	ContinuationToken        string
+	NextContinuationToken    string
+	MetricsConfigurationList []MetricsConfiguration
+}
+
 // ListBucketsInput is the input of ListBuckets.
 type ListBucketsInput struct {
 	MaxBuckets        *int32
@@ -830,6 +1118,18 @@ type ListBucketsOutput struct {
 	Owner             *Owner
 	ContinuationToken string
 	Prefix            string
+}
+
+// ListDirectoryBucketsInput is the input of ListDirectoryBuckets.
+type ListDirectoryBucketsInput struct {
+	ContinuationToken   string
+	MaxDirectoryBuckets *int32
+}
+
+// ListDirectoryBucketsOutput is the output of ListDirectoryBuckets.
+type ListDirectoryBucketsOutput struct {
+	Buckets           []Bucket
+	ContinuationToken string
 }
 
 // ListMultipartUploadsInput is the input of ListMultipartUploads.
@@ -988,6 +1288,19 @@ type ListPartsOutput struct {
 	ChecksumType         string
 }
 
+// PutBucketAbacInput is the input of PutBucketAbac.
+type PutBucketAbacInput struct {
+	Bucket              string // required
+	ContentMD5          string
+	ChecksumAlgorithm   string
+	ExpectedBucketOwner string
+	AbacStatus          *AbacStatus // required
+}
+
+// PutBucketAbacOutput is the output of PutBucketAbac.
+type PutBucketAbacOutput struct {
+}
+
 // PutBucketAccelerateConfigurationInput is the input of PutBucketAccelerateConfiguration.
 type PutBucketAccelerateConfigurationInput struct {
 	Bucket                  string                   // required
@@ -1019,6 +1332,18 @@ type PutBucketAclInput struct {
 type PutBucketAclOutput struct {
 }
 
+// PutBucketAnalyticsConfigurationInput is the input of PutBucketAnalyticsConfiguration.
+type PutBucketAnalyticsConfigurationInput struct {
+	Bucket                 string                  // required
+	Id                     string                  // required
+	AnalyticsConfiguration *AnalyticsConfiguration // required
+	ExpectedBucketOwner    string
+}
+
+// PutBucketAnalyticsConfigurationOutput is the output of PutBucketAnalyticsConfiguration.
+type PutBucketAnalyticsConfigurationOutput struct {
+}
+
 // PutBucketCorsInput is the input of PutBucketCors.
 type PutBucketCorsInput struct {
 	Bucket              string             // required
@@ -1043,6 +1368,43 @@ type PutBucketEncryptionInput struct {
 
 // PutBucketEncryptionOutput is the output of PutBucketEncryption.
 type PutBucketEncryptionOutput struct {
+}
+
+// PutBucketIntelligentTieringConfigurationInput is the input of PutBucketIntelligentTieringConfiguration.
+type PutBucketIntelligentTieringConfigurationInput struct {
+	Bucket                          string // required
+	Id                              string // required
+	ExpectedBucketOwner             string
+	IntelligentTieringConfiguration *IntelligentTieringConfiguration // required
+}
+
+// PutBucketIntelligentTieringConfigurationOutput is the output of PutBucketIntelligentTieringConfiguration.
+type PutBucketIntelligentTieringConfigurationOutput struct {
+}
+
+// PutBucketInventoryConfigurationInput is the input of PutBucketInventoryConfiguration.
+type PutBucketInventoryConfigurationInput struct {
+	Bucket                 string                  // required
+	Id                     string                  // required
+	InventoryConfiguration *InventoryConfiguration // required
+	ExpectedBucketOwner    string
+}
+
+// PutBucketInventoryConfigurationOutput is the output of PutBucketInventoryConfiguration.
+type PutBucketInventoryConfigurationOutput struct {
+}
+
+// PutBucketLifecycleInput is the input of PutBucketLifecycle.
+type PutBucketLifecycleInput struct {
+	Bucket                 string // required
+	ContentMD5             string
+	ChecksumAlgorithm      string
+	LifecycleConfiguration *LifecycleConfiguration
+	ExpectedBucketOwner    string
+}
+
+// PutBucketLifecycleOutput is the output of PutBucketLifecycle.
+type PutBucketLifecycleOutput struct {
 }
 
 // PutBucketLifecycleConfigurationInput is the input of PutBucketLifecycleConfiguration.
@@ -1070,6 +1432,31 @@ type PutBucketLoggingInput struct {
 
 // PutBucketLoggingOutput is the output of PutBucketLogging.
 type PutBucketLoggingOutput struct {
+}
+
+// PutBucketMetricsConfigurationInput is the input of PutBucketMetricsConfiguration.
+type PutBucketMetricsConfigurationInput struct {
+	Bucket               string                // required
+	Id                   string                // required
+	MetricsConfiguration *MetricsConfiguration // required
+	ExpectedBucketOwner  string
+}
+
+// PutBucketMetricsConfigurationOutput is the output of PutBucketMetricsConfiguration.
+type PutBucketMetricsConfigurationOutput struct {
+}
+
+// PutBucketNotificationInput is the input of PutBucketNotification.
+type PutBucketNotificationInput struct {
+	Bucket                    string // required
+	ContentMD5                string
+	ChecksumAlgorithm         string
+	NotificationConfiguration *NotificationConfigurationDeprecated // required
+	ExpectedBucketOwner       string
+}
+
+// PutBucketNotificationOutput is the output of PutBucketNotification.
+type PutBucketNotificationOutput struct {
 }
 
 // PutBucketNotificationConfigurationInput is the input of PutBucketNotificationConfiguration.
@@ -1358,6 +1745,86 @@ type PutPublicAccessBlockInput struct {
 type PutPublicAccessBlockOutput struct {
 }
 
+// RenameObjectInput is the input of RenameObject.
+type RenameObjectInput struct {
+	Bucket                       string // required
+	Key                          string // required
+	RenameSource                 string // required
+	DestinationIfMatch           string
+	DestinationIfNoneMatch       string
+	DestinationIfModifiedSince   *time.Time
+	DestinationIfUnmodifiedSince *time.Time
+	SourceIfMatch                string
+	SourceIfNoneMatch            string
+	SourceIfModifiedSince        *time.Time
+	SourceIfUnmodifiedSince      *time.Time
+	ClientToken                  string
+}
+
+// RenameObjectOutput is the output of RenameObject.
+type RenameObjectOutput struct {
+}
+
+// RestoreObjectInput is the input of RestoreObject.
+type RestoreObjectInput struct {
+	Bucket              string // required
+	Key                 string // required
+	VersionId           string
+	RestoreRequest      *RestoreRequest
+	RequestPayer        string
+	ChecksumAlgorithm   string
+	ExpectedBucketOwner string
+}
+
+// RestoreObjectOutput is the output of RestoreObject.
+type RestoreObjectOutput struct {
+	RequestCharged    string
+	RestoreOutputPath string
+}
+
+// UpdateBucketMetadataInventoryTableConfigurationInput is the input of UpdateBucketMetadataInventoryTableConfiguration.
+type UpdateBucketMetadataInventoryTableConfigurationInput struct {
+	Bucket                      string // required
+	ContentMD5                  string
+	ChecksumAlgorithm           string
+	InventoryTableConfiguration *InventoryTableConfigurationUpdates // required
+	ExpectedBucketOwner         string
+}
+
+// UpdateBucketMetadataInventoryTableConfigurationOutput is the output of UpdateBucketMetadataInventoryTableConfiguration.
+type UpdateBucketMetadataInventoryTableConfigurationOutput struct {
+}
+
+// UpdateBucketMetadataJournalTableConfigurationInput is the input of UpdateBucketMetadataJournalTableConfiguration.
+type UpdateBucketMetadataJournalTableConfigurationInput struct {
+	Bucket                    string // required
+	ContentMD5                string
+	ChecksumAlgorithm         string
+	JournalTableConfiguration *JournalTableConfigurationUpdates // required
+	ExpectedBucketOwner       string
+}
+
+// UpdateBucketMetadataJournalTableConfigurationOutput is the output of UpdateBucketMetadataJournalTableConfiguration.
+type UpdateBucketMetadataJournalTableConfigurationOutput struct {
+}
+
+// UpdateObjectEncryptionInput is the input of UpdateObjectEncryption.
+type UpdateObjectEncryptionInput struct {
+	Bucket              string // required
+	Key                 string // required
+	VersionId           string
+	ObjectEncryption    *ObjectEncryption // required
+	RequestPayer        string
+	ExpectedBucketOwner string
+	ContentMD5          string
+	ChecksumAlgorithm   string
+}
+
+// UpdateObjectEncryptionOutput is the output of UpdateObjectEncryption.
+type UpdateObjectEncryptionOutput struct {
+	RequestCharged string
+}
+
 // UploadPartInput is the input of UploadPart.
 type UploadPartInput struct {
 	Body                 io.ReadCloser
@@ -1441,6 +1908,60 @@ type UploadPartCopyOutput struct {
 	RequestCharged       string
 }
 
+// WriteGetObjectResponseInput is the input of WriteGetObjectResponse.
+type WriteGetObjectResponseInput struct {
+	RequestRoute              string // required
+	RequestToken              string // required
+	Body                      io.ReadCloser
+	StatusCode                *int32
+	ErrorCode                 string
+	ErrorMessage              string
+	AcceptRanges              string
+	CacheControl              string
+	ContentDisposition        string
+	ContentEncoding           string
+	ContentLanguage           string
+	ContentLength             *int64
+	ContentRange              string
+	ContentType               string
+	ChecksumCRC32             string
+	ChecksumCRC32C            string
+	ChecksumCRC64NVME         string
+	ChecksumSHA1              string
+	ChecksumSHA256            string
+	ChecksumSHA512            string
+	ChecksumMD5               string
+	ChecksumXXHASH64          string
+	ChecksumXXHASH3           string
+	ChecksumXXHASH128         string
+	DeleteMarker              *bool
+	ETag                      string
+	Expires                   string
+	Expiration                string
+	LastModified              *time.Time
+	MissingMeta               *int32
+	Metadata                  map[string]string
+	ObjectLockMode            string
+	ObjectLockLegalHoldStatus string
+	ObjectLockRetainUntilDate *time.Time
+	PartsCount                *int32
+	ReplicationStatus         string
+	RequestCharged            string
+	Restore                   string
+	ServerSideEncryption      string
+	SSECustomerAlgorithm      string
+	SSEKMSKeyId               string
+	SSECustomerKeyMD5         string
+	StorageClass              string
+	TagCount                  *int32
+	VersionId                 string
+	BucketKeyEnabled          *bool
+}
+
+// WriteGetObjectResponseOutput is the output of WriteGetObjectResponse.
+type WriteGetObjectResponseOutput struct {
+}
+
 // CompletedMultipartUpload is the model's structure CompletedMultipartUpload.
 type CompletedMultipartUpload struct {
 	Parts []CompletedPart
@@ -1505,6 +2026,55 @@ type Tag struct {
 	Value string // required
 }
 
+// MetadataConfiguration is the model's structure MetadataConfiguration.
+type MetadataConfiguration struct {
+	JournalTableConfiguration   *JournalTableConfiguration // required
+	InventoryTableConfiguration *InventoryTableConfiguration
+}
+
+// JournalTableConfiguration is the model's structure JournalTableConfiguration.
+type JournalTableConfiguration struct {
+	RecordExpiration        *RecordExpiration // required
+	EncryptionConfiguration *MetadataTableEncryptionConfiguration
+}
+
+// RecordExpiration is the model's structure RecordExpiration.
+type RecordExpiration struct {
+	Expiration string // required
+	Days       *int32
+}
+
+// MetadataTableEncryptionConfiguration is the model's structure MetadataTableEncryptionConfiguration.
+type MetadataTableEncryptionConfiguration struct {
+	SseAlgorithm string // required
+	KmsKeyArn    string
+}
+
+// InventoryTableConfiguration is the model's structure InventoryTableConfiguration.
+type InventoryTableConfiguration struct {
+	ConfigurationState      string // required
+	EncryptionConfiguration *MetadataTableEncryptionConfiguration
+}
+
+// MetadataTableConfiguration is the model's structure MetadataTableConfiguration.
+type MetadataTableConfiguration struct {
+	S3TablesDestination *S3TablesDestination // required
+}
+
+// S3TablesDestination is the model's structure S3TablesDestination.
+type S3TablesDestination struct {
+	TableBucketArn string // required
+	TableName      string // required
+}
+
+// SessionCredentials is the model's structure SessionCredentials.
+type SessionCredentials struct {
+	AccessKeyId     string     // required
+	SecretAccessKey string     // required
+	SessionToken    string     // required
+	Expiration      *time.Time // required
+}
+
 // Delete is the model's structure Delete.
 type Delete struct {
 	Objects []ObjectIdentifier // required
@@ -1536,6 +2106,11 @@ type Error struct {
 	Message   string
 }
 
+// AbacStatus is the model's structure AbacStatus.
+type AbacStatus struct {
+	Status string
+}
+
 // Owner is the model's structure Owner.
 type Owner struct {
 	DisplayName string
@@ -1555,6 +2130,50 @@ type Grantee struct {
 	ID           string
 	Type         string // required
 	URI          string
+}
+
+// AnalyticsConfiguration is the model's structure AnalyticsConfiguration.
+type AnalyticsConfiguration struct {
+	Id                   string // required
+	Filter               *AnalyticsFilter
+	StorageClassAnalysis *StorageClassAnalysis // required
+}
+
+// AnalyticsFilter is the model's structure AnalyticsFilter.
+type AnalyticsFilter struct {
+	Prefix string
+	Tag    *Tag
+	And    *AnalyticsAndOperator
+}
+
+// AnalyticsAndOperator is the model's structure AnalyticsAndOperator.
+type AnalyticsAndOperator struct {
+	Prefix string
+	Tags   []Tag
+}
+
+// StorageClassAnalysis is the model's structure StorageClassAnalysis.
+type StorageClassAnalysis struct {
+	DataExport *StorageClassAnalysisDataExport
+}
+
+// StorageClassAnalysisDataExport is the model's structure StorageClassAnalysisDataExport.
+type StorageClassAnalysisDataExport struct {
+	OutputSchemaVersion string                      // required
+	Destination         *AnalyticsExportDestination // required
+}
+
+// AnalyticsExportDestination is the model's structure AnalyticsExportDestination.
+type AnalyticsExportDestination struct {
+	S3BucketDestination *AnalyticsS3BucketDestination // required
+}
+
+// AnalyticsS3BucketDestination is the model's structure AnalyticsS3BucketDestination.
+type AnalyticsS3BucketDestination struct {
+	Format          string // required
+	BucketAccountId string
+	Bucket          string // required
+	Prefix          string
 }
 
 // CORSRule is the model's structure CORSRule.
@@ -1590,15 +2209,91 @@ type BlockedEncryptionTypes struct {
 	EncryptionType []string
 }
 
-// LifecycleRule is the model's structure LifecycleRule.
-type LifecycleRule struct {
+// IntelligentTieringConfiguration is the model's structure IntelligentTieringConfiguration.
+type IntelligentTieringConfiguration struct {
+	Id       string // required
+	Filter   *IntelligentTieringFilter
+	Status   string    // required
+	Tierings []Tiering // required
+}
+
+// IntelligentTieringFilter is the model's structure IntelligentTieringFilter.
+type IntelligentTieringFilter struct {
+	Prefix string
+	Tag    *Tag
+	And    *IntelligentTieringAndOperator
+}
+
+// IntelligentTieringAndOperator is the model's structure IntelligentTieringAndOperator.
+type IntelligentTieringAndOperator struct {
+	Prefix string
+	Tags   []Tag
+}
+
+// Tiering is the model's structure Tiering.
+type Tiering struct {
+	Days       *int32 // required
+	AccessTier string // required
+}
+
+// InventoryConfiguration is the model's structure InventoryConfiguration.
+type InventoryConfiguration struct {
+	Destination            *InventoryDestination // required
+	IsEnabled              *bool                 // required
+	Filter                 *InventoryFilter
+	Id                     string // required
+	IncludedObjectVersions string // required
+	OptionalFields         []string
+	Schedule               *InventorySchedule // required
+}
+
+// InventoryDestination is the model's structure InventoryDestination.
+type InventoryDestination struct {
+	S3BucketDestination *InventoryS3BucketDestination // required
+}
+
+// InventoryS3BucketDestination is the model's structure InventoryS3BucketDestination.
+type InventoryS3BucketDestination struct {
+	AccountId  string
+	Bucket     string // required
+	Format     string // required
+	Prefix     string
+	Encryption *InventoryEncryption
+}
+
+// InventoryEncryption is the model's structure InventoryEncryption.
+type InventoryEncryption struct {
+	SSES3  *SSES3
+	SSEKMS *SSEKMS
+}
+
+// SSES3 is the model's structure SSES3.
+type SSES3 struct {
+}
+
+// SSEKMS is the model's structure SSEKMS.
+type SSEKMS struct {
+	KeyId string // required
+}
+
+// InventoryFilter is the model's structure InventoryFilter.
+type InventoryFilter struct {
+	Prefix string // required
+}
+
+// InventorySchedule is the model's structure InventorySchedule.
+type InventorySchedule struct {
+	Frequency string // required
+}
+
+// Rule is the model's structure Rule.
+type Rule struct {
 	Expiration                     *LifecycleExpiration
 	ID                             string
-	Prefix                         string
-	Filter                         *LifecycleRuleFilter
+	Prefix                         string // required
 	Status                         string // required
-	Transitions                    []Transition
-	NoncurrentVersionTransitions   []NoncurrentVersionTransition
+	Transition                     *Transition
+	NoncurrentVersionTransition    *NoncurrentVersionTransition
 	NoncurrentVersionExpiration    *NoncurrentVersionExpiration
 	AbortIncompleteMultipartUpload *AbortIncompleteMultipartUpload
 }
@@ -1608,23 +2303,6 @@ type LifecycleExpiration struct {
 	Date                      *time.Time
 	Days                      *int32
 	ExpiredObjectDeleteMarker *bool
-}
-
-// LifecycleRuleFilter is the model's structure LifecycleRuleFilter.
-type LifecycleRuleFilter struct {
-	Prefix                string
-	Tag                   *Tag
-	ObjectSizeGreaterThan *int64
-	ObjectSizeLessThan    *int64
-	And                   *LifecycleRuleAndOperator
-}
-
-// LifecycleRuleAndOperator is the model's structure LifecycleRuleAndOperator.
-type LifecycleRuleAndOperator struct {
-	Prefix                string
-	Tags                  []Tag
-	ObjectSizeGreaterThan *int64
-	ObjectSizeLessThan    *int64
 }
 
 // Transition is the model's structure Transition.
@@ -1650,6 +2328,36 @@ type NoncurrentVersionExpiration struct {
 // AbortIncompleteMultipartUpload is the model's structure AbortIncompleteMultipartUpload.
 type AbortIncompleteMultipartUpload struct {
 	DaysAfterInitiation *int32
+}
+
+// LifecycleRule is the model's structure LifecycleRule.
+type LifecycleRule struct {
+	Expiration                     *LifecycleExpiration
+	ID                             string
+	Prefix                         string
+	Filter                         *LifecycleRuleFilter
+	Status                         string // required
+	Transitions                    []Transition
+	NoncurrentVersionTransitions   []NoncurrentVersionTransition
+	NoncurrentVersionExpiration    *NoncurrentVersionExpiration
+	AbortIncompleteMultipartUpload *AbortIncompleteMultipartUpload
+}
+
+// LifecycleRuleFilter is the model's structure LifecycleRuleFilter.
+type LifecycleRuleFilter struct {
+	Prefix                string
+	Tag                   *Tag
+	ObjectSizeGreaterThan *int64
+	ObjectSizeLessThan    *int64
+	And                   *LifecycleRuleAndOperator
+}
+
+// LifecycleRuleAndOperator is the model's structure LifecycleRuleAndOperator.
+type LifecycleRuleAndOperator struct {
+	Prefix                string
+	Tags                  []Tag
+	ObjectSizeGreaterThan *int64
+	ObjectSizeLessThan    *int64
 }
 
 // LoggingEnabled is the model's structure LoggingEnabled.
@@ -1679,6 +2387,122 @@ type SimplePrefix struct {
 // PartitionedPrefix is the model's structure PartitionedPrefix.
 type PartitionedPrefix struct {
 	PartitionDateSource string
+}
+
+// GetBucketMetadataConfigurationResult is the model's structure GetBucketMetadataConfigurationResult.
+type GetBucketMetadataConfigurationResult struct {
+	MetadataConfigurationResult *MetadataConfigurationResult // required
+}
+
+// MetadataConfigurationResult is the model's structure MetadataConfigurationResult.
+type MetadataConfigurationResult struct {
+	DestinationResult                 *DestinationResult // required
+	JournalTableConfigurationResult   *JournalTableConfigurationResult
+	InventoryTableConfigurationResult *InventoryTableConfigurationResult
+}
+
+// DestinationResult is the model's structure DestinationResult.
+type DestinationResult struct {
+	TableBucketType string
+	TableBucketArn  string
+	TableNamespace  string
+}
+
+// JournalTableConfigurationResult is the model's structure JournalTableConfigurationResult.
+type JournalTableConfigurationResult struct {
+	TableStatus      string // required
+	Error            *ErrorDetails
+	TableName        string // required
+	TableArn         string
+	RecordExpiration *RecordExpiration // required
+}
+
+// ErrorDetails is the model's structure ErrorDetails.
+type ErrorDetails struct {
+	ErrorCode    string
+	ErrorMessage string
+}
+
+// InventoryTableConfigurationResult is the model's structure InventoryTableConfigurationResult.
+type InventoryTableConfigurationResult struct {
+	ConfigurationState string // required
+	TableStatus        string
+	Error              *ErrorDetails
+	TableName          string
+	TableArn           string
+}
+
+// GetBucketMetadataTableConfigurationResult is the model's structure GetBucketMetadataTableConfigurationResult.
+type GetBucketMetadataTableConfigurationResult struct {
+	MetadataTableConfigurationResult *MetadataTableConfigurationResult // required
+	Status                           string                            // required
+	Error                            *ErrorDetails
+}
+
+// MetadataTableConfigurationResult is the model's structure MetadataTableConfigurationResult.
+type MetadataTableConfigurationResult struct {
+	S3TablesDestinationResult *S3TablesDestinationResult // required
+}
+
+// S3TablesDestinationResult is the model's structure S3TablesDestinationResult.
+type S3TablesDestinationResult struct {
+	TableBucketArn string // required
+	TableName      string // required
+	TableArn       string // required
+	TableNamespace string // required
+}
+
+// MetricsConfiguration is the model's structure MetricsConfiguration.
+type MetricsConfiguration struct {
+	Id     string // required
+	Filter *MetricsFilter
+}
+
+// MetricsFilter is the model's structure MetricsFilter.
+type MetricsFilter struct {
+	Prefix         string
+	Tag            *Tag
+	AccessPointArn string
+	And            *MetricsAndOperator
+}
+
+// MetricsAndOperator is the model's structure MetricsAndOperator.
+type MetricsAndOperator struct {
+	Prefix         string
+	Tags           []Tag
+	AccessPointArn string
+}
+
+// NotificationConfigurationDeprecated is the model's structure NotificationConfigurationDeprecated.
+type NotificationConfigurationDeprecated struct {
+	TopicConfiguration         *TopicConfigurationDeprecated
+	QueueConfiguration         *QueueConfigurationDeprecated
+	CloudFunctionConfiguration *CloudFunctionConfiguration
+}
+
+// TopicConfigurationDeprecated is the model's structure TopicConfigurationDeprecated.
+type TopicConfigurationDeprecated struct {
+	Id     string
+	Events []string
+	Event  string
+	Topic  string
+}
+
+// QueueConfigurationDeprecated is the model's structure QueueConfigurationDeprecated.
+type QueueConfigurationDeprecated struct {
+	Id     string
+	Event  string
+	Events []string
+	Queue  string
+}
+
+// CloudFunctionConfiguration is the model's structure CloudFunctionConfiguration.
+type CloudFunctionConfiguration struct {
+	Id             string
+	Event          string
+	Events         []string
+	CloudFunction  string
+	InvocationRole string
 }
 
 // NotificationConfiguration is the model's structure NotificationConfiguration.
@@ -2067,6 +2891,11 @@ type CORSConfiguration struct {
 	CORSRules []CORSRule // required
 }
 
+// LifecycleConfiguration is the model's structure LifecycleConfiguration.
+type LifecycleConfiguration struct {
+	Rules []Rule // required
+}
+
 // BucketLifecycleConfiguration is the model's structure BucketLifecycleConfiguration.
 type BucketLifecycleConfiguration struct {
 	Rules []LifecycleRule // required
@@ -2099,6 +2928,130 @@ type WebsiteConfiguration struct {
 	IndexDocument         *IndexDocument
 	RedirectAllRequestsTo *RedirectAllRequestsTo
 	RoutingRules          []RoutingRule
+}
+
+// RestoreRequest is the model's structure RestoreRequest.
+type RestoreRequest struct {
+	Days                 *int32
+	GlacierJobParameters *GlacierJobParameters
+	Type                 string
+	Tier                 string
+	Description          string
+	SelectParameters     *SelectParameters
+	OutputLocation       *OutputLocation
+}
+
+// GlacierJobParameters is the model's structure GlacierJobParameters.
+type GlacierJobParameters struct {
+	Tier string // required
+}
+
+// SelectParameters is the model's structure SelectParameters.
+type SelectParameters struct {
+	InputSerialization  *InputSerialization  // required
+	ExpressionType      string               // required
+	Expression          string               // required
+	OutputSerialization *OutputSerialization // required
+}
+
+// InputSerialization is the model's structure InputSerialization.
+type InputSerialization struct {
+	CSV             *CSVInput
+	CompressionType string
+	JSON            *JSONInput
+	Parquet         *ParquetInput
+}
+
+// CSVInput is the model's structure CSVInput.
+type CSVInput struct {
+	FileHeaderInfo             string
+	Comments                   string
+	QuoteEscapeCharacter       string
+	RecordDelimiter            string
+	FieldDelimiter             string
+	QuoteCharacter             string
+	AllowQuotedRecordDelimiter *bool
+}
+
+// JSONInput is the model's structure JSONInput.
+type JSONInput struct {
+	Type string
+}
+
+// ParquetInput is the model's structure ParquetInput.
+type ParquetInput struct {
+}
+
+// OutputSerialization is the model's structure OutputSerialization.
+type OutputSerialization struct {
+	CSV  *CSVOutput
+	JSON *JSONOutput
+}
+
+// CSVOutput is the model's structure CSVOutput.
+type CSVOutput struct {
+	QuoteFields          string
+	QuoteEscapeCharacter string
+	RecordDelimiter      string
+	FieldDelimiter       string
+	QuoteCharacter       string
+}
+
+// JSONOutput is the model's structure JSONOutput.
+type JSONOutput struct {
+	RecordDelimiter string
+}
+
+// OutputLocation is the model's structure OutputLocation.
+type OutputLocation struct {
+	S3 *S3Location
+}
+
+// S3Location is the model's structure S3Location.
+type S3Location struct {
+	BucketName        string // required
+	Prefix            string // required
+	Encryption        *Encryption
+	CannedACL         string
+	AccessControlList []Grant
+	Tagging           *Tagging
+	UserMetadata      []MetadataEntry
+	StorageClass      string
+}
+
+// Encryption is the model's structure Encryption.
+type Encryption struct {
+	EncryptionType string // required
+	KMSKeyId       string
+	KMSContext     string
+}
+
+// MetadataEntry is the model's structure MetadataEntry.
+type MetadataEntry struct {
+	Name  string
+	Value string
+}
+
+// InventoryTableConfigurationUpdates is the model's structure InventoryTableConfigurationUpdates.
+type InventoryTableConfigurationUpdates struct {
+	ConfigurationState      string // required
+	EncryptionConfiguration *MetadataTableEncryptionConfiguration
+}
+
+// JournalTableConfigurationUpdates is the model's structure JournalTableConfigurationUpdates.
+type JournalTableConfigurationUpdates struct {
+	RecordExpiration *RecordExpiration // required
+}
+
+// ObjectEncryption is the model's union ObjectEncryption: one member is set.
+type ObjectEncryption struct {
+	SSEKMS *SSEKMSEncryption
+}
+
+// SSEKMSEncryption is the model's structure SSEKMSEncryption.
+type SSEKMSEncryption struct {
+	KMSKeyArn        string // required
+	BucketKeyEnabled *bool
 }
 
 // CopyPartResult is the model's structure CopyPartResult.

@@ -3,6 +3,7 @@ package platform
 import (
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,6 +27,20 @@ type metrics struct {
 	calls      *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	operations map[string]bool // "service/Operation" of this build
+
+	// Looking a series up by its labels costs more than counting in it.
+	series sync.Map // seriesKey to *series
+}
+
+// seriesKey names what one kind of answer is counted in.
+type seriesKey struct {
+	service, operation string
+	status             int
+}
+
+type series struct {
+	calls    prometheus.Counter
+	duration prometheus.Observer
 }
 
 func newMetrics(version string, mounts []wire.Mount) *metrics {
@@ -56,15 +71,25 @@ func newMetrics(version string, mounts []wire.Mount) *metrics {
 }
 
 func (m *metrics) observe(rec wire.Recording) {
-	service, operation := otherOperation, otherOperation
+	key := seriesKey{otherOperation, otherOperation, rec.Status}
 	if rec.Service != nil {
-		service = rec.Service.Name
-		if m.operations[service+"/"+rec.Call.Operation] {
-			operation = rec.Call.Operation
-		}
+		key.service = rec.Service.Name
+		key.operation = rec.Call.Operation
 	}
-	m.calls.WithLabelValues(service, operation, strconv.Itoa(rec.Status)).Inc()
-	m.durations.WithLabelValues(service, operation).Observe(rec.Duration.Seconds())
+	found, ok := m.series.Load(key)
+	if !ok {
+		if key.operation != otherOperation && !m.operations[key.service+"/"+key.operation] {
+			key.operation = otherOperation
+		}
+		// Only what is of this build is kept: a caller makes no entry up.
+		found, _ = m.series.LoadOrStore(key, &series{
+			m.calls.WithLabelValues(key.service, key.operation, strconv.Itoa(key.status)),
+			m.durations.WithLabelValues(key.service, key.operation),
+		})
+	}
+	s := found.(*series)
+	s.calls.Inc()
+	s.duration.Observe(rec.Duration.Seconds())
 }
 
 // wanted reports whether a request is for the metrics: unsigned, for the path

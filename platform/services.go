@@ -42,7 +42,7 @@ type services struct {
 	s3             *s3.Service
 	types          *cfn.Registry
 	mounts         []wire.Mount
-	keys           auth.Keys
+	keys           *auth.KeyCache
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
 	metrics        *metrics
@@ -63,7 +63,7 @@ func (p *Platform) wire() (*services, error) {
 	s := &services{sessions: auth.NewSessions(p.ring), types: &cfn.Registry{}}
 
 	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now})
-	s.keys = auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService)
+	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService), p.store, "auth/", "iam/")
 	policies := &auth.IAM{Policies: iamService}
 	s.authorizer = enforcement{policies}
 	guard := api.Interceptor(auth.Guard(s.authorizer))
@@ -154,4 +154,5 @@ func (s *services) stop() {
 	for _, l := range slices.Backward(s.loops) {
 		l.Stop()
 	}
+	s.keys.Close()
 }

@@ -137,6 +137,24 @@ func (c *conn) query(sql string, cols int, args []driver.Value, row func([]drive
 	return errors.Join(err, rows.Close())
 }
 
+// open runs a query up to its first row, which it must have. Until the rows are
+// closed, the statement cannot run again.
+func (c *conn) open(sql string, cols int, args ...driver.Value) (driver.Rows, []driver.Value, error) {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := st.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
+	if err != nil {
+		return nil, nil, err
+	}
+	dest := make([]driver.Value, cols)
+	if err := rows.Next(dest); err != nil {
+		return nil, nil, errors.Join(err, rows.Close())
+	}
+	return rows, dest, nil
+}
+
 // int is the number that a statement gives; no row is 0.
 func (c *conn) int(sql string, args ...driver.Value) (int64, error) {
 	var n int64

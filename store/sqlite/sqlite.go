@@ -191,15 +191,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return s.fail(err)
 	}
 	defer s.reads.give(c)
-	if err := c.exec(sqlBegin); err != nil {
-		return s.fail(err)
-	}
 	tx := &readTx{s: s, ctx: ctx, c: c}
-	defer func() {
-		tx.over = true
-		if err := c.exec(sqlCommit); err != nil {
-			c.broken = true // the pool closes it
-		}
-	}()
+	defer tx.end()
 	return fn(tx)
 }

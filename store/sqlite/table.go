@@ -11,6 +11,9 @@ import (
 // its churn does not spread the other documents over the file.
 type table struct {
 	get, put, del string
+	// first is get with a row of NULLs behind, so that the statement stays open
+	// whether or not there is a document.
+	first string
 	// scan[reverse][open end]
 	scan [2][2]string
 }
@@ -20,7 +23,8 @@ var docs, bulk = newTable("doc"), newTable("bulk")
 func newTable(name string) *table {
 	sel := "SELECT key, value, revision FROM " + name + " WHERE key >= ?"
 	return &table{
-		get: "SELECT value, revision FROM " + name + " WHERE key = ?",
+		get:   "SELECT value, revision FROM " + name + " WHERE key = ?",
+		first: "SELECT value, revision FROM " + name + " WHERE key = ? UNION ALL SELECT NULL, NULL",
 		put: "INSERT INTO " + name + "(key, value, revision) VALUES(?, ?, ?)" +
 			" ON CONFLICT(key) DO UPDATE SET value=excluded.value, revision=excluded.revision",
 		del: "DELETE FROM " + name + " WHERE key = ?",

@@ -436,6 +436,21 @@ func snapshots(t *testing.T, open Open) {
 		})
 		return nil
 	})
+	// A first Get takes the snapshot, whether or not it finds anything.
+	for _, first := range []string{"b", "none"} {
+		view(t, s, func(tx store.Tx) error {
+			if _, err := tx.Get(first); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			put(t, s, "later")
+			if _, err := tx.Get("later"); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("after a Get of %s, the view sees what was written later (%v)", first, err)
+			}
+			same(t, "after a Get", keys(tx.Scan("", "")), []string{"b", "c"})
+			update(t, s, func(tx store.Tx) error { return tx.Delete("later") })
+			return nil
+		})
+	}
 	update(t, s, func(tx store.Tx) error {
 		if err := putAll(tx, "d"); err != nil {
 			return err

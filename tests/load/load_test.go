@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -34,7 +33,12 @@ const (
 
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(peerEnv) != "" {
+		os.Exit(servePeer())
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "slipway-load-")
@@ -193,51 +197,5 @@ func BenchmarkRunInstances(b *testing.B) {
 	}
 	if m := median(b, "to-running", took); m > runningLimit {
 		b.Errorf("RunInstances to running took %s (median), limit %s", m, runningLimit)
-	}
-}
-
-// BenchmarkRequestRate compares two small calls with an empty net/http handler
-// that the same client asks in turn.
-func BenchmarkRequestRate(b *testing.B) {
-	s := start(b, b.TempDir())
-	empty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}))
-	defer empty.Close()
-	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
-	const json = "application/x-amz-json-1.1"
-	if answer, status, err := post(c, s.Endpoint, "ssm", json, "AmazonSSM.PutParameter",
-		[]byte(`{"Name":"bench","Type":"String","Value":"v"}`)); err != nil || status != http.StatusOK {
-		b.Fatalf("PutParameter: status %d, error %v: %s", status, err, answer)
-	}
-	calls := []struct {
-		name string
-		do   func() (string, int, error)
-	}{
-		{"empty", func() (string, int, error) { return post(c, empty.URL, "sts", json, "", []byte(`{}`)) }},
-		{"GetCallerIdentity", func() (string, int, error) {
-			return post(c, s.Endpoint, "sts", "application/x-www-form-urlencoded", "", []byte("Action=GetCallerIdentity&Version=2011-06-15"))
-		}},
-		{"GetParameter", func() (string, int, error) {
-			return post(c, s.Endpoint, "ssm", json, "AmazonSSM.GetParameter", []byte(`{"Name":"bench"}`))
-		}},
-	}
-	total := make([]time.Duration, len(calls))
-	n := 0
-	for b.Loop() {
-		for i, call := range calls {
-			began := time.Now()
-			if answer, status, err := call.do(); err != nil || status != http.StatusOK {
-				b.Fatalf("%s: status %d, error %v: %s", call.name, status, err, answer)
-			}
-			total[i] += time.Since(began)
-		}
-		n++
-	}
-	for i, call := range calls {
-		b.ReportMetric(float64(total[i].Microseconds())/float64(n), "us-"+call.name)
-		if i > 0 {
-			b.ReportMetric(float64(total[0])/float64(total[i]), "ratio-"+call.name)
-		}
 	}
 }

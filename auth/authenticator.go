@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -179,11 +180,11 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 			}
 		}
 	}
-	canonical := canonicalRequest(r, s.service, s.signed, s.presigned, signedHash)
-	text := stringToSign(s.amzDate, s.scope(), canonical)
-	signingKey := a.signing.derive(signingKey{key.Secret, s.date, s.region, s.service})
-	if !sameText(hexSum(signingKey, text), s.value) {
-		return Authenticated{}, mismatch(service, s.accessKeyID, &signed{text, canonical, s.value})
+	signing, scope := a.signing.derive(signingKey{key.Secret, s.date, s.region, s.service}), s.scope()
+	t := textsPool.Get().(*texts)
+	defer t.free()
+	if !hmac.Equal(t.signatureOf(r, signing, s.amzDate, scope, s.service, s.signed, s.presigned, signedHash), []byte(s.value)) {
+		return Authenticated{}, mismatch(service, s.accessKeyID, &signed{string(t.toSign), string(t.canonical), s.value})
 	}
 	p := key.Principal
 	p.AccessKeyID = s.accessKeyID
@@ -191,7 +192,7 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 		Principal: p, Scope: arn.Scope{Account: p.Account, Region: s.region},
 		Service: s.service, Presigned: s.presigned, Verified: true,
 	}
-	chain := &chunkChain{key: signingKey, amzDate: s.amzDate, scope: s.scope(), previous: s.value, accessKeyID: s.accessKeyID}
+	chain := &chunkChain{key: signing.key, amzDate: s.amzDate, scope: scope, previous: s.value, accessKeyID: s.accessKeyID}
 	return out, out.setBody(r, hash, chain)
 }
 
@@ -199,6 +200,9 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 func payloadHash(r *http.Request) string {
 	if h := r.Header.Get("X-Amz-Content-Sha256"); h != "" {
 		return h
+	}
+	if !strings.Contains(r.URL.RawQuery, "X-Amz-Content-Sha256=") {
+		return ""
 	}
 	return r.URL.Query().Get("X-Amz-Content-Sha256")
 }
@@ -215,19 +219,34 @@ func (a *Authenticator) readWhole(r *http.Request) (string, error) {
 	if r.ContentLength > limit {
 		return "", bodyTooLarge()
 	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(min(r.ContentLength, maxGrow)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
 	if err != nil {
 		return "", err
 	}
-	if int64(len(b)) > limit {
+	if n > limit {
 		return "", bodyTooLarge()
 	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{bytes.NewReader(b), r.Body}
+	b := buf.Bytes()
+	r.Body = &wholeBody{Reader: *bytes.NewReader(b), Closer: r.Body, all: b}
 	return hexHash(b), nil
 }
+
+// maxGrow bounds the room made for a body on the word of its length alone.
+const maxGrow = 1 << 20
+
+// wholeBody is a body that was read already.
+type wholeBody struct {
+	bytes.Reader
+	io.Closer
+	all []byte
+}
+
+// Bytes is all of it, for those who would read it into memory once more.
+func (b *wholeBody) Bytes() []byte { return b.all }
 
 // setBody wraps the body in the checks that its stated hash asks for. chain is
 // nil for callers who were let in unverified.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Names of Signature Version 4 ("AWS Signature Version 4 for API requests", IAM
@@ -23,33 +24,65 @@ const (
 	emptyHash        = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// canonicalRequest is the text that a signature covers. signed are the names of
-// the signed headers in lower case and in order.
-func canonicalRequest(r *http.Request, service string, signed []string, presigned bool, payloadHash string) string {
-	var b strings.Builder
-	b.Grow(512)
-	b.WriteString(r.Method)
-	b.WriteByte('\n')
-	b.WriteString(canonicalPath(r.URL, service))
-	b.WriteByte('\n')
-	b.WriteString(canonicalQuery(r.URL.RawQuery, presigned))
-	b.WriteByte('\n')
+// appendCanonical writes the text that a signature covers. signed are the names
+// of the signed headers in lower case and in order.
+func appendCanonical(b []byte, r *http.Request, service string, signed []string, presigned bool, payloadHash string) []byte {
+	b = append(b, r.Method...)
+	b = append(b, '\n')
+	b = append(b, canonicalPath(r.URL, service)...)
+	b = append(b, '\n')
+	b = append(b, canonicalQuery(r.URL.RawQuery, presigned)...)
+	b = append(b, '\n')
 	for _, name := range signed {
-		b.WriteString(name)
-		b.WriteByte(':')
-		b.WriteString(headerValue(r, name))
-		b.WriteByte('\n')
+		b = append(b, name...)
+		b = append(b, ':')
+		b = appendHeader(b, r, name)
+		b = append(b, '\n')
 	}
-	b.WriteByte('\n')
-	b.WriteString(strings.Join(signed, ";"))
-	b.WriteByte('\n')
-	b.WriteString(payloadHash)
-	return b.String()
+	b = append(b, '\n')
+	for i, name := range signed {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, name...)
+	}
+	b = append(b, '\n')
+	return append(b, payloadHash...)
 }
 
-// stringToSign is what the signing key signs.
-func stringToSign(amzDate, scope, canonical string) string {
-	return algorithm + "\n" + amzDate + "\n" + scope + "\n" + hexHash([]byte(canonical))
+// appendStringToSign writes what the signing key signs.
+func appendStringToSign(b []byte, amzDate, scope string, canonical []byte) []byte {
+	b = append(b, algorithm...)
+	b = append(b, '\n')
+	b = append(b, amzDate...)
+	b = append(b, '\n')
+	b = append(b, scope...)
+	b = append(b, '\n')
+	sum := sha256.Sum256(canonical)
+	return hex.AppendEncode(b, sum[:])
+}
+
+// texts are the buffers of one signature's calculation.
+type texts struct{ canonical, toSign, value []byte }
+
+// textsPool keeps them: they are of one size, and every request takes some.
+var textsPool = sync.Pool{New: func() any { return &texts{} }}
+
+// maxKeptTexts bounds what is kept of a request with very long headers.
+const maxKeptTexts = 8 << 10
+
+func (t *texts) free() {
+	if cap(t.canonical) <= maxKeptTexts {
+		textsPool.Put(t)
+	}
+}
+
+// signatureOf calculates a request's signature.
+func (t *texts) signatureOf(r *http.Request, key *derivedKey, amzDate, scope, service string, signed []string, presigned bool, payloadHash string) []byte {
+	t.canonical = appendCanonical(t.canonical[:0], r, service, signed, presigned, payloadHash)
+	t.toSign = appendStringToSign(t.toSign[:0], amzDate, scope, t.canonical)
+	t.value = key.sign(t.value[:0], t.toSign)
+	return t.value
 }
 
 // canonicalPath encodes the path: once and unchanged for S3, whose keys may hold
@@ -58,6 +91,9 @@ func canonicalPath(u *url.URL, service string) string {
 	path := u.EscapedPath()
 	if path == "" {
 		return "/"
+	}
+	if path == "/" {
+		return path
 	}
 	if isS3(service) {
 		segments := strings.Split(path, "/")
@@ -151,31 +187,32 @@ func unquery(s string) string {
 	return s
 }
 
-// headerValue is a header in canonical form: values joined by commas, runs of
-// spaces made one. Go keeps host and content length apart from the headers.
-func headerValue(r *http.Request, name string) string {
+// appendHeader writes a header in canonical form: values joined by commas, runs
+// of spaces made one. Go keeps host and content length apart from the headers.
+func appendHeader(b []byte, r *http.Request, name string) []byte {
 	values := r.Header.Values(name)
 	switch {
 	case name == "host":
-		return r.Host
+		return append(b, r.Host...)
 	case name == "content-length" && len(values) == 0:
-		return strconv.FormatInt(r.ContentLength, 10)
+		return strconv.AppendInt(b, r.ContentLength, 10)
 	case name == "transfer-encoding" && len(values) == 0:
-		return strings.Join(r.TransferEncoding, ",")
+		return append(b, strings.Join(r.TransferEncoding, ",")...)
 	}
-	var b strings.Builder
 	for i, v := range values {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		for j, field := range strings.Fields(v) {
-			if j > 0 {
-				b.WriteByte(' ')
+		first := true
+		for field := range strings.FieldsSeq(v) {
+			if !first {
+				b = append(b, ' ')
 			}
-			b.WriteString(field)
+			first = false
+			b = append(b, field...)
 		}
 	}
-	return b.String()
+	return b
 }
 
 // encode is AWS's UriEncode: all but the unreserved characters of RFC 3986 as

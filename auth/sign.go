@@ -39,10 +39,11 @@ func Sign(r *http.Request, body []byte, c Credentials, service, region string, n
 	}
 	signed := headersToSign(r)
 	scope := credentialScope(date[:8], region, service)
-	text := stringToSign(date, scope, canonicalRequest(r, service, signed, false, hash))
 	key := clientKeys.derive(signingKey{c.SecretAccessKey, date[:8], region, service})
+	t := textsPool.Get().(*texts)
+	defer t.free()
 	r.Header.Set("Authorization", algorithm+" Credential="+c.AccessKeyID+"/"+scope+
-		", SignedHeaders="+strings.Join(signed, ";")+", Signature="+hexSum(key, text))
+		", SignedHeaders="+strings.Join(signed, ";")+", Signature="+string(t.signatureOf(r, key, date, scope, service, signed, false, hash)))
 }
 
 // Presign returns the URL of the request with a Signature Version 4 in its
@@ -76,9 +77,10 @@ func Presign(r *http.Request, c Credentials, service, region string, now time.Ti
 	}
 	clone := *r
 	clone.URL = &u
-	text := stringToSign(date, scope, canonicalRequest(&clone, service, signed, true, hash))
 	key := clientKeys.derive(signingKey{c.SecretAccessKey, date[:8], region, service})
-	u.RawQuery += "&X-Amz-Signature=" + hexSum(key, text)
+	t := textsPool.Get().(*texts)
+	defer t.free()
+	u.RawQuery += "&X-Amz-Signature=" + string(t.signatureOf(&clone, key, date, scope, service, signed, true, hash))
 	return &u
 }
 

@@ -66,8 +66,12 @@ func parseSignature(r *http.Request) (*signature, error) {
 // parseLegacy reads a Signature Version 2 to S3, which some clients still put
 // into presigned URLs: only whose it says that it is, and until when.
 func parseLegacy(r *http.Request) *signature {
+	rest, inHeader := strings.CutPrefix(r.Header.Get("Authorization"), "AWS ")
+	if !inHeader && r.URL.RawQuery == "" {
+		return nil
+	}
 	s := &signature{legacy: true, region: arn.DefaultRegion, service: "s3"}
-	if rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS "); ok {
+	if inHeader {
 		s.accessKeyID, s.value, _ = strings.Cut(rest, ":")
 		return s
 	}
@@ -193,8 +197,10 @@ func (s *signature) unsignedHeader(r *http.Request) string {
 		return "host"
 	}
 	for name := range r.Header {
-		name = strings.ToLower(name)
-		if strings.HasPrefix(name, "x-amz-") && !has(name) {
+		if len(name) < len("x-amz-") || !strings.EqualFold(name[:len("x-amz-")], "x-amz-") {
+			continue
+		}
+		if name = strings.ToLower(name); !has(name) {
 			return name
 		}
 	}

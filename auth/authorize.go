@@ -17,7 +17,7 @@ type Request struct {
 	// Resources are ARNs or "*"; policy.Unknown where an operation's resource
 	// has no builder yet, which only an Allow of every resource covers.
 	Resources []string
-	Context   policy.Context
+	Context   policy.Keys
 }
 
 // Authorizer decides whether a principal may act. A refusal is a *fault.Error

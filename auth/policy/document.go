@@ -2,8 +2,13 @@
 // nothing of ours and starts no goroutine. Grammar and evaluation follow "IAM JSON
 // policy elements reference" and "Policy evaluation logic" (IAM User Guide).
 //
-// What it does not understand (some condition operators, condition keys that the
-// request does not tell) fails closed: an Allow does not apply, a Deny does.
+// Parse is the one way to check and read a document, whatever service keeps it;
+// an Inquiry is the one way to decide by several. A document is compiled when it
+// is read and never changes, so it may be shared between goroutines; Cache keeps
+// those that are in use.
+//
+// Condition keys that Slipway does not evaluate fail closed: an Allow does not
+// apply, a Deny does.
 package policy
 
 import (
@@ -12,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -20,10 +27,13 @@ type Kind int
 
 // The kinds of documents.
 const (
-	Identity Kind = iota // of a user, group or role: no principal
+	Identity Kind = iota // of a user, group, role or session: no principal
 	Trust                // a role's AssumeRolePolicyDocument: a principal, no resource
 	Resource             // of a queue, bucket ...: a principal and a resource
+	Managed              // a managed policy: as Identity, and of the current version
 )
+
+func (k Kind) ofIdentity() bool { return k == Identity || k == Managed }
 
 // Document is a policy.
 type Document struct {
@@ -43,18 +53,19 @@ type Statement struct {
 	Resources    []string
 	NotResources []string
 	Conditions   []Condition
+	Start, End   Position // of the statement in its document
+
+	actions   []pattern // Actions or NotActions
+	resources []pattern // Resources or NotResources
+	anywhere  bool      // of a trust policy, which names no resource
 }
+
+// Position is a place in a document's text. Both count from 1; columns are bytes.
+type Position struct{ Line, Column int }
 
 // Principal names callers: Type "AWS", "Service", "Federated" or
 // "CanonicalUser"; ID is "*", an account, an ARN or a host name.
 type Principal struct{ Type, ID string }
-
-// Condition is one operator with one key.
-type Condition struct {
-	Operator string // as written: "StringEqualsIfExists"
-	Key      string // lower case: "aws:sourceip"
-	Values   []string
-}
 
 // MaxSize bounds what Parse reads, in bytes: no policy of AWS is longer.
 const MaxSize = 131072
@@ -115,34 +126,43 @@ func Parse(text string, kind Kind) (*Document, error) {
 	if err := strict(text, &raw); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			if kind.ofIdentity() {
+				return nil, errSyntax
+			}
 			return nil, malformed("This policy contains invalid Json")
 		}
 		return nil, errSyntax
 	}
-	if raw.Version == "" {
-		raw.Version = "2008-10-17"
-	}
-	if raw.Version != "2012-10-17" && raw.Version != "2008-10-17" {
-		return nil, errSyntax
-	}
-	statements, err := rawStatements(raw.Statement)
+	statements, spans, err := rawStatements(text)
 	if err != nil {
 		return nil, err
 	}
-	doc := &Document{Version: raw.Version, ID: raw.ID}
-	sids := map[string]bool{}
+	if err := check(&raw, statements, kind); err != nil {
+		return nil, err
+	}
+	doc := &Document{Version: raw.Version, ID: raw.ID, Statements: make([]Statement, len(statements))}
+	if doc.Version == "" {
+		doc.Version = version2008
+	}
 	for i := range statements {
-		s, err := parseStatement(&statements[i], kind)
-		if err != nil {
+		s := &doc.Statements[i]
+		if err := s.read(&statements[i], kind, doc.Version != version2008); err != nil {
 			return nil, err
 		}
-		if s.Sid != "" && sids[s.Sid] {
-			return nil, malformed("Statement IDs (SID) in a single policy must be unique.")
-		}
-		sids[s.Sid] = true
-		doc.Statements = append(doc.Statements, s)
+		s.Start, s.End = position(text, spans[i].start), position(text, spans[i].end)
 	}
 	return doc, nil
+}
+
+// The versions of the policy language. Only the newer one has variables.
+const (
+	version2008 = "2008-10-17"
+	version2012 = "2012-10-17"
+)
+
+func position(text string, offset int) Position {
+	before := text[:offset]
+	return Position{Line: strings.Count(before, "\n") + 1, Column: offset - strings.LastIndexByte(before, '\n')}
 }
 
 func strict(text string, into any) error {
@@ -157,120 +177,104 @@ func strict(text string, into any) error {
 	return nil
 }
 
-func rawStatements(b json.RawMessage) ([]rawStatement, error) {
-	b = bytes.TrimSpace(b)
-	if len(b) == 0 {
-		return nil, errSyntax
-	}
+// span is where a statement stands in the text, in bytes.
+type span struct{ start, end int }
+
+// rawStatements reads the statement or list of statements of a document that is
+// known to be an object, and where each stands.
+func rawStatements(text string) ([]rawStatement, []span, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	_, _ = d.Token() // {
 	var out []rawStatement
-	if b[0] == '{' {
-		out = make([]rawStatement, 1)
-		if strict(string(b), &out[0]) != nil {
-			return nil, errSyntax
+	var spans []span
+	one := func() error {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return errSyntax
 		}
-		return out, nil
+		var s rawStatement
+		if len(raw) == 0 || raw[0] != '{' || strict(string(raw), &s) != nil {
+			return errSyntax
+		}
+		end := int(d.InputOffset())
+		out, spans = append(out, s), append(spans, span{end - len(raw), end})
+		return nil
 	}
-	if strict(string(b), &out) != nil || len(out) == 0 {
-		return nil, errSyntax
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, nil, errSyntax
+		}
+		if name != "Statement" {
+			var other json.RawMessage
+			if d.Decode(&other) != nil {
+				return nil, nil, errSyntax
+			}
+			continue
+		}
+		if out != nil {
+			return nil, nil, errSyntax
+		}
+		if !listNext(text, int(d.InputOffset())) {
+			if err := one(); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		_, _ = d.Token() // [
+		for d.More() {
+			if err := one(); err != nil {
+				return nil, nil, err
+			}
+		}
+		_, _ = d.Token() // ]
 	}
-	return out, nil
+	if len(out) == 0 {
+		return nil, nil, errSyntax
+	}
+	return out, spans, nil
 }
 
-func parseStatement(raw *rawStatement, kind Kind) (Statement, error) {
-	s := Statement{
-		Actions: raw.Action.values, NotActions: raw.NotAction.values,
-		Resources: raw.Resource.values, NotResources: raw.NotResource.values,
-	}
+// listNext reports whether the value behind a member's name is a list.
+func listNext(text string, offset int) bool {
+	return strings.HasPrefix(strings.TrimLeft(text[offset:], ": \t\r\n"), "[")
+}
+
+// read compiles a statement that was checked.
+func (s *Statement) read(raw *rawStatement, kind Kind, variables bool) error {
+	s.Actions, s.NotActions = raw.Action.values, raw.NotAction.values
+	s.Resources, s.NotResources = raw.Resource.values, raw.NotResource.values
+	s.Deny = *raw.Effect == "Deny"
+	s.anywhere = kind == Trust
 	if raw.Sid != nil {
 		s.Sid = *raw.Sid
 	}
-	if raw.Effect == nil {
-		return s, malformed("Missing required field Effect")
+	for _, a := range append(s.Actions[:len(s.Actions):len(s.Actions)], s.NotActions...) {
+		s.actions = append(s.actions, compile(strings.ToLower(a), true, false))
 	}
-	switch *raw.Effect {
-	case "Allow":
-	case "Deny":
-		s.Deny = true
-	default:
-		return s, malformed("Invalid effect: %s", *raw.Effect)
-	}
-	if err := checkActions(raw, kind); err != nil {
-		return s, err
-	}
-	if err := checkResources(raw, kind); err != nil {
-		return s, err
+	for _, r := range append(s.Resources[:len(s.Resources):len(s.Resources)], s.NotResources...) {
+		s.resources = append(s.resources, compile(wholeARN(r), true, variables))
 	}
 	if err := s.setPrincipals(raw, kind); err != nil {
-		return s, err
+		return err
 	}
-	return s, s.setConditions(raw.Condition)
+	return s.setConditions(raw.Condition, variables)
 }
 
-func checkActions(raw *rawStatement, kind Kind) error {
-	if raw.Action.present && raw.NotAction.present {
-		return errSyntax
-	}
-	actions := append(append([]string(nil), raw.Action.values...), raw.NotAction.values...)
-	if len(actions) == 0 {
-		if kind == Trust {
-			return malformed("Missing required field Action")
-		}
-		return malformed("Policy statement must contain actions.")
-	}
-	for _, a := range actions {
-		vendor, name, ok := strings.Cut(a, ":")
-		switch {
-		case a == "*" && kind != Trust:
-		case !ok || vendor == "" || name == "":
-			return malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
-		case strings.ContainsAny(vendor, "*? "):
-			return malformed("Vendor %s is not valid", vendor)
-		case kind == Trust && !strings.EqualFold(vendor, "sts"):
-			return malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+// wholeARN fills the parts that an ARN lacks with wildcards, as AWS does
+// ("IAM JSON policy elements: Resource", IAM User Guide).
+func wholeARN(r string) string {
+	if strings.HasPrefix(r, "arn:") && !strings.Contains(r, "${") {
+		for n := strings.Count(r, ":"); n < arnParts-1; n++ {
+			r += ":*"
 		}
 	}
-	return nil
-}
-
-func checkResources(raw *rawStatement, kind Kind) error {
-	if kind == Trust {
-		if raw.Resource.present || raw.NotResource.present {
-			return malformed("Has prohibited field Resource")
-		}
-		return nil
-	}
-	if raw.Resource.present && raw.NotResource.present {
-		return errSyntax
-	}
-	resources := append(append([]string(nil), raw.Resource.values...), raw.NotResource.values...)
-	if len(resources) == 0 {
-		return malformed("Policy statement must contain resources.")
-	}
-	for _, r := range resources {
-		if r == "*" || kind == Resource {
-			continue
-		}
-		if !strings.HasPrefix(r, "arn:") && !strings.HasPrefix(r, "*") {
-			return malformed("Resource %s must be in ARN format or \"*\".", r)
-		}
-		if strings.HasPrefix(r, "arn:") && strings.Count(r, ":") < 5 && !strings.Contains(r, "*") {
-			return malformed("The policy failed legacy parsing")
-		}
-	}
-	return nil
+	return r
 }
 
 func (s *Statement) setPrincipals(raw *rawStatement, kind Kind) error {
-	has := len(raw.Principal) > 0 || len(raw.NotPrincipal) > 0
-	switch {
-	case kind == Identity && has:
-		return malformed("Policy document should not specify a principal.")
-	case kind == Identity:
+	if kind.ofIdentity() {
 		return nil
-	case !has:
-		return malformed("Missing required field Principal")
-	case len(raw.Principal) > 0 && len(raw.NotPrincipal) > 0:
-		return errSyntax
 	}
 	text := bytes.TrimSpace(raw.Principal)
 	if len(raw.NotPrincipal) > 0 {
@@ -300,46 +304,28 @@ func (s *Statement) setPrincipals(raw *rawStatement, kind Kind) error {
 	return nil
 }
 
-// uniqueIDPrefixes begin the ids that stand for a principal that was deleted.
-var uniqueIDPrefixes = []string{"AIDA", "AROA"}
-
-func validPrincipal(kind, id string) bool {
-	switch kind {
-	case "AWS":
-		if id == "*" || len(id) == 12 && strings.Trim(id, "0123456789") == "" {
-			return true
-		}
-		for _, p := range uniqueIDPrefixes {
-			if strings.HasPrefix(id, p) {
-				return true
-			}
-		}
-		return strings.HasPrefix(id, "arn:") && strings.Count(id, ":") >= 5 && !strings.HasSuffix(id, ":") &&
-			(!strings.Contains(id, "*") || strings.HasSuffix(id, ":assumed-role/*"))
-	case "Service":
-		return strings.HasSuffix(id, ".amazonaws.com") || strings.HasSuffix(id, ".amazonaws.com.cn") ||
-			strings.HasSuffix(id, ".amazon.com") || strings.HasSuffix(id, ".internal")
+func (s *Statement) setConditions(b json.RawMessage, variables bool) error {
+	byOperator, err := rawConditions(b)
+	if err != nil {
+		return err
 	}
-	return id != ""
-}
-
-func (s *Statement) setConditions(b json.RawMessage) error {
-	if len(b) == 0 {
-		return nil
-	}
-	var byOperator map[string]map[string]scalars
-	if err := json.Unmarshal(b, &byOperator); err != nil {
-		return errSyntax
-	}
-	for _, operator := range sortedKeys(byOperator) {
-		if !knownOperator(operator) {
-			return malformed("Invalid Condition type : %s.", operator)
-		}
-		for _, key := range sortedKeys(byOperator[operator]) {
-			s.Conditions = append(s.Conditions, Condition{operator, strings.ToLower(key), byOperator[operator][key]})
+	for _, name := range sortedKeys(byOperator) {
+		o, _ := operatorOf(name)
+		for _, key := range sortedKeys(byOperator[name]) {
+			c := Condition{Operator: name, Key: strings.ToLower(key), Name: key, Values: byOperator[name][key], operator: o}
+			c.compile(variables)
+			s.Conditions = append(s.Conditions, c)
 		}
 	}
 	return nil
+}
+
+func rawConditions(b json.RawMessage) (map[string]map[string]scalars, error) {
+	var out map[string]map[string]scalars
+	if len(b) > 0 && json.Unmarshal(b, &out) != nil {
+		return nil, errSyntax
+	}
+	return out, nil
 }
 
 // scalars is one or many strings, booleans or numbers, as text.
@@ -373,3 +359,5 @@ func (v *scalars) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -226,15 +226,20 @@ func (s *Service) trusted(ctx context.Context, call auth.Call, role *iamapi.Role
 	}
 	call.Service, call.Operation = "sts", "AssumeRole"
 	r := call.Requests(in)[0]
-	r.Context["sts:externalid"], r.Context["sts:rolesessionname"] = nil, []string{in.RoleSessionName}
+	keys := r.Context.(policy.Context)
+	keys["sts:externalid"], keys["sts:rolesessionname"] = nil, []string{in.RoleSessionName}
 	if in.ExternalId != "" {
-		r.Context["sts:externalid"] = []string{in.ExternalId}
+		keys["sts:externalid"] = []string{in.ExternalId}
 	}
 	if p.Kind == auth.Service {
-		r.Context["aws:sourceaccount"] = []string{p.Account}
+		keys["aws:sourceaccount"] = []string{p.Account}
 	}
-	switch doc.Trusts(p.Caller(), r.Action, r.Context) {
-	case policy.ByName:
+	how, decision := doc.Trusts(p.Caller(), r.Action, r.Context)
+	if decision != policy.Allowed {
+		return refused(call, in.RoleArn)
+	}
+	switch how {
+	case policy.ByName, policy.ByRole:
 		if p.Account == a.Account {
 			if s.cfg.Permits == nil {
 				return nil

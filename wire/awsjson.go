@@ -33,7 +33,7 @@ func (p awsJSON) encode(_ *exchange, resp *response, out *plan, v reflect.Value)
 		resp.body = []byte("{}")
 		return nil
 	}
-	resp.body = appendJSON(nil, out, v)
+	resp.body = appendJSON(make([]byte, 0, firstRoom), out, v)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (restJSON) encode(x *exchange, resp *response, p *plan, v reflect.Value) er
 	doc, whole := restOutput(x, resp, p, v)
 	switch {
 	case whole:
-		resp.body = appendJSON(nil, p, v)
+		resp.body = appendJSON(make([]byte, 0, firstRoom), p, v)
 	case doc != nil:
 		fv, _ := doc.get(v)
 		resp.body = appendJSONValue(nil, doc, fv)

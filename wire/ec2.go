@@ -21,7 +21,7 @@ func (ec2Query) decode(x *exchange, d *decoding, p *plan, v reflect.Value) error
 }
 
 func (ec2Query) encode(x *exchange, resp *response, p *plan, v reflect.Value) error {
-	w := xmlWriter{b: []byte(xmlHeader)}
+	w := xmlWriter{b: append(make([]byte, 0, firstRoom), xmlHeader...)}
 	root := x.op.Name + "Response"
 	w.open(root, x.svc.desc.XMLNamespace)
 	w.element("requestId", x.id)
@@ -38,7 +38,7 @@ func (ec2Query) encode(x *exchange, resp *response, p *plan, v reflect.Value) er
 }
 
 func (ec2Query) refuse(x *exchange, resp *response, e *fault.Error, _ *api.Shape) {
-	w := xmlWriter{b: []byte(xmlHeader)}
+	w := xmlWriter{b: append(make([]byte, 0, firstRoom), xmlHeader...)}
 	w.open("Response", "")
 	w.open("Errors", "")
 	w.open("Error", "")

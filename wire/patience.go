@@ -17,22 +17,30 @@ const defaultPatience = time.Minute
 // patientBody ends the wait for a client that stops in the middle of a body.
 type patientBody struct {
 	io.ReadCloser
-	conn *http.ResponseController
-	wait time.Duration
+	conn  *http.ResponseController
+	wait  time.Duration
+	until time.Time // the deadline that is set
 }
 
 // patient bounds the waits of a request's body.
 func (h *Handler) patient(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
-		b := &patientBody{r.Body, http.NewResponseController(w), h.cfg.Patience}
+		b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), wait: h.cfg.Patience}
 		b.expect() // also of bodies that nobody reads, whose rest the server reads away
 		r.Body = b
 	}
 }
 
-// expect waits for the next bytes from now on. Writers without a connection, as
-// in tests, have no deadline: nothing waits.
-func (b *patientBody) expect() { _ = b.conn.SetReadDeadline(time.Now().Add(b.wait)) }
+// expect waits for the next bytes from now on, give or take a part of the wait:
+// setting a deadline costs more than most reads do. Writers without a
+// connection, as in tests, have no deadline: nothing waits.
+func (b *patientBody) expect() {
+	until := time.Now().Add(b.wait)
+	if until.Sub(b.until) > b.wait/32 {
+		b.until = until
+		_ = b.conn.SetReadDeadline(until)
+	}
+}
 
 func (b *patientBody) Read(p []byte) (int, error) {
 	b.expect()
@@ -45,6 +53,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	default:
 		// The connection is watched for its end while the operation runs, which
 		// has all the time that it needs.
+		b.until = time.Time{}
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 	return n, err

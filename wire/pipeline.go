@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,15 @@ func newRequestID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (Go 1.24)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var text [36]byte
+	at := text[:0]
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			at = append(at, '-')
+		}
+		at = hex.AppendEncode(at, part)
+	}
+	return string(at)
 }
 
 // guarded runs the pipeline and makes an error of a panic.
@@ -213,6 +222,9 @@ func (x *exchange) encode(resp *response, out any) error {
 	return x.proto.encode(x, resp, planOf(x.svc.desc, x.op.Output, v.Type().Elem()), v.Elem())
 }
 
+// maxGrow bounds the room made for a body on the word of its length alone.
+const maxGrow = 1 << 20
+
 // readBody reads the whole body, once, within the service's bound.
 func (x *exchange) readBody() ([]byte, error) {
 	if x.read {
@@ -225,9 +237,14 @@ func (x *exchange) readBody() ([]byte, error) {
 	if x.r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
+	if whole, ok := x.r.Body.(interface{ Bytes() []byte }); ok && int64(len(whole.Bytes())) <= limit {
+		// The authenticator has read it.
+		x.body, x.read = whole.Bytes(), true
+		return x.body, nil
+	}
 	var buf bytes.Buffer
 	if n := x.r.ContentLength; n > 0 {
-		buf.Grow(int(n) + bytes.MinRead)
+		buf.Grow(int(min(n, maxGrow)) + bytes.MinRead)
 	}
 	n, err := buf.ReadFrom(io.LimitReader(x.r.Body, limit+1))
 	switch {
@@ -270,10 +287,10 @@ func (x *exchange) refuse(resp *response, err error) {
 func (x *exchange) write(resp *response) {
 	h := resp.header
 	if x.svc != nil && x.svc.desc.Name == "s3" {
-		h.Set("x-amz-request-id", x.id)
-		h.Set("x-amz-id-2", hostID(x.id))
+		h["X-Amz-Request-Id"] = []string{x.id} // in the form that Set would have to make
+		h["X-Amz-Id-2"] = []string{hostID(x.id)}
 	} else {
-		h.Set("x-amzn-RequestId", x.id)
+		h["X-Amzn-Requestid"] = []string{x.id}
 	}
 	if resp.stream != nil {
 		defer resp.stream.Close()

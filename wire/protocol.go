@@ -33,6 +33,10 @@ type response struct {
 	stream io.ReadCloser // in place of body
 }
 
+// firstRoom is the room that an answer's body begins with, in bytes: enough for
+// most.
+const firstRoom = 512
+
 // bodyOf is what the protocols but REST's read: all of it, bounded.
 func restBody(x *exchange, p *plan, v reflect.Value) (doc *field, body []byte, err error) {
 	if p.pay < 0 {

@@ -17,7 +17,7 @@ func (awsQuery) decode(x *exchange, d *decoding, p *plan, v reflect.Value) error
 }
 
 func (awsQuery) encode(x *exchange, resp *response, p *plan, v reflect.Value) error {
-	w := xmlWriter{query: true, brief: true}
+	w := xmlWriter{b: make([]byte, 0, firstRoom), query: true, brief: true}
 	root := x.op.Name + "Response"
 	w.open(root, x.svc.desc.XMLNamespace)
 	if p != nil {
@@ -40,7 +40,7 @@ func (awsQuery) encode(x *exchange, resp *response, p *plan, v reflect.Value) er
 }
 
 func (awsQuery) refuse(x *exchange, resp *response, e *fault.Error, shape *api.Shape) {
-	w := xmlWriter{}
+	w := xmlWriter{b: make([]byte, 0, firstRoom)}
 	ns := ""
 	if x.svc != nil {
 		ns = x.svc.desc.XMLNamespace

@@ -81,7 +81,9 @@ func (s *service) matchREST(q *restRequest) (name string, labels map[string]stri
 			if r.built {
 				score++
 			}
-			if score > bestScore {
+			// S3 has two names for some requests: the longer one is today's
+			// (GetBucketLifecycle, GetBucketLifecycleConfiguration).
+			if score > bestScore || best >= 0 && score == bestScore && strings.HasPrefix(r.name, routes[best].name) {
 				best, bestScore = i, score
 			}
 		}

@@ -58,7 +58,7 @@ func checkMD5(want string, body []byte) error {
 
 func (restXML) encode(x *exchange, resp *response, p *plan, v reflect.Value) error {
 	doc, whole := restOutput(x, resp, p, v)
-	w := xmlWriter{b: []byte(xmlHeader)}
+	w := xmlWriter{b: append(make([]byte, 0, firstRoom), xmlHeader...)}
 	s3 := x.svc.desc.Name == "s3"
 	switch {
 	case whole && s3 && x.op.Name == "GetBucketLocation":
@@ -153,7 +153,7 @@ func (restXML) refuse(x *exchange, resp *response, e *fault.Error, shape *api.Sh
 	case fault.RequestTooLarge:
 		code = fault.EntityTooLarge
 	}
-	w := xmlWriter{b: []byte(xmlHeader)}
+	w := xmlWriter{b: append(make([]byte, 0, firstRoom), xmlHeader...)}
 	w.open("Error", "")
 	w.element("Code", code)
 	w.element("Message", e.Message)

@@ -15,7 +15,9 @@ import (
 // even an error goes out in it.
 func (x *exchange) route() error {
 	r := x.r
-	x.query = r.URL.Query()
+	if r.URL.RawQuery != "" {
+		x.query = r.URL.Query()
+	}
 	x.host = r.Host
 	x.proto = x.apparent()
 	scope, ok := x.scope()
@@ -51,11 +53,11 @@ func (x *exchange) scope() (service string, ok bool) {
 		_, rest, _ := strings.Cut(h, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
 	}
-	parts := strings.Split(credential, "/")
-	if len(parts) < 5 {
+	if strings.Count(credential, "/") < 4 {
 		return "", false
 	}
-	return parts[len(parts)-2], true
+	rest := credential[:strings.LastIndexByte(credential, '/')]
+	return rest[strings.LastIndexByte(rest, '/')+1:], true
 }
 
 func unknownService(name string) error {

@@ -66,6 +66,10 @@ type Call struct {
 	// ("http://127.0.0.1:4566"); URLs in answers begin with it.
 	Endpoint string
 
+	// SourceARN and SourceAccount are the resource, and its account, on whose
+	// behalf an AWS service calls for itself.
+	SourceARN, SourceAccount string
+
 	// Token, where it is set, names the durable step that makes this call. A
 	// service that creates a record keeps it, and answers a second create with
 	// the same token with what the first one made instead of "already exists".

@@ -32,6 +32,11 @@ var statuses = map[string]int{
 	InvalidPartNumber:  http.StatusRequestedRangeNotSatisfiable,
 
 	OwnershipControlsNotFound: http.StatusNotFound,
+
+	AccessForbidden:                 http.StatusForbidden,
+	InvalidBucketState:              http.StatusConflict,
+	ObjectLockConfigurationNotFound: http.StatusNotFound,
+	PermanentRedirect:               http.StatusMovedPermanently,
 }
 
 // Status is the HTTP status of a code that the service's model leaves open.

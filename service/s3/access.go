@@ -24,7 +24,7 @@ func lookupVersion(ctx context.Context, tx store.Tx, t target) (*bucket, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := permit(auth.From(ctx), b, t.key, t.version); err != nil {
+	if err := permit(auth.From(ctx), tx, b, t.key, t.version); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -53,43 +53,77 @@ func findBucket(tx store.Tx, name, expected string) (*bucket, error) {
 	return b, nil
 }
 
-// permit applies the bucket's policy: a Deny to all principals that policies
-// bind, an Allow to those of other accounts, who need one. What a caller's own
-// policies allow was decided before the call got here.
-func permit(call auth.Call, b *bucket, key, version string) error {
-	other := call.Scope.Account != b.Account
+// permit applies the bucket's policy and access control lists: a Deny to all
+// principals that policies bind, an Allow or a grant to those of other accounts
+// and to nobody in particular, who need one. What a caller's own policies allow
+// was decided before the call got here.
+func permit(call auth.Call, tx store.Tx, b *bucket, key, version string) error {
+	anonymous := call.Principal.Kind == auth.Anonymous
+	other := anonymous || call.Scope.Account != b.Account
 	if !other && (b.Policy == "" || !call.Principal.Enforced || call.Principal.Kind == auth.Service) {
 		return nil
 	}
-	if b.Policy == "" {
-		return accessDenied()
-	}
-	doc, err := parsePolicy(b.Policy, b.Name)
-	if err != nil {
-		return err
-	}
 	ask := call.Requests(&struct{ Bucket, Key, VersionId string }{b.Name, key, version})[0]
-	if !other && call.Principal.Kind == auth.Root && policyActions[ask.Action] {
-		return nil // or nobody could take a policy back that denies everybody
-	}
 	request := policy.Request{Action: ask.Action, Resource: bucketARN(b.Name), Context: ask.Context}
 	if key != "" {
 		request.Resource += "/" + key
 	}
-	switch doc.Decide(call.Principal.Caller(), request) {
-	case policy.Denied:
-		return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
-			call.Principal.ARN, request.Action, request.Resource)
-	case policy.Allowed:
-		if other && b.Public != nil && b.Public.RestrictPublicBuckets && public(doc) {
-			return accessDenied()
+	if b.Policy != "" {
+		doc, err := parsePolicy(b.Policy, b.Name)
+		if err != nil {
+			return err
 		}
+		if !other && call.Principal.Kind == auth.Root && policyActions[ask.Action] {
+			return nil // or nobody could take a policy back that denies everybody
+		}
+		switch doc.Decide(call.Principal.Caller(), request) {
+		case policy.Denied:
+			if anonymous {
+				return accessDenied()
+			}
+			return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
+				call.Principal.ARN, request.Action, request.Resource)
+		case policy.Allowed:
+			if !other || b.Public == nil || !b.Public.RestrictPublicBuckets || !public(doc) {
+				return nil
+			}
+		}
+	}
+	if !other {
 		return nil
 	}
-	if other {
-		return accessDenied()
+	granted, err := grantedByList(call, tx, b, request.Action, key, version)
+	if err == nil && !granted {
+		err = accessDenied()
 	}
-	return nil
+	return err
+}
+
+// grantedByList reports whether the access control list of the bucket or of the
+// object lets the caller do what an action does.
+func grantedByList(call auth.Call, tx store.Tx, b *bucket, action, key, id string) (bool, error) {
+	if !b.aclsOn() {
+		return false, nil
+	}
+	if p := bucketPermissions[action]; p != "" {
+		return permits(b.grants(), call, b, p), nil
+	}
+	p := objectPermissions[action]
+	if p == "" || checkKey(key) != nil {
+		return false, nil
+	}
+	var f found
+	var err error
+	if id == "" {
+		f, err = latest(tx, b, key)
+	} else {
+		f, err = version(tx, b, key, id)
+	}
+	if err != nil || f.object == nil {
+		// Who may list the bucket may know that nothing is there.
+		return err == nil && permits(b.grants(), call, b, grantRead), err
+	}
+	return permits(f.object.access(b).Grants, call, b, p), nil
 }
 
 // policyActions are what the root user of the bucket's account may always do.

@@ -28,6 +28,11 @@ type bucket struct {
 	Public     *publicAccess `json:",omitempty"` // nil once it was deleted
 	Ownership  string        `json:",omitempty"` // "" once it was deleted
 	BucketKey  bool          `json:",omitempty"`
+	Grants     []grant       `json:",omitempty"` // nil: the owner's alone
+	ObjectLock bool          `json:",omitempty"`
+	Retention  *retention    `json:",omitempty"` // of new objects
+	Notifies   bool          `json:",omitempty"` // has a record in notifications
+	Lifecycle  bool          `json:",omitempty"` // has a record in lifecycles
 }
 
 const indexAccount = "account"
@@ -36,9 +41,6 @@ var buckets = store.NewCollection("s3/bucket", store.Index[bucket]{
 	Name: indexAccount,
 	Keys: func(_ string, b *bucket) []string { return []string{b.Account} },
 })
-
-// ownerID is the canonical user id of an account.
-func ownerID(account string) string { return arn.Hash("s3 canonical user " + account) }
 
 func owner(account string) *api.Owner { return &api.Owner{ID: ownerID(account)} }
 
@@ -89,17 +91,15 @@ func (s *Service) newBucket(call auth.Call, in *api.CreateBucketInput) (*bucket,
 	if cfg == nil {
 		cfg = &api.CreateBucketConfiguration{}
 	}
-	if value(in.ObjectLockEnabledForBucket) {
-		return nil, notBuilt("Object Lock (x-amz-bucket-object-lock-enabled)")
-	}
 	if cfg.Bucket != nil || cfg.Location != nil || in.BucketNamespace != "" && in.BucketNamespace != "global" {
 		return nil, notBuilt("a directory bucket or account regional namespace")
 	}
 	if err := checkOwnership(in.ObjectOwnership); err != nil {
 		return nil, err
 	}
-	if in.ACL != "" && in.ACL != aclPrivate || grants(in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWrite, in.GrantWriteACP) {
-		return nil, fault.New(fault.InvalidBucketACLOwnership, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	list := aclRequest{in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWrite, in.GrantWriteACP}
+	if err := list.check(); err != nil {
+		return nil, err
 	}
 	region, err := placeBucket(call.Scope.Region, cfg.LocationConstraint)
 	if err != nil {
@@ -109,11 +109,34 @@ func (s *Service) newBucket(call auth.Call, in *api.CreateBucketInput) (*bucket,
 	if err != nil {
 		return nil, err
 	}
-	return &bucket{
+	b := &bucket{
 		Name: in.Bucket, Account: call.Scope.Account, Region: region, Constraint: cfg.LocationConstraint,
 		Created: s.second(), Token: call.Token, Tags: tags,
-		Public: &publicAccess{true, true, true, true}, Ownership: ownerEnforced,
-	}, nil
+		Public: &publicAccess{true, true, true, true}, Ownership: in.ObjectOwnership,
+	}
+	if b.Ownership == "" {
+		b.Ownership = ownerEnforced
+	}
+	if value(in.ObjectLockEnabledForBucket) {
+		b.ObjectLock, b.Versioning = true, enabled
+	}
+	return b, b.firstList(list)
+}
+
+// firstList is the list that a bucket is made with.
+func (b *bucket) firstList(r aclRequest) error {
+	if !r.given() || r.canned == aclPrivate {
+		return nil
+	}
+	list := r.grants(b.Account, b)
+	switch {
+	case !b.aclsOn():
+		return fault.New(fault.InvalidBucketACLOwnership, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	case anyPublic(list):
+		return fault.New(fault.InvalidBucketACLBlocked, "Bucket cannot have public ACLs set with BlockPublicAccess enabled")
+	}
+	b.Grants = list
+	return nil
 }
 
 // HeadBucket says whether the bucket is there and the caller's.
@@ -161,6 +184,9 @@ func (s *Service) DeleteBucket(ctx context.Context, in *api.DeleteBucketInput) (
 			if err := c.dropUpload(e.Key, e.Value); err != nil {
 				return err
 			}
+		}
+		if err := dropSettings(c, b.Name); err != nil {
+			return err
 		}
 		return buckets.Delete(c, b.Name)
 	})

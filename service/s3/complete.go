@@ -47,7 +47,13 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 			return err
 		}
 		o.Modified = s.second()
-		return c.complete(b, u, o, all, chosen)
+		if o.Access, o.Lock = u.Access, u.Lock; o.Lock == nil {
+			o.Lock = lockRequest{}.lock(b, s.now())
+		}
+		if err := c.complete(b, u, o, all, chosen); err != nil {
+			return err
+		}
+		return c.emitCreated(ctx, b, o)
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +64,8 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 	}
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
 		set(o.Sum.Algorithm, o.Sum.Value)
-	return out, nil
+	out.Expiration, err = s.expiration(ctx, b, o)
+	return out, err
 }
 
 // stated is what a completion says about the whole and about each part.

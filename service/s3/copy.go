@@ -16,6 +16,9 @@ const (
 
 // CopyObject copies an object of up to 5 GiB. The copy has bytes of its own.
 func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api.CopyObjectOutput, error) {
+	if err := copyExtras(in).check(s.now()); err != nil {
+		return nil, err
+	}
 	if err := checkCopy(in); err != nil {
 		return nil, err
 	}
@@ -32,7 +35,7 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 	if err != nil {
 		return nil, err
 	}
-	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}}
+	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}, extras: copyExtras(in)}
 	if err := s.admit(ctx, w, 0); err != nil {
 		return nil, err
 	}
@@ -63,20 +66,23 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 	}
 	c := out.CopyObjectResult
 	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.set(o.Sum.Algorithm, o.Sum.Value)
-	return out, nil
+	out.Expiration, err = s.expiration(ctx, b, o)
+	return out, err
+}
+
+func copyExtras(in *api.CopyObjectInput) extras {
+	return extras{aclRequest{in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, "", in.GrantWriteACP},
+		lockRequest{in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus}}
 }
 
 func checkCopy(in *api.CopyObjectInput) error {
-	if err := checkACL(in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
-		return err
-	}
 	for name, directive := range map[string]string{"x-amz-metadata-directive": in.MetadataDirective, "x-amz-tagging-directive": in.TaggingDirective} {
 		if directive != "" && directive != directiveCopy && directive != directiveReplace {
 			return invalidArgument(name, directive, "Unknown %s.", strings.ReplaceAll(strings.TrimPrefix(name, "x-amz-"), "-", " "))
 		}
 	}
 	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.CopySourceSSECustomerAlgorithm + in.CopySourceSSECustomerKey,
-		in.SSEKMSKeyId, in.ObjectLockMode, in.ObjectLockLegalHoldStatus, in.ObjectLockRetainUntilDate}
+		in.SSEKMSKeyId}
 	return u.check()
 }
 

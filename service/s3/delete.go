@@ -31,8 +31,10 @@ func (s *Service) DeleteObject(ctx context.Context, in *api.DeleteObjectInput) (
 				return err
 			}
 		}
-		gone, err = c.deleteObject(b, in.Key, in.VersionId, s.marker(in.Key))
-		return err
+		if gone, err = c.deleteObject(b, in.Key, in.VersionId, s.marker(in.Key), value(in.BypassGovernanceRetention)); err != nil {
+			return err
+		}
+		return c.emitDeleted(ctx, b, in.Key, in.VersionId, gone)
 	})
 	if err != nil {
 		return nil, err
@@ -81,7 +83,7 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 			return err
 		}
 		for _, id := range in.Delete.Objects {
-			gone, err := s.deleteOne(auth.From(ctx), c, b, id)
+			gone, err := s.deleteOne(ctx, c, b, id, value(in.BypassGovernanceRetention))
 			var refused *fault.Error
 			switch {
 			case errors.As(err, &refused):
@@ -100,8 +102,8 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 	return out, nil
 }
 
-func (s *Service) deleteOne(call auth.Call, c *change, b *bucket, id api.ObjectIdentifier) (removed, error) {
-	if err := permit(call, b, id.Key, id.VersionId); err != nil {
+func (s *Service) deleteOne(ctx context.Context, c *change, b *bucket, id api.ObjectIdentifier, bypass bool) (removed, error) {
+	if err := permit(auth.From(ctx), c, b, id.Key, id.VersionId); err != nil {
 		return removed{}, err
 	}
 	if id.LastModifiedTime != nil || id.Size != nil {
@@ -118,7 +120,23 @@ func (s *Service) deleteOne(call auth.Call, c *change, b *bucket, id api.ObjectI
 	if id.VersionId != "" && !validVersionID(id.VersionId) {
 		return removed{}, noSuchVersion(id.Key, id.VersionId)
 	}
-	return c.deleteObject(b, id.Key, id.VersionId, s.marker(id.Key))
+	gone, err := c.deleteObject(b, id.Key, id.VersionId, s.marker(id.Key), bypass)
+	if err != nil {
+		return gone, err
+	}
+	return gone, c.emitDeleted(ctx, b, id.Key, id.VersionId, gone)
+}
+
+// emitDeleted keeps the event of a deletion.
+func (c *change) emitDeleted(ctx context.Context, b *bucket, key, id string, gone removed) error {
+	if !b.Notifies {
+		return nil
+	}
+	name, o := eventDelete, &object{Key: key, Version: gone.version}
+	if id == "" && gone.marker {
+		name = eventMarker
+	}
+	return c.emit(ctx, b, name, o)
 }
 
 func deleted(id api.ObjectIdentifier, gone removed) api.DeletedObject {

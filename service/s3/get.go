@@ -150,6 +150,11 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 	if in.ResponseExpires != nil {
 		out.Expires = in.ResponseExpires.UTC().Format(http.TimeFormat)
 	}
+	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = sel.Lock.shown()
+	if out.Expiration, err = s.expiration(ctx, sel.bucket, sel.object); err != nil {
+		_ = body.Close()
+		return nil, err
+	}
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
@@ -195,6 +200,10 @@ func (s *Service) HeadObject(ctx context.Context, in *api.HeadObjectInput) (*api
 		ContentLanguage: m.ContentLanguage, ContentType: m.ContentType, Expires: m.Expires,
 		WebsiteRedirectLocation: m.Redirect, Metadata: m.User, ServerSideEncryption: sseS3,
 		StorageClass: sel.shownClass(), PartsCount: sel.parts, TagCount: tagCount(sel.Tags),
+	}
+	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = sel.Lock.shown()
+	if out.Expiration, err = s.expiration(ctx, sel.bucket, sel.object); err != nil {
+		return nil, err
 	}
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/s3/checksum"
 	"github.com/slipway/slipway/store"
@@ -29,7 +30,9 @@ type object struct {
 	Parts    int32 `json:",omitempty"` // of a multipart upload
 	Sum      *sum  `json:",omitempty"`
 	Meta     meta
-	Tags     []tag `json:",omitempty"`
+	Tags     []tag   `json:",omitempty"`
+	Access   *access `json:",omitempty"` // nil: the bucket owner's alone
+	Lock     *lock   `json:",omitempty"`
 }
 
 // meta is what a client says about an object besides its bytes.
@@ -115,16 +118,12 @@ func (m *meta) checkClass() error {
 
 // unbuilt are the parts of a request that S3 has and this service has not.
 type unbuilt struct {
-	encryption, customerKey, kmsKey, lockMode, legalHold string
-	lockUntil                                            *time.Time
+	encryption, customerKey, kmsKey string
 }
 
 func (u unbuilt) check() error {
 	if u.customerKey != "" {
 		return notBuilt("server-side encryption with customer-provided keys")
-	}
-	if u.lockMode != "" || u.legalHold != "" || u.lockUntil != nil {
-		return invalidRequest("Bucket is missing Object Lock Configuration")
 	}
 	if err := checkEncryption(u.encryption); err != nil {
 		return err
@@ -140,11 +139,12 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	if in.WriteOffsetBytes != nil {
 		return nil, notBuilt("appending to an object")
 	}
-	if err := checkACL(in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
+	e := extras{aclRequest{in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, "", in.GrantWriteACP},
+		lockRequest{in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus}}
+	if err := e.check(s.now()); err != nil {
 		return nil, err
 	}
-	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId,
-		in.ObjectLockMode, in.ObjectLockLegalHoldStatus, in.ObjectLockRetainUntilDate}
+	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId}
 	if err := u.check(); err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	if err != nil {
 		return nil, err
 	}
-	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}}
+	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}, extras: e}
 	if err := s.admit(ctx, w, value(in.ContentLength)); err != nil {
 		return nil, err
 	}
@@ -176,7 +176,8 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	out := &api.PutObjectOutput{ETag: quote(o.ETag), ChecksumType: o.Sum.Type, ServerSideEncryption: sseS3, VersionId: shownVersion(b, o)}
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
 		set(o.Sum.Algorithm, o.Sum.Value)
-	return out, nil
+	out.Expiration, err = s.expiration(ctx, b, o)
+	return out, err
 }
 
 func newObject(key string, m meta, tagging string) (*object, error) {
@@ -201,6 +202,9 @@ func (s *Service) admit(ctx context.Context, w writing, length int64) error {
 	return s.store.View(ctx, func(tx store.Tx) error {
 		b, err := lookup(ctx, tx, w.bucket, w.expected, w.object.Key)
 		if err != nil {
+			return err
+		}
+		if err := w.extras.allowed(b); err != nil {
 			return err
 		}
 		return w.cond.check(tx, b, w.object.Key)
@@ -240,6 +244,7 @@ type writing struct {
 	expected string
 	object   *object
 	cond     writeCondition
+	extras   extras
 }
 
 // write commits an object and the content that it brings, if any.
@@ -257,7 +262,13 @@ func (s *Service) write(ctx context.Context, w writing, r *received) (*bucket, e
 			return err
 		}
 		w.object.Modified = s.second()
-		return c.putVersion(b, w.object)
+		if err := w.extras.apply(auth.From(ctx), b, w.object, s.now()); err != nil {
+			return err
+		}
+		if err := c.putVersion(b, w.object); err != nil {
+			return err
+		}
+		return c.emitCreated(ctx, b, w.object)
 	})
 	return b, err
 }

@@ -1,8 +1,9 @@
 // Package s3 is Amazon S3's buckets and objects. Records are in the store; the
 // bytes of objects are in files (package blob) that are durable before the
 // record that names them is committed, so what was acknowledged is whole. It may
-// import api/s3, auth, arn, fault, store and reconcile. Its one goroutine, which
-// removes files that no record names, is a reconcile loop that Stop ends.
+// import api/s3, api/sqs, auth, arn, fault, store and reconcile. Its goroutines are
+// reconcile loops that Stop ends: one removes files that no record names, one
+// delivers events, one applies lifecycle rules.
 //
 // Bucket names are global. A bucket answers in whatever region it is asked: one
 // server serves them all.
@@ -28,6 +29,9 @@ type Config struct {
 	Dir    string // folder for the bytes of objects
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Destinations take the events of buckets, by the service of their ARNs
+	// ("sqs"). One that is not here is not built.
+	Destinations map[string]Destination
 }
 
 // Service implements api/s3.
@@ -38,6 +42,11 @@ type Service struct {
 	now    func() time.Time
 	log    *slog.Logger
 	sweeps *reconcile.Loop
+
+	destinations map[string]Destination
+	deliveries   *reconcile.Loop // of events
+	expiries     *reconcile.Loop // by lifecycle rules
+	sequence     sequence        // of events
 }
 
 var _ api.Service = (*Service)(nil)
@@ -54,8 +63,10 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	s := &Service{store: cfg.Store, blobs: blobs, now: cfg.Clock, log: cfg.Logger}
+	s := &Service{store: cfg.Store, blobs: blobs, now: cfg.Clock, log: cfg.Logger, destinations: cfg.Destinations}
 	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger, Resync: -1})
+	s.deliveries = reconcile.New("s3 events", s.deliver, reconcile.Options{Logger: cfg.Logger, Resync: deliveryResync})
+	s.expiries = reconcile.New("s3 lifecycle", s.expire, reconcile.Options{Logger: cfg.Logger, Resync: expiryResync})
 	return s, nil
 }
 
@@ -64,10 +75,16 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) Start(ctx context.Context) {
 	s.sweeps.Start(ctx)
 	s.sweeps.Wake()
+	s.deliveries.Start(ctx)
+	s.expiries.Start(ctx)
 }
 
 // Stop ends the upkeep. It is safe to call twice.
-func (s *Service) Stop() { s.sweeps.Stop() }
+func (s *Service) Stop() {
+	s.expiries.Stop()
+	s.deliveries.Stop()
+	s.sweeps.Stop()
+}
 
 // sweep removes the files that no record names.
 func (s *Service) sweep(ctx context.Context) error {
@@ -98,7 +115,9 @@ func (s *Service) second() time.Time { return s.now().UTC().Truncate(time.Second
 // change is an update under way, and the files that it replaces.
 type change struct {
 	store.Tx
-	drop []string // files that no record names once it is committed
+	service *Service
+	drop    []string // files that no record names once it is committed
+	emitted bool     // events that have to be delivered
 }
 
 // update commits a change. made are the content that it brings in: on success
@@ -106,7 +125,7 @@ type change struct {
 func (s *Service) update(ctx context.Context, made []*received, fn func(c *change) error) error {
 	var done *change
 	err := s.store.Update(ctx, func(tx store.Tx) error {
-		done = &change{Tx: tx}
+		done = &change{Tx: tx, service: s}
 		for _, r := range made {
 			if err := r.record(tx); err != nil {
 				return err
@@ -121,6 +140,9 @@ func (s *Service) update(ctx context.Context, made []*received, fn func(c *chang
 	if err == nil {
 		s.blobs.Settle(fresh...)
 		s.blobs.Remove(done.drop...)
+		if done.emitted {
+			s.deliveries.Wake()
+		}
 		return nil
 	}
 	if _, refused := fault.As(err); refused {

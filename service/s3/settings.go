@@ -5,17 +5,15 @@ import (
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
 )
 
-// The settings of a bucket that are kept. Each is either enforced or the only
-// behaviour there is: objects are encrypted with Slipway's own key (SSE-S3),
-// belong to the bucket's owner, and have no access control lists.
+// The settings of a bucket that are kept in its record. Each is either enforced
+// or the only behaviour there is. Larger ones have records of their own, which
+// begin to count with a flag in the bucket's.
 
 const (
-	ownerEnforced = "BucketOwnerEnforced"
-	aclPrivate    = "private"
-	aclOwner      = "bucket-owner-full-control"
-	sseS3         = "AES256"
+	sseS3 = "AES256"
 )
 
 type publicAccess struct {
@@ -41,9 +39,7 @@ func (s *Service) GetPublicAccessBlock(ctx context.Context, in *api.GetPublicAcc
 	}}, nil
 }
 
-// PutPublicAccessBlock sets the block. Access by list is never public, and
-// requests without a principal are never let in, so what it decides is whether
-// a public policy is taken.
+// PutPublicAccessBlock sets the block.
 func (s *Service) PutPublicAccessBlock(ctx context.Context, in *api.PutPublicAccessBlockInput) (*api.PutPublicAccessBlockOutput, error) {
 	p := in.PublicAccessBlockConfiguration
 	if p == nil {
@@ -71,10 +67,8 @@ func (s *Service) DeletePublicAccessBlock(ctx context.Context, in *api.DeletePub
 // checkOwnership reads the x-amz-object-ownership header of CreateBucket.
 func checkOwnership(header string) error {
 	switch header {
-	case "", ownerEnforced:
+	case "", ownerEnforced, ownerPreferred, ownerWriter:
 		return nil
-	case "BucketOwnerPreferred", "ObjectWriter":
-		return notBuilt("object ownership " + header + " (access control lists)")
 	}
 	return fault.New(fault.InvalidArgument, "Invalid x-amz-object-ownership header: %s", header).
 		With("ArgumentName", "x-amz-object-ownership")
@@ -95,8 +89,8 @@ func (s *Service) GetBucketOwnershipControls(ctx context.Context, in *api.GetBuc
 	}}, nil
 }
 
-// PutBucketOwnershipControls takes BucketOwnerEnforced, the one ownership that
-// there is without access control lists.
+// PutBucketOwnershipControls sets who owns the bucket's objects, and with it
+// whether access control lists count.
 func (s *Service) PutBucketOwnershipControls(ctx context.Context, in *api.PutBucketOwnershipControlsInput) (*api.PutBucketOwnershipControlsOutput, error) {
 	if in.OwnershipControls == nil || len(in.OwnershipControls.Rules) != 1 {
 		return nil, malformedXML()
@@ -108,10 +102,23 @@ func (s *Service) PutBucketOwnershipControls(ctx context.Context, in *api.PutBuc
 		return nil, err
 	}
 	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
+		if rule == ownerEnforced && !onlyOwners(b.grants(), b.Account) {
+			return fault.New(fault.InvalidBucketACLOwnership, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+		}
 		b.Ownership = rule
 		return nil
 	})
 	return &api.PutBucketOwnershipControlsOutput{}, err
+}
+
+// DeleteBucketOwnershipControls takes the setting away: objects belong to who
+// writes them then.
+func (s *Service) DeleteBucketOwnershipControls(ctx context.Context, in *api.DeleteBucketOwnershipControlsInput) (*api.DeleteBucketOwnershipControlsOutput, error) {
+	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
+		b.Ownership = ""
+		return nil
+	})
+	return &api.DeleteBucketOwnershipControlsOutput{}, err
 }
 
 // GetBucketEncryption gives the default encryption: SSE-S3, which every object
@@ -195,65 +202,13 @@ func (s *Service) PutBucketVersioning(ctx context.Context, in *api.PutBucketVers
 		return nil, malformedXML()
 	}
 	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
+		if b.ObjectLock && cfg.Status != enabled {
+			return fault.New(fault.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
+		}
 		b.Versioning = cfg.Status
 		return nil
 	})
 	return &api.PutBucketVersioningOutput{}, err
-}
-
-// grants reports whether any grant header is given.
-func grants(headers ...string) bool {
-	for _, h := range headers {
-		if h != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// checkACL refuses access control lists on objects, as a bucket does whose
-// owner owns all that is in it.
-func checkACL(canned string, grantHeaders ...string) error {
-	if canned != "" && canned != aclPrivate && canned != aclOwner || grants(grantHeaders...) {
-		return fault.New(fault.ACLNotSupported, "The bucket does not allow ACLs")
-	}
-	return nil
-}
-
-func ownerGrant(account string) []api.Grant {
-	return []api.Grant{{
-		Grantee:    &api.Grantee{ID: ownerID(account), Type: "CanonicalUser"},
-		Permission: "FULL_CONTROL",
-	}}
-}
-
-// GetBucketAcl gives the one list that there is: full control of the owner.
-func (s *Service) GetBucketAcl(ctx context.Context, in *api.GetBucketAclInput) (*api.GetBucketAclOutput, error) {
-	b, err := s.bucket(ctx, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
-	}
-	return &api.GetBucketAclOutput{Owner: owner(b.Account), Grants: ownerGrant(b.Account)}, nil
-}
-
-// PutBucketAcl refuses every list but the one that there is.
-func (s *Service) PutBucketAcl(ctx context.Context, in *api.PutBucketAclInput) (*api.PutBucketAclOutput, error) {
-	if _, err := s.bucket(ctx, in.Bucket, in.ExpectedBucketOwner); err != nil {
-		return nil, err
-	}
-	if in.ACL != aclPrivate {
-		return nil, fault.New(fault.ACLNotSupported, "The bucket does not allow ACLs")
-	}
-	return &api.PutBucketAclOutput{}, nil
-}
-
-// GetObjectAcl gives the one list that there is: full control of the owner.
-func (s *Service) GetObjectAcl(ctx context.Context, in *api.GetObjectAclInput) (*api.GetObjectAclOutput, error) {
-	b, _, err := s.object(ctx, target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "GET"})
-	if err != nil {
-		return nil, err
-	}
-	return &api.GetObjectAclOutput{Owner: owner(b.Account), Grants: ownerGrant(b.Account)}, nil
 }
 
 // GetBucketRequestPayment gives who pays: the owner.
@@ -262,4 +217,30 @@ func (s *Service) GetBucketRequestPayment(ctx context.Context, in *api.GetBucket
 		return nil, err
 	}
 	return &api.GetBucketRequestPaymentOutput{Payer: "BucketOwner"}, nil
+}
+
+// changeSettings is change for settings with a record of their own.
+func (s *Service) changeSettings(ctx context.Context, name, expected string, fn func(c *change, b *bucket) error) error {
+	return s.update(ctx, nil, func(c *change) error {
+		b, err := lookup(ctx, c, name, expected, "")
+		if err != nil {
+			return err
+		}
+		if err := fn(c, b); err != nil {
+			return err
+		}
+		return buckets.Put(c, b.Name, b)
+	})
+}
+
+// dropSettings removes the settings of a bucket that goes.
+func dropSettings(c *change, name string) error {
+	for _, remove := range []func(tx store.Tx, key string) error{
+		notifications.Delete, lifecycles.Delete, corsConfigs.Delete, websites.Delete,
+	} {
+		if err := ignoreNotFound(remove(c, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -125,7 +125,7 @@ func TestOwnershipAndEncryption(t *testing.T) {
 	for _, tt := range []struct {
 		rules []string
 		want  string
-	}{{[]string{"BucketOwnerEnforced"}, ""}, {[]string{"ObjectWriter"}, fault.NotImplemented}, {[]string{"Random"}, fault.MalformedXML}, {nil, fault.MalformedXML}, {[]string{""}, fault.MalformedXML}} {
+	}{{[]string{"BucketOwnerEnforced"}, ""}, {[]string{"ObjectWriter"}, ""}, {[]string{"Random"}, fault.MalformedXML}, {nil, fault.MalformedXML}, {[]string{""}, fault.MalformedXML}} {
 		if got := own(tt.rules...); got != tt.want {
 			t.Errorf("ownership %q = %q, want %q", tt.rules, got, tt.want)
 		}

@@ -236,7 +236,13 @@ func (s *Service) retag(ctx context.Context, t target, tags []tag) (version stri
 		}
 		f.object.Tags = tags
 		version = shownVersion(b, f.object)
-		return f.put(c)
+		if err := f.put(c); err != nil {
+			return err
+		}
+		if t.method == "DELETE" {
+			return c.emit(ctx, b, eventTagsDelete, f.object)
+		}
+		return c.emit(ctx, b, eventTagsPut, f.object)
 	})
 	return version, err
 }

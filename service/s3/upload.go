@@ -27,7 +27,9 @@ type upload struct {
 	Algorithm checksum.Algorithm `json:",omitempty"` // "": none was named
 	Type      string             `json:",omitempty"`
 	Meta      meta
-	Tags      []tag `json:",omitempty"`
+	Tags      []tag   `json:",omitempty"`
+	Access    *access `json:",omitempty"`
+	Lock      *lock   `json:",omitempty"` // as asked for; the default counts from the completion
 }
 
 // part is an uploaded part, by "upload id/number". Each is a file.
@@ -107,11 +109,12 @@ func checksumType(algorithm, kind string) (checksum.Algorithm, string, error) {
 
 // CreateMultipartUpload begins an upload.
 func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMultipartUploadInput) (*api.CreateMultipartUploadOutput, error) {
-	if err := checkACL(in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWriteACP); err != nil {
+	e := extras{aclRequest{in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, "", in.GrantWriteACP},
+		lockRequest{in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus}}
+	if err := e.check(s.now()); err != nil {
 		return nil, err
 	}
-	ub := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId,
-		in.ObjectLockMode, in.ObjectLockLegalHoldStatus, in.ObjectLockRetainUntilDate}
+	ub := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId}
 	if err := ub.check(); err != nil {
 		return nil, err
 	}
@@ -131,6 +134,12 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 		b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key)
 		if err != nil {
 			return err
+		}
+		if err := e.apply(auth.From(ctx), b, o, s.now()); err != nil {
+			return err
+		}
+		if u.Access = o.Access; e.lock.given() {
+			u.Lock = o.Lock
 		}
 		return uploads.Put(c, uploadKey(b.Name, in.Key, u.ID), u)
 	})

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
 
@@ -150,8 +149,7 @@ func find(tx store.Tx, b *bucket, t target) (found, error) {
 		return f, noSuchVersion(t.key, t.version)
 	}
 	if f.object.Marker {
-		return f, fault.New(fault.MethodNotAllowed, "The specified method is not allowed against this resource.").
-			With("Method", t.method).With("ResourceType", "DeleteMarker")
+		return f, isMarker(t.method)
 	}
 	return f, nil
 }
@@ -220,12 +218,12 @@ type removed struct {
 
 // deleteObject deletes an object: without a version id by a delete marker
 // where the bucket has versions.
-func (c *change) deleteObject(b *bucket, key, id string, marker *object) (removed, error) {
+func (c *change) deleteObject(b *bucket, key, id string, marker *object, bypass bool) (removed, error) {
 	if err := checkKey(key); err != nil {
 		return removed{}, err
 	}
 	if id != "" {
-		return c.deleteVersion(b, key, id)
+		return c.deleteVersion(b, key, id, bypass)
 	}
 	if b.Versioning == "" {
 		return removed{}, c.dropNull(b, key)
@@ -236,13 +234,18 @@ func (c *change) deleteObject(b *bucket, key, id string, marker *object) (remove
 	return removed{marker.versionID(), true}, nil
 }
 
-func (c *change) deleteVersion(b *bucket, key, id string) (removed, error) {
+// deleteVersion removes a version for good, unless its lock keeps it. bypass is
+// leave to pass by a retention of mode GOVERNANCE.
+func (c *change) deleteVersion(b *bucket, key, id string, bypass bool) (removed, error) {
 	if !validVersionID(id) {
 		return removed{}, invalidArgument("versionId", id, "Invalid version id specified")
 	}
 	f, err := version(c, b, key, id)
 	if err != nil || f.object == nil {
 		return removed{version: id}, err
+	}
+	if f.object.Lock.keeps(c.service.now(), bypass) {
+		return removed{}, protected()
 	}
 	if err := c.discard(f); err != nil {
 		return removed{}, err

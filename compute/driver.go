@@ -35,19 +35,24 @@ type Limits struct {
 	MilliCPU  int64 // thousandths of a CPU
 	Memory    int64 // bytes
 	Processes int64
-	Disk      int64 // bytes of root file system; 0 is the driver's default
+	Disk      int64 // bytes of a root file system without a volume; 0 is the driver's default
 }
 
 // Spec is all that a driver is told about a new instance.
 type Spec struct {
 	ID       string // i-…; launching the same id twice is one instance
 	Hostname string // ip-172-31-0-5.ec2.internal
-	Image    string // "builtin", or a path to an imported root file system
-	Address  netip.Addr
-	Subnet   netip.Prefix
-	Gateway  netip.Addr
-	DNS      []netip.Addr
-	Limits   Limits
+	Image    string // "builtin", or the snapshot of an imported root file system
+	// Root is the volume with what the instance changes of its image. Launch makes
+	// it where it is not there yet. Without an id it is one of Limits.Disk bytes
+	// that goes with the instance.
+	Root    Volume
+	Volumes []Attachment // others that it finds when it starts
+	Address netip.Addr
+	Subnet  netip.Prefix
+	Gateway netip.Addr
+	DNS     []netip.Addr
+	Limits  Limits
 	// Environment is set for the instance's first process and what it starts:
 	// AWS_ENDPOINT_URL, AWS_REGION ...
 	Environment map[string]string
@@ -83,6 +88,8 @@ type Network struct {
 	// invalid where each instance has a listener of its own.
 	Gateway  netip.Addr
 	Metadata netip.AddrPort
+	// Routed says that the driver is a Fabric that works on this host.
+	Routed bool
 }
 
 // Driver runs instances. Every method is idempotent and safe for concurrent

@@ -186,8 +186,13 @@ func (k *Keeper) Check(h compute.Handle) error {
 	if h.Driver != k.name || h.Version != 1 {
 		return fmt.Errorf("handle of driver %q version %d: %w", h.Driver, h.Version, compute.ErrUnsupported)
 	}
-	if !validID.MatchString(h.ID) {
-		return fmt.Errorf("%q is not an instance id", h.ID)
+	return k.CheckID(h.ID)
+}
+
+// CheckID refuses an id that is no name of a file.
+func (k *Keeper) CheckID(id string) error {
+	if !validID.MatchString(id) {
+		return fmt.Errorf("%q is not an id", id)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // skeletonVersion changes whenever what makeBase writes does.
-const skeletonVersion = "1"
+const skeletonVersion = "2"
 
 // hostFiles are the parts of the host's /etc that installed programs need and
 // that hold no secrets. Of these, only what every user may read is copied.
@@ -107,7 +107,24 @@ func writeSkeleton(dir string) error {
 	if err := os.Symlink("/proc/self/mounts", filepath.Join(root, "etc/mtab")); err != nil {
 		return err
 	}
-	return writeBinaries(root, usr)
+	if err := writeBinaries(root, usr); err != nil {
+		return err
+	}
+	return writePoints(filepath.Join(dir, "points"))
+}
+
+// writePoints makes the layer above an imported image: what is mounted over in
+// every instance, and the slipway binary's names.
+func writePoints(points string) error {
+	for _, dir := range []string{"dev", "etc", "proc", "root", "run", "sys", "opt/aws/bin"} {
+		if err := os.MkdirAll(filepath.Join(points, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(filepath.Join(points, "root"), 0o700); err != nil {
+		return err
+	}
+	return writeBinaries(points, filepath.Join(points, "usr"))
 }
 
 // etcFiles are written by us rather than copied.

@@ -27,6 +27,7 @@ type Driver struct {
 	making  sync.WaitGroup
 	cgroups cgroups
 	net     *network
+	volumes volumes
 
 	mu     sync.Mutex
 	owners map[uint32]string // first host uid of a range -> instance id
@@ -96,6 +97,9 @@ func (d *Driver) setUp() (err error) {
 	}
 	if err := d.Adopt(); err != nil {
 		return fmt.Errorf("find instances: %w", err)
+	}
+	if err := d.setUpVolumes(); err != nil {
+		return fmt.Errorf("volumes: %w", err)
 	}
 	d.making.Go(func() {
 		if base, err := d.base(); err == nil {

@@ -123,7 +123,7 @@ func TestHostIsOutOfReach(t *testing.T) {
 	}
 	w.Want(h, compute.Running)
 	var st unix.Stat_t
-	if err := unix.Stat(filepath.Join(w.Dir, "instances", h.ID, "usr/bin/zgrep"), &st); err != nil {
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/root/usr/bin/zgrep", w.Driver.(*Driver).FirstProcess(h.ID)), &st); err != nil {
 		t.Fatal(err)
 	}
 	if st.Uid < firstUID || st.Gid < firstUID {
@@ -243,28 +243,41 @@ func TestProbeFindsThisHostFit(t *testing.T) {
 	}
 }
 
-// BenchmarkLaunch is what RunInstances waits for.
+// BenchmarkLaunch is what RunInstances waits for: with a limited disk, and as a
+// peer without one.
 func BenchmarkLaunch(b *testing.B) {
 	exe, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	d, err := New(Config{Dir: b.TempDir(), Slipway: exe})
+	opened, err := New(Config{Dir: b.TempDir(), Slipway: exe})
 	if err != nil {
 		b.Skip(err)
 	}
+	d := opened.(*Driver)
 	defer d.Close()
 	defer d.Clean(b.Context())
-	spec := compute.Spec{ID: "i-1", Hostname: "bench", Address: d.Network().Gateway.Next(), Limits: compute.Limits{MilliCPU: 2000, Memory: 1 << 30, Processes: 500}}
-	for b.Loop() {
-		h, err := d.Launch(b.Context(), spec)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.StopTimer()
-		if err := d.Terminate(b.Context(), h); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
+	for _, how := range []struct {
+		name        string
+		unsupported error
+	}{{"volume", d.volumes.unsupported}, {"folder", compute.ErrUnsupported}} {
+		b.Run(how.name, func(b *testing.B) {
+			d.volumes.unsupported = how.unsupported
+			spec := compute.Spec{
+				ID: "i-1", Hostname: "bench", Address: d.Network().Gateway.Next(),
+				Limits: compute.Limits{MilliCPU: 2000, Memory: 1 << 30, Processes: 500},
+			}
+			for b.Loop() {
+				h, err := d.Launch(b.Context(), spec)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := d.Terminate(b.Context(), h); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/compute/boot"
+	"github.com/slipway/slipway/compute/disk"
 	"github.com/slipway/slipway/compute/keeper"
 )
 
@@ -20,8 +21,8 @@ func (d *Driver) Launch(ctx context.Context, spec compute.Spec) (compute.Handle,
 	if err := d.Check(h); err != nil {
 		return h, fmt.Errorf("sandbox: launch: %w", err)
 	}
-	if spec.Image != "" && spec.Image != "builtin" {
-		return h, fmt.Errorf("sandbox: launch %s: image %q: %w", spec.ID, spec.Image, compute.ErrUnsupported)
+	if err := d.checkDisks(spec); err != nil {
+		return h, fmt.Errorf("sandbox: launch %s: %w", spec.ID, err)
 	}
 	in, release, err := d.Hold(ctx, spec.ID)
 	if err != nil {
@@ -60,7 +61,7 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 	if err := d.checkAddress(spec); err != nil {
 		return err
 	}
-	base, err := d.makeFiles(in)
+	base, root, err := d.makeFiles(ctx, in, spec)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 	if err := d.cgroups.create(in.ID, spec.Limits); err != nil {
 		return err
 	}
-	if err := d.run(ctx, in, base, spec); err != nil {
+	if err := d.run(ctx, in, files{base, root}, spec); err != nil {
 		d.net.disconnect(in.ID)
 		return err
 	}
@@ -83,8 +84,8 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 // checkAddress refuses an address that another instance has, or that is none
 // for instances.
 func (d *Driver) checkAddress(spec compute.Spec) error {
-	if !d.net.saved.Instances.Contains(spec.Address) || spec.Address == d.net.gateway() || spec.Address == d.net.saved.Instances.Addr() {
-		return fmt.Errorf("address %s is not one for instances in %s", spec.Address, d.net.saved.Instances)
+	if err := d.net.usable(spec.Address, spec.Subnet); err != nil {
+		return err
 	}
 	if other := d.Busy(spec); other != nil {
 		return fmt.Errorf("address %s of %s: %w", spec.Address, other.ID, compute.ErrAddressBusy)
@@ -92,37 +93,57 @@ func (d *Driver) checkAddress(spec compute.Spec) error {
 	return nil
 }
 
-// makeFiles makes the folders of the overlays, owned by the instance's root.
-func (d *Driver) makeFiles(in *keeper.Instance) (base uint32, err error) {
-	if base, err = d.claim(in); err != nil {
-		return 0, err
+// files are where an instance's changes go: into a volume or, on a host that has
+// none, into folders.
+type files struct {
+	base uint32 // first of the instance's ids on the host
+	root string // volume
+}
+
+// makeFiles makes what an instance needs on disk, owned by the instance's root.
+func (d *Driver) makeFiles(ctx context.Context, in *keeper.Instance, spec compute.Spec) (base uint32, root string, err error) {
+	base, used := baseOf(in)
+	if !used {
+		if base, err = d.claim(in); err != nil {
+			return 0, "", err
+		}
 	}
 	if err := os.MkdirAll(in.Dir, 0o700); err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	for _, name := range []string{"dpkg", "usr", "root"} {
-		if err := os.MkdirAll(in.File(name+".work"), 0o700); err != nil {
-			return 0, err
-		}
-		if err := os.MkdirAll(in.File(name), 0o755); err != nil {
-			return 0, err
-		}
-		// "root" is the last to be given away: its owner says which ids are taken.
-		if err := os.Chown(in.File(name), int(base), int(base)); err != nil {
-			return 0, err
+	if root, err = d.rootVolume(ctx, in, spec); err != nil {
+		return 0, "", fmt.Errorf("root volume: %w", err)
+	}
+	if root == "" {
+		for _, name := range []string{"dpkg", "usr"} {
+			if err := makeUpper(in.File(name), base); err != nil {
+				return 0, "", err
+			}
 		}
 	}
-	return base, nil
+	// "root" is the last to be given away: its owner says which ids are taken.
+	return base, root, makeUpper(in.File("root"), base)
+}
+
+// makeUpper makes the folders that an overlay writes to.
+func makeUpper(dir string, owner uint32) error {
+	if err := os.MkdirAll(dir+".work", 0o700); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chown(dir, int(owner), int(owner))
 }
 
 // run forks the first process, connects it, and waits until it is ready.
-func (d *Driver) run(ctx context.Context, in *keeper.Instance, base uint32, spec compute.Spec) error {
+func (d *Driver) run(ctx context.Context, in *keeper.Instance, on files, spec compute.Spec) error {
 	streams, err := in.OpenStreams()
 	if err != nil {
 		return err
 	}
 	defer streams.Close()
-	pid, err := d.fork(in, base, streams)
+	pid, err := d.fork(in, on, spec, streams)
 	if err != nil {
 		return err
 	}
@@ -133,7 +154,12 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, base uint32, spec
 	}
 	// The first to go when the host runs out of memory.
 	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", "500")
-	err = d.net.connect(in.ID, pid, spec.Address, in.Record().Elastic)
+	err = d.net.connect(in.ID, pid, d.net.prefixIn(spec), in.Record().Elastic)
+	for _, a := range spec.Volumes {
+		if err == nil {
+			err = d.mountIn(pid, on.base, a, "/new")
+		}
+	}
 	if err == nil {
 		err = streams.Converse(ctx, d.config(spec))
 	}
@@ -150,19 +176,31 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, base uint32, spec
 }
 
 // fork builds the instance's mounts and forks its first process.
-func (d *Driver) fork(in *keeper.Instance, base uint32, streams *keeper.Streams) (int, error) {
+func (d *Driver) fork(in *keeper.Instance, on files, spec compute.Spec, streams *keeper.Streams) (int, error) {
 	lower, err := d.base()
 	if err != nil {
 		return 0, fmt.Errorf("skeleton of root file systems: %w", err)
 	}
-	idmap, err := idmapFD(base)
+	idmap, err := idmapFD(on.base)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(idmap)
 	s := &stage{
-		driver: d, id: in.ID, base: base, lower: lower, idmap: idmap, files: streams.Files(),
+		driver: d, id: in.ID, base: on.base, lower: lower, idmap: idmap, files: streams.Files(),
 		env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "GOGC=20", "GOMAXPROCS=1"},
+	}
+	if on.root != "" {
+		if s.volume, err = d.openRoot(on.root); err != nil {
+			return 0, fmt.Errorf("root volume %s: %w", on.root, err)
+		}
+		defer s.volume.Close()
+	}
+	if imported(spec.Image) {
+		if s.image, err = disk.Open(d.snapshotPath(spec.Image), d.label(spec.Image), true); err != nil {
+			return 0, fmt.Errorf("image %s: %w", spec.Image, missing(err, "snapshot"))
+		}
+		defer s.image.Close()
 	}
 	err = s.run()
 	return s.pid, err

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/compute/boot"
+	"github.com/slipway/slipway/compute/disk"
 )
 
 // stage is where an instance's mounts are made: the mount namespace of one
@@ -30,6 +32,8 @@ type stage struct {
 	idmap  int       // user namespace with the instance's range of ids
 	files  []uintptr // standard streams, control socket, console
 	env    []string
+	volume *disk.Mount // what the overlays write to; nil: the instance's folder
+	image  *disk.Mount // an imported root file system; nil: the built-in image
 	pid    int
 }
 
@@ -111,7 +115,7 @@ func (s *stage) enter() error {
 	if err := unix.Chdir(dir); err != nil {
 		return err
 	}
-	for _, sub := range []string{"d", "l", "l/root", "l/extra", "l/usr", "l/dpkg", "new", "proc", "sys"} {
+	for _, sub := range []string{"d", "l", "l/root", "l/extra", "l/usr", "l/dpkg", "l/image", "r", "new", "proc", "sys"} {
 		if err := unix.Mkdir(sub, 0o755); err != nil {
 			return err
 		}
@@ -155,7 +159,18 @@ func idmapped(userns int, host, at string) error {
 
 // root mounts the instance's file systems at "new".
 func (s *stage) root() error {
+	if s.volume != nil {
+		if err := s.volume.Map(s.idmap); err != nil {
+			return err
+		}
+		if err := s.volume.Attach("r"); err != nil {
+			return err
+		}
+	}
 	base := "d/" + s.lower
+	if s.image != nil {
+		return s.importedRoot(base)
+	}
 	if err := s.layer(base+"/root", "l/root"); err != nil {
 		return err
 	}
@@ -177,14 +192,55 @@ func (s *stage) root() error {
 	return nil // not a Debian
 }
 
-// overlay mounts a writable view; the instance's changes are in its folder.
+// importedRoot is an image of somebody else's below the mount points that every
+// instance has. These stand on top: no link in the image leads a mount astray.
+func (s *stage) importedRoot(base string) error {
+	if err := s.layer(base+"/points", "l/extra"); err != nil {
+		return err
+	}
+	if err := s.layer(s.image.Path()+"/image", "l/image"); err != nil {
+		return err
+	}
+	return s.overlay("root", "l/extra:l/image", "new")
+}
+
+// overlay mounts a writable view; the instance's changes are in its volume or in
+// its folder.
 func (s *stage) overlay(name, lower, at string) error {
-	dir := "d/instances/" + s.id + "/" + name
+	dir := "r/" + name
+	if s.volume == nil {
+		dir = "d/instances/" + s.id + "/" + name
+	}
 	opts := "lowerdir=" + lower + ",upperdir=" + dir + ",workdir=" + dir + ".work,redirect_dir=on,index=off,metacopy=off,xino=off"
-	if err := unix.Mount("overlay", at, "overlay", 0, opts); err != nil {
+	err := s.asOwner(func() error { return unix.Mount("overlay", at, "overlay", 0, opts) })
+	if err != nil {
 		return fmt.Errorf("overlay for %s (%s): %w", at, opts, err)
 	}
 	return nil
+}
+
+// asOwner acts as the instance's root towards file systems, with all of this
+// thread's capabilities. An overlay writes as who mounted it, and the volume
+// knows no ids but the instance's.
+func (s *stage) asOwner(do func() error) error {
+	if s.volume == nil {
+		return do()
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&header, &caps[0]); err != nil {
+		return err
+	}
+	as := func(id uint32) error {
+		if err := errors.Join(unix.Setfsgid(int(id)), unix.Setfsuid(int(id))); err != nil {
+			return err
+		}
+		return unix.Capset(&header, &caps[0]) // the change took some of them out of effect
+	}
+	if err := as(s.base); err != nil {
+		return fmt.Errorf("act as user %d: %w", s.base, err)
+	}
+	return errors.Join(do(), as(0))
 }
 
 // devices mounts a /dev with the harmless devices only. The instance cannot
@@ -241,8 +297,9 @@ func (s *stage) binary() error {
 // leave makes the stage the thread's root, and nothing of the host is mounted
 // below it any more. The overlays keep their layers by themselves.
 func (s *stage) leave() error {
-	for _, at := range []string{"l/root", "l/extra", "l/usr", "l/dpkg", "d"} {
-		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil && at != "l/dpkg" {
+	for _, at := range []string{"l/root", "l/extra", "l/usr", "l/dpkg", "l/image", "r", "d"} {
+		err := unix.Unmount(at, unix.MNT_DETACH)
+		if err != nil && !errors.Is(err, unix.EINVAL) { // not every instance has all
 			return fmt.Errorf("unmount %s: %w", at, err)
 		}
 	}

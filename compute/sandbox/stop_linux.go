@@ -95,6 +95,9 @@ func (d *Driver) Terminate(ctx context.Context, h compute.Handle) error {
 	// Its disk is given up, so waiting for a polite end gains nothing.
 	err = d.stop(ctx, in, true)
 	if err == nil {
+		err = d.dropOwnRoot(in)
+	}
+	if err == nil {
 		err = d.Discard(in)
 	}
 	if err != nil {
@@ -139,7 +142,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 		}
 		removed = append(removed, "cgroup "+parent)
 	}
-	for _, dir := range []string{"base", "stage", "trash", "instances"} {
+	for _, dir := range []string{"base", "stage", "trash", "instances", "templates"} {
 		errs = append(errs, os.RemoveAll(d.Path(dir)))
 	}
 	return removed, errors.Join(errs...)

@@ -1,0 +1,140 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/disk"
+)
+
+// CreateSnapshot copies a volume. One that is in use is frozen meanwhile: its
+// writers wait.
+func (d *Driver) CreateSnapshot(ctx context.Context, id, volume string) error {
+	return d.newSnapshot(ctx, id, func(path string) error {
+		if err := d.usable(volume); err != nil {
+			return err
+		}
+		leave, err := d.volumes.hold(ctx, volume)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		attached, err := disk.Attached(d.volumePath(volume))
+		if err != nil {
+			return err
+		}
+		if !attached {
+			return missing(disk.Copy(ctx, path, d.volumePath(volume), disk.AtOnce), "volume "+volume)
+		}
+		m, err := d.open(volume)
+		if err != nil {
+			return missing(err, "volume "+volume)
+		}
+		// Thawed whatever happens; Freeze of a frozen one says nothing.
+		err = m.Freeze()
+		if err == nil {
+			err = disk.Copy(ctx, path, d.volumePath(volume), disk.AtOnce)
+		}
+		return errors.Join(err, m.Thaw(), m.Close())
+	})
+}
+
+// CopySnapshot copies a snapshot.
+func (d *Driver) CopySnapshot(ctx context.Context, id, from string) error {
+	return d.newSnapshot(ctx, id, func(path string) error {
+		if err := d.usable(from); err != nil {
+			return err
+		}
+		return missing(disk.Copy(ctx, path, d.snapshotPath(from), disk.AtOnce), "snapshot "+from)
+	})
+}
+
+// ImportSnapshot unpacks an archive into a new file system.
+func (d *Driver) ImportSnapshot(ctx context.Context, id string, bytes int64, archive io.Reader) error {
+	return d.newSnapshot(ctx, id, func(path string) error {
+		tmp := path + ".import.tmp"
+		err := disk.Format(ctx, tmp, bytes)
+		if err == nil {
+			err = d.unpack(ctx, tmp, id, archive)
+		}
+		if err == nil {
+			err = disk.Copy(ctx, path, tmp, disk.AtOnce)
+		}
+		return errors.Join(err, disk.Remove(tmp))
+	})
+}
+
+// unpack writes an archive into the folder of an image that instances get as
+// their root.
+func (d *Driver) unpack(ctx context.Context, path, id string, archive io.Reader) error {
+	m, err := disk.Open(path, d.label(id), false)
+	if err != nil {
+		return err
+	}
+	err = onOwnThread(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return err
+		}
+		unix.Umask(0)
+		if err := os.Mkdir(m.Path()+"/image", 0o755); err != nil {
+			return err
+		}
+		return unpack(ctx, m.Path()+"/image", archive)
+	})
+	return errors.Join(err, m.Sync(), m.Freeze(), m.Thaw(), m.Close())
+}
+
+// newSnapshot makes a snapshot that is not there.
+func (d *Driver) newSnapshot(ctx context.Context, id string, write func(path string) error) error {
+	err := d.usable(id)
+	if err != nil {
+		return fmt.Errorf("sandbox: snapshot %s: %w", id, err)
+	}
+	release, err := d.volumes.hold(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	path := d.snapshotPath(id)
+	if _, err := disk.Size(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := disk.Room(d.dir); errors.Is(err, disk.ErrNoSpace) {
+		return fmt.Errorf("sandbox: snapshot %s: %w: %w", id, compute.ErrFull, err)
+	} else if err != nil {
+		return err
+	}
+	if err := write(path); err != nil {
+		return fmt.Errorf("sandbox: snapshot %s: %w", id, err)
+	}
+	return nil
+}
+
+// missing says that what was to be copied is not on this host.
+func missing(err error, what string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", what, compute.ErrGone)
+	}
+	return err
+}
+
+// DeleteSnapshot removes a snapshot; an instance that has it as its image keeps
+// the file until it ends.
+func (d *Driver) DeleteSnapshot(ctx context.Context, id string) error {
+	if err := d.usable(id); err != nil {
+		return fmt.Errorf("sandbox: delete %s: %w", id, err)
+	}
+	release, err := d.volumes.hold(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return disk.Remove(d.snapshotPath(id))
+}

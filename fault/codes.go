@@ -98,17 +98,3 @@ const (
 const (
 	UnknownService = "UnknownService" // ours: the request tells no service
 )
-
-// Codes of KMS (AWS KMS API Reference).
-const (
-	AlreadyExistsException   = "AlreadyExistsException"
-	DisabledException        = "DisabledException"
-	DryRunOperationException = "DryRunOperationException"
-	IncorrectKey             = "IncorrectKeyException"
-	InvalidCiphertext        = "InvalidCiphertextException"
-	InvalidKeyUsage          = "InvalidKeyUsageException"
-	InvalidMarker            = "InvalidMarkerException"
-	KMSInvalidState          = "KMSInvalidStateException"
-	NotAuthorized            = "NotAuthorizedException"
-	NotFoundException        = "NotFoundException"
-)

@@ -3,21 +3,54 @@ package kms
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/binary"
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/slipway/slipway/api/kms"
-	"github.com/slipway/slipway/auth/keyring"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
 
-// A ciphertext is: blobVersion, the key's id (36 bytes), the sealed text.
+const symmetricAlgorithm = kms.EncryptionAlgorithmSpecSymmetricDefault
+
+// A symmetric ciphertext is: blobVersion, the key's account (12 bytes) and id (36),
+// the place of the material (2), the sealed text. Older builds wrote
+// oldBlobVersion, the id and the sealed text. Whoever changes the header finds
+// another material, which does not open the text.
 const (
-	blobVersion = 1
-	blobHeader  = 1 + 36
+	oldBlobVersion = 1
+	blobVersion    = 2
+	oldBlobHeader  = 1 + 36
+	blobHeader     = 1 + 12 + 36 + 2
 )
+
+// blob is a symmetric ciphertext, taken apart.
+type blob struct {
+	key    string // id or ARN
+	n      int    // place of the material
+	sealed []byte
+}
+
+// of says whether the ciphertext was made under a key of the account.
+func (b blob) of(account string) bool {
+	return !strings.HasPrefix(b.key, "arn:") || strings.Contains(b.key, ":"+account+":")
+}
+
+func parseBlob(b []byte, region string) (blob, bool) {
+	switch {
+	case len(b) >= oldBlobHeader && b[0] == oldBlobVersion && keyID.Match(b[1:oldBlobHeader]):
+		return blob{string(b[1:oldBlobHeader]), 0, b[oldBlobHeader:]}, true
+	case len(b) >= blobHeader && b[0] == blobVersion && keyID.Match(b[13:49]):
+		return blob{"arn:aws:kms:" + region + ":" + string(b[1:13]) + ":key/" + string(b[13:49]), int(binary.BigEndian.Uint16(b[49:51])), b[blobHeader:]}, true
+	}
+	return blob{}, false
+}
 
 // purpose binds a ciphertext to its encryption context: pairs in key order,
 // each text behind its length, so that no two contexts read alike.
@@ -37,28 +70,9 @@ func purpose(context map[string]string) string {
 	return "kms/context/" + string(b)
 }
 
-// ring opens a key's material.
-func (s *Service) ring(k *key) (*keyring.Ring, error) {
-	material, err := s.cfg.Ring.Open("kms/key/"+k.ID, k.Material)
-	if err != nil {
-		return nil, err
-	}
-	return keyring.New(material)
-}
-
-// usableKey finds a key that may encrypt and decrypt now.
-func (s *Service) usableKey(ctx context.Context, name string) (k *key, err error) {
-	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		if k, err = s.resolve(ctx, tx, name); err != nil {
-			return err
-		}
-		return k.usable(s.cfg.Now())
-	})
-	return k, err
-}
-
+// seal encrypts under a symmetric key's newest material.
 func (s *Service) seal(k *key, context map[string]string, plain []byte) ([]byte, error) {
-	ring, err := s.ring(k)
+	ring, err := s.ring(k, k.current())
 	if err != nil {
 		return nil, err
 	}
@@ -66,137 +80,208 @@ func (s *Service) seal(k *key, context map[string]string, plain []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat([]byte{blobVersion}, []byte(k.ID), sealed), nil
+	head := append([]byte{blobVersion}, k.Account+k.ID...)
+	head = binary.BigEndian.AppendUint16(head, uint16(k.current())) // #nosec G115 -- a key has fewer materials
+	return append(head, sealed...), nil
 }
 
-// checkCall refuses what the calls on symmetric keys do not have here, and
-// answers a dry run that would have succeeded.
-func checkCall(algorithm string, grants []string, dryRun *bool) error {
-	switch {
-	case algorithm != "" && algorithm != kms.EncryptionAlgorithmSpecSymmetricDefault:
-		return fault.New(fault.InvalidKeyUsage, "Algorithm %s is incompatible with key spec SYMMETRIC_DEFAULT.", algorithm)
-	case len(grants) > 0:
-		return fault.New(fault.NotImplemented, "grant tokens are not built yet")
-	case dryRun != nil && *dryRun:
-		return fault.New(fault.DryRunOperationException, "The request would have succeeded, but the DryRun option is set.")
+// encrypt encrypts with a key of either kind.
+func (s *Service) encrypt(k *key, algorithm string, context map[string]string, plain []byte) ([]byte, error) {
+	if k.symmetric() {
+		return s.seal(k, context, plain)
 	}
-	return nil
+	if len(context) > 0 {
+		return nil, fault.New(fault.ValidationException, "An encryption context is for symmetric encryption keys only.")
+	}
+	pair, err := s.pair(k)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := pair.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, errors.New("kms: an encryption key that is no RSA key")
+	}
+	h := oaepHash(algorithm)
+	if most := public.Size() - 2*h.Size() - 2; len(plain) > most {
+		return nil, fault.New(fault.ValidationException, "Algorithm %s and key spec %s cannot encrypt data larger than %d bytes.", algorithm, k.Spec, most)
+	}
+	return rsa.EncryptOAEP(h.New(), rand.Reader, public, plain, nil)
 }
 
-// Encrypt encrypts up to 4,096 bytes.
+func oaepHash(algorithm string) crypto.Hash {
+	if algorithm == kms.EncryptionAlgorithmSpecRsaesOaepSha1 {
+		return crypto.SHA1
+	}
+	return crypto.SHA256
+}
+
+func orSymmetric(algorithm string) string {
+	if algorithm == "" {
+		return symmetricAlgorithm
+	}
+	return algorithm
+}
+
+// Encrypt encrypts up to 4,096 bytes; RSA keys less.
 func (s *Service) Encrypt(ctx context.Context, in *kms.EncryptInput) (*kms.EncryptOutput, error) {
-	k, err := s.usableKey(ctx, in.KeyId)
+	algorithm := orSymmetric(in.EncryptionAlgorithm)
+	r := request{operation: "Encrypt", context: in.EncryptionContext, algorithm: algorithm, tokens: in.GrantTokens, dryRun: in.DryRun, in: in}
+	k, err := s.use(ctx, in.KeyId, kms.KeyUsageTypeEncryptDecrypt, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCall(in.EncryptionAlgorithm, in.GrantTokens, in.DryRun); err != nil {
+	if err := r.dry(); err != nil {
 		return nil, err
 	}
-	blob, err := s.seal(k, in.EncryptionContext, in.Plaintext)
+	out, err := s.encrypt(k, algorithm, in.EncryptionContext, in.Plaintext)
 	if err != nil {
 		return nil, err
 	}
-	return &kms.EncryptOutput{CiphertextBlob: blob, KeyId: k.name(), EncryptionAlgorithm: kms.EncryptionAlgorithmSpecSymmetricDefault}, nil
+	return &kms.EncryptOutput{CiphertextBlob: out, KeyId: k.name(), EncryptionAlgorithm: algorithm}, nil
 }
 
 // Decrypt opens what Encrypt or GenerateDataKey made, in the same encryption
-// context. The ciphertext names its key; a KeyId must be that one.
+// context. A symmetric ciphertext names its key; a KeyId must be that one.
 func (s *Service) Decrypt(ctx context.Context, in *kms.DecryptInput) (*kms.DecryptOutput, error) {
 	if in.Recipient != nil {
-		return nil, fault.New(fault.NotImplemented, "Decrypt with Recipient is not built yet")
+		return nil, fault.New(fault.NotImplemented, "Decrypt with Recipient is not built")
 	}
-	blob := in.CiphertextBlob
-	if len(blob) < blobHeader || blob[0] != blobVersion || !keyID.Match(blob[1:blobHeader]) {
-		return nil, invalidCiphertext()
+	if len(in.DryRunModifiers) > 0 {
+		return nil, fault.New(fault.NotImplemented, "Decrypt with DryRunModifiers is not built")
 	}
-	k, err := s.usableKey(ctx, string(blob[1:blobHeader]))
-	if fault.Is(err, fault.NotFoundException) {
+	r := request{
+		operation: "Decrypt", context: in.EncryptionContext, algorithm: orSymmetric(in.EncryptionAlgorithm),
+		tokens: in.GrantTokens, dryRun: in.DryRun, in: in,
+	}
+	plain, k, n, err := s.decrypt(ctx, in.KeyId, in.CiphertextBlob, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &kms.DecryptOutput{KeyId: k.name(), Plaintext: plain, EncryptionAlgorithm: r.algorithm}
+	if k.symmetric() {
+		out.KeyMaterialId = k.Materials[n].ID
+	}
+	return out, nil
+}
+
+// decrypt opens a ciphertext, and tells the key and the place of the material
+// that it was made with.
+func (s *Service) decrypt(ctx context.Context, name string, ciphertext []byte, r request) ([]byte, *key, int, error) {
+	if r.algorithm != symmetricAlgorithm && name != "" {
+		return s.decryptPair(ctx, name, ciphertext, r)
+	}
+	b, ok := parseBlob(ciphertext, auth.From(ctx).Scope.Region)
+	if !ok {
+		return nil, nil, 0, invalidCiphertext()
+	}
+	k, err := s.use(ctx, b.key, kms.KeyUsageTypeEncryptDecrypt, r)
+	if fault.Is(err, fault.NotFoundException) || fault.Is(err, fault.AccessDeniedException) && !b.of(auth.From(ctx).Scope.Account) {
 		// Whose key it is, is nobody else's business.
-		return nil, invalidCiphertext()
+		err = fault.New(fault.AccessDeniedException, "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, 0, err
 	}
-	if in.KeyId != "" {
-		named, err := s.usableKey(ctx, in.KeyId)
-		if err != nil {
-			return nil, err
-		}
-		if named.ID != k.ID {
-			return nil, fault.New(fault.IncorrectKey, "The key ID in the request does not identify a CMK that can perform this operation.")
+	if name != "" {
+		if err := s.mustBe(ctx, name, k); err != nil {
+			return nil, nil, 0, err
 		}
 	}
-	if err := checkCall(in.EncryptionAlgorithm, in.GrantTokens, in.DryRun); err != nil {
-		return nil, err
+	if b.n >= len(k.Materials) {
+		return nil, nil, 0, invalidCiphertext()
 	}
-	ring, err := s.ring(k)
+	if err := r.dry(); err != nil {
+		return nil, nil, 0, err
+	}
+	ring, err := s.ring(k, b.n)
 	if err != nil {
-		return nil, err
+		return nil, nil, 0, err
 	}
-	plain, err := ring.Open(purpose(in.EncryptionContext), bytes.Clone(blob[blobHeader:]))
+	plain, err := ring.Open(purpose(r.context), bytes.Clone(b.sealed))
 	if err != nil {
-		return nil, invalidCiphertext()
+		return nil, nil, 0, invalidCiphertext()
 	}
-	return &kms.DecryptOutput{KeyId: k.name(), Plaintext: plain, EncryptionAlgorithm: kms.EncryptionAlgorithmSpecSymmetricDefault}, nil
+	return plain, k, b.n, nil
+}
+
+// mustBe refuses a key that the caller names but did not encrypt with.
+func (s *Service) mustBe(ctx context.Context, name string, k *key) error {
+	if err := s.ensureManaged(ctx, name); err != nil {
+		return err
+	}
+	return s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		named, err := s.resolve(ctx, tx, name)
+		if err == nil && named.path() != k.path() {
+			err = fault.New(fault.IncorrectKey, "The key ID in the request does not identify a CMK that can perform this operation.")
+		}
+		return err
+	})
+}
+
+func (s *Service) decryptPair(ctx context.Context, name string, ciphertext []byte, r request) ([]byte, *key, int, error) {
+	k, err := s.use(ctx, name, kms.KeyUsageTypeEncryptDecrypt, r)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if err := r.dry(); err != nil {
+		return nil, nil, 0, err
+	}
+	pair, err := s.pair(k)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	private, ok := pair.(*rsa.PrivateKey)
+	if !ok {
+		return nil, nil, 0, errors.New("kms: an encryption key that is no RSA key")
+	}
+	plain, err := rsa.DecryptOAEP(oaepHash(r.algorithm).New(), nil, private, ciphertext, nil)
+	if err != nil {
+		return nil, nil, 0, invalidCiphertext()
+	}
+	return plain, k, k.current(), nil
 }
 
 // invalidCiphertext has no message: AWS gives none.
 func invalidCiphertext() error { return fault.New(fault.InvalidCiphertext, "") }
 
-// GenerateDataKey makes a random key, and gives it in the clear and encrypted.
-func (s *Service) GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput) (*kms.GenerateDataKeyOutput, error) {
-	if in.Recipient != nil {
-		return nil, fault.New(fault.NotImplemented, "GenerateDataKey with Recipient is not built yet")
+// ReEncrypt decrypts under one key and encrypts under another; the text is not
+// seen outside.
+func (s *Service) ReEncrypt(ctx context.Context, in *kms.ReEncryptInput) (*kms.ReEncryptOutput, error) {
+	if len(in.DryRunModifiers) > 0 {
+		return nil, fault.New(fault.NotImplemented, "ReEncrypt with DryRunModifiers is not built")
 	}
-	plain, blob, k, err := s.dataKey(ctx, in.KeyId, in.KeySpec, in.NumberOfBytes, in.EncryptionContext, in.GrantTokens, in.DryRun)
+	to := request{
+		operation: "ReEncryptTo", context: in.DestinationEncryptionContext, algorithm: orSymmetric(in.DestinationEncryptionAlgorithm),
+		tokens: in.GrantTokens, dryRun: in.DryRun, in: in,
+	}
+	from := request{
+		operation: "ReEncryptFrom", context: in.SourceEncryptionContext, algorithm: orSymmetric(in.SourceEncryptionAlgorithm),
+		tokens: in.GrantTokens, in: in,
+	}
+	plain, source, n, err := s.decrypt(ctx, in.SourceKeyId, in.CiphertextBlob, from)
 	if err != nil {
 		return nil, err
 	}
-	return &kms.GenerateDataKeyOutput{CiphertextBlob: blob, Plaintext: plain, KeyId: k.name()}, nil
-}
-
-// GenerateDataKeyWithoutPlaintext makes a random key and gives it encrypted.
-func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, in *kms.GenerateDataKeyWithoutPlaintextInput) (*kms.GenerateDataKeyWithoutPlaintextOutput, error) {
-	_, blob, k, err := s.dataKey(ctx, in.KeyId, in.KeySpec, in.NumberOfBytes, in.EncryptionContext, in.GrantTokens, in.DryRun)
+	k, err := s.use(ctx, in.DestinationKeyId, kms.KeyUsageTypeEncryptDecrypt, to)
 	if err != nil {
 		return nil, err
 	}
-	return &kms.GenerateDataKeyWithoutPlaintextOutput{CiphertextBlob: blob, KeyId: k.name()}, nil
-}
-
-func (s *Service) dataKey(ctx context.Context, name, spec string, size *int32, context map[string]string, grants []string, dryRun *bool) (plain, blob []byte, k *key, err error) {
-	var n int32
-	switch {
-	case (spec == "") == (size == nil):
-		return nil, nil, nil, fault.New(fault.ValidationException, "Please specify either number of bytes or key spec.")
-	case spec == kms.DataKeySpecAes128:
-		n = 16
-	case spec == kms.DataKeySpecAes256:
-		n = 32
-	default:
-		n = *size
+	if err := to.dry(); err != nil {
+		return nil, err
 	}
-	if k, err = s.usableKey(ctx, name); err != nil {
-		return nil, nil, nil, err
+	sealed, err := s.encrypt(k, to.algorithm, to.context, plain)
+	if err != nil {
+		return nil, err
 	}
-	if err := checkCall("", grants, dryRun); err != nil {
-		return nil, nil, nil, err
+	out := &kms.ReEncryptOutput{
+		CiphertextBlob: sealed, SourceKeyId: source.name(), KeyId: k.name(),
+		SourceEncryptionAlgorithm: from.algorithm, DestinationEncryptionAlgorithm: to.algorithm,
 	}
-	plain = make([]byte, n)
-	_, _ = rand.Read(plain)
-	blob, err = s.seal(k, context, plain)
-	return plain, blob, k, err
-}
-
-// GenerateRandom gives 1 to 1,024 random bytes.
-func (s *Service) GenerateRandom(_ context.Context, in *kms.GenerateRandomInput) (*kms.GenerateRandomOutput, error) {
-	switch {
-	case in.CustomKeyStoreId != "" || in.Recipient != nil:
-		return nil, fault.New(fault.NotImplemented, "GenerateRandom with CustomKeyStoreId or Recipient is not built yet")
-	case in.NumberOfBytes == nil:
-		return nil, fault.New(fault.ValidationException, "NumberOfBytes is required.")
+	if source.symmetric() {
+		out.SourceKeyMaterialId = source.Materials[n].ID
 	}
-	b := make([]byte, *in.NumberOfBytes)
-	_, _ = rand.Read(b)
-	return &kms.GenerateRandomOutput{Plaintext: b}, nil
+	if k.symmetric() {
+		out.DestinationKeyMaterialId = k.Materials[k.current()].ID
+	}
+	return out, nil
 }

@@ -14,18 +14,16 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-const (
-	materialSize = 32 // AES-256
+const materialSize = 32 // AES-256
 
-	// "ScheduleKeyDeletion", AWS KMS API Reference: days.
-	minDeletionWindow     = 7
-	maxDeletionWindow     = 30
-	defaultDeletionWindow = 30
+var (
+	keyID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	// multiRegionID is the form of the ids of multi-Region keys, of which there
+	// are none here.
+	multiRegionID = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
 )
 
-var keyID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
-// key is a symmetric encryption key.
+// key is a KMS key.
 type key struct {
 	ID          string
 	Account     string
@@ -33,18 +31,45 @@ type key struct {
 	Description string
 	Created     time.Time
 	Disabled    bool
-	Deletion    *time.Time // when it is, or was, to be destroyed
-	Material    []byte     // sealed
-	Token       string     // of the durable step that made it
+	Deletion    *time.Time        // when it is, or was, to be destroyed
+	Spec        string            `json:",omitempty"`
+	Usage       string            `json:",omitempty"`
+	External    bool              `json:",omitempty"` // its material is imported
+	Service     string            `json:",omitempty"` // of an AWS managed key: "ssm"
+	Policy      string            `json:",omitempty"`
+	Tags        map[string]string `json:",omitempty"`
+	Rotation    *rotation         `json:",omitempty"`
+	OnDemand    int               `json:",omitempty"` // rotations that were asked for
+	Materials   []material        `json:",omitempty"`
+	Token       string            // of the durable step that made it
+
+	Material []byte `json:",omitempty"` // of keys written before there was rotation
+}
+
+// upgrade gives a key of an older build the form of today's.
+func (k *key) upgrade() {
+	if k.Spec == "" {
+		k.Spec, k.Usage = kms.KeySpecSymmetricDefault, kms.KeyUsageTypeEncryptDecrypt
+	}
+	if k.Material != nil {
+		k.Materials = []material{{ID: materialID(k.ID, []byte(k.ID)), Sealed: k.Material, Begun: k.Created}}
+		k.Material = nil
+	}
+	if k.Policy == "" {
+		k.Policy = defaultPolicy(k.Account)
+	}
 }
 
 func (k *key) scope() arn.Scope { return arn.Scope{Account: k.Account, Region: k.Region} }
 func (k *key) name() string     { return k.scope().ARN("kms", "key/"+k.ID).String() }
+func (k *key) path() string     { return k.scope().Key() + "/" + k.ID }
 
-func (k *key) state() string {
+func (k *key) state(now time.Time) string {
 	switch {
 	case k.Deletion != nil:
 		return kms.KeyStatePendingDeletion
+	case !k.hasMaterial(now):
+		return kms.KeyStatePendingImport
 	case k.Disabled:
 		return kms.KeyStateDisabled
 	default:
@@ -52,29 +77,97 @@ func (k *key) state() string {
 	}
 }
 
+func (k *key) origin() string {
+	if k.External {
+		return kms.OriginTypeExternal
+	}
+	return kms.OriginTypeAwsKms
+}
+
+// hasMaterial is false for keys whose material is still to be imported, was
+// deleted, or has expired.
+func (k *key) hasMaterial(now time.Time) bool {
+	for _, m := range k.Materials {
+		if m.Sealed == nil || m.ValidTo != nil && !now.Before(*m.ValidTo) {
+			return false
+		}
+	}
+	return len(k.Materials) > 0
+}
+
 // expired reports whether the waiting period before deletion is over.
 func (k *key) expired(now time.Time) bool { return k.Deletion != nil && !now.Before(*k.Deletion) }
 
-func (k *key) metadata() *kms.KeyMetadata {
-	enabled, multiRegion := k.state() == kms.KeyStateEnabled, false
-	return &kms.KeyMetadata{
+func (k *key) metadata(now time.Time) *kms.KeyMetadata {
+	state, multiRegion := k.state(now), false
+	enabled := state == kms.KeyStateEnabled
+	m := &kms.KeyMetadata{
 		AWSAccountId: k.Account, KeyId: k.ID, Arn: k.name(), CreationDate: &k.Created, Enabled: &enabled,
-		Description: k.Description, KeyUsage: kms.KeyUsageTypeEncryptDecrypt, KeyState: k.state(), DeletionDate: k.Deletion,
-		Origin: kms.OriginTypeAwsKms, KeyManager: kms.KeyManagerTypeCustomer, MultiRegion: &multiRegion,
-		CustomerMasterKeySpec: kms.CustomerMasterKeySpecSymmetricDefault, KeySpec: kms.KeySpecSymmetricDefault,
-		EncryptionAlgorithms: []string{kms.EncryptionAlgorithmSpecSymmetricDefault},
+		Description: k.Description, KeyUsage: k.Usage, KeyState: state, DeletionDate: k.Deletion,
+		Origin: k.origin(), KeyManager: kms.KeyManagerTypeCustomer, MultiRegion: &multiRegion,
+		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec,
 	}
+	if k.Service != "" {
+		m.KeyManager = kms.KeyManagerTypeAws
+	}
+	switch k.Usage {
+	case kms.KeyUsageTypeEncryptDecrypt:
+		m.EncryptionAlgorithms = k.algorithms()
+	case kms.KeyUsageTypeSignVerify:
+		m.SigningAlgorithms = k.algorithms()
+	case kms.KeyUsageTypeGenerateVerifyMac:
+		m.MacAlgorithms = k.algorithms()
+	case kms.KeyUsageTypeKeyAgreement:
+		m.KeyAgreementAlgorithms = k.algorithms()
+	}
+	if state == kms.KeyStatePendingImport || len(k.Materials) == 0 {
+		return m
+	}
+	newest := k.Materials[k.current()]
+	if k.symmetric() {
+		m.CurrentKeyMaterialId = newest.ID
+	}
+	if k.External {
+		m.ExpirationModel, m.ValidTo = kms.ExpirationModelTypeKeyMaterialDoesNotExpire, newest.ValidTo
+		if newest.ValidTo != nil {
+			m.ExpirationModel = kms.ExpirationModelTypeKeyMaterialExpires
+		}
+	}
+	return m
+}
+
+// present refuses keys whose waiting period is over.
+func (k *key) present(now time.Time) error {
+	if k.expired(now) {
+		return fault.New(fault.NotFoundException, "Key '%s' does not exist", k.name())
+	}
+	return nil
 }
 
 // usable refuses keys that must not encrypt or decrypt now.
 func (k *key) usable(now time.Time) error {
-	switch {
-	case k.expired(now):
-		return fault.New(fault.NotFoundException, "Key '%s' does not exist", k.name())
-	case k.Deletion != nil:
-		return fault.New(fault.KMSInvalidState, "%s is pending deletion.", k.name())
-	case k.Disabled:
+	if err := k.present(now); err != nil {
+		return err
+	}
+	switch k.state(now) {
+	case kms.KeyStatePendingDeletion:
+		return k.pendingDeletion()
+	case kms.KeyStatePendingImport:
+		return fault.New(fault.KMSInvalidState, "%s is pending import.", k.name())
+	case kms.KeyStateDisabled:
 		return fault.New(fault.DisabledException, "%s is disabled.", k.name())
+	}
+	return nil
+}
+
+func (k *key) pendingDeletion() error {
+	return fault.New(fault.KMSInvalidState, "%s is pending deletion.", k.name())
+}
+
+// alive refuses keys that wait to be destroyed.
+func (k *key) alive() error {
+	if k.Deletion != nil {
+		return k.pendingDeletion()
 	}
 	return nil
 }
@@ -89,173 +182,46 @@ func newKeyID(token string) string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:32]
 }
 
-// unbuilt refuses the members of CreateKey that this build does not honour.
-func unbuilt(in *kms.CreateKeyInput) error {
-	what := ""
-	switch {
-	case in.KeySpec != "" && in.KeySpec != kms.KeySpecSymmetricDefault:
-		what = "KeySpec " + in.KeySpec
-	case in.CustomerMasterKeySpec != "" && in.CustomerMasterKeySpec != kms.CustomerMasterKeySpecSymmetricDefault:
-		what = "CustomerMasterKeySpec " + in.CustomerMasterKeySpec
-	case in.KeyUsage != "" && in.KeyUsage != kms.KeyUsageTypeEncryptDecrypt:
-		what = "KeyUsage " + in.KeyUsage
-	case in.Origin != "" && in.Origin != kms.OriginTypeAwsKms:
-		what = "Origin " + in.Origin
-	case in.MultiRegion != nil && *in.MultiRegion:
-		what = "MultiRegion"
-	case in.CustomKeyStoreId != "":
-		what = "CustomKeyStoreId"
-	case in.XksKeyId != "":
-		what = "XksKeyId"
-	case in.Policy != "":
-		what = "Policy"
-	case len(in.Tags) > 0:
-		what = "Tags"
-	default:
-		return nil
-	}
-	return fault.New(fault.NotImplemented, "CreateKey with %s is not built yet; symmetric encryption keys are", what)
-}
-
-// CreateKey makes a symmetric encryption key.
-func (s *Service) CreateKey(ctx context.Context, in *kms.CreateKeyInput) (*kms.CreateKeyOutput, error) {
-	if err := unbuilt(in); err != nil {
-		return nil, err
-	}
-	call := auth.From(ctx)
-	k := &key{
-		ID: newKeyID(call.Token), Account: call.Scope.Account, Region: call.Scope.Region,
-		Description: in.Description, Created: s.cfg.Now().UTC(), Token: call.Token,
-	}
-	material := make([]byte, materialSize)
-	_, _ = rand.Read(material)
-	var err error
-	if k.Material, err = s.cfg.Ring.Seal("kms/key/"+k.ID, material); err != nil {
-		return nil, err
-	}
-	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		path := call.Scope.Key() + "/" + k.ID
-		if call.Token != "" {
-			if made, err := s.keys.Get(tx, path); err == nil {
-				k = made
-				return nil
-			}
-		}
-		return s.keys.Insert(tx, path, k)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &kms.CreateKeyOutput{KeyMetadata: k.metadata()}, nil
-}
-
 // DescribeKey tells of a key; one whose waiting period is over is gone.
 func (s *Service) DescribeKey(ctx context.Context, in *kms.DescribeKeyInput) (*kms.DescribeKeyOutput, error) {
-	var k *key
-	err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		k, err = s.resolve(ctx, tx, in.KeyId)
-		return err
-	})
+	k, err := s.read(ctx, in.KeyId, request{operation: "DescribeKey", tokens: in.GrantTokens, in: in})
 	if err != nil {
 		return nil, err
 	}
-	if k.expired(s.cfg.Now()) {
-		return nil, k.usable(s.cfg.Now())
-	}
-	return &kms.DescribeKeyOutput{KeyMetadata: k.metadata()}, nil
+	return &kms.DescribeKeyOutput{KeyMetadata: k.metadata(s.cfg.Now())}, nil
 }
 
 // ListKeys lists the keys of the account and region.
 func (s *Service) ListKeys(ctx context.Context, in *kms.ListKeysInput) (*kms.ListKeysOutput, error) {
-	out := &kms.ListKeysOutput{Keys: []kms.KeyListEntry{}}
 	limit, marker := page(in.Limit, in.Marker)
 	now := s.cfg.Now()
+	var out *kms.ListKeysOutput
 	err := s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		out = &kms.ListKeysOutput{Keys: []kms.KeyListEntry{}}
 		items, next, err := s.keys.Page(tx, auth.From(ctx).Scope.Key()+"/", marker, limit, func(k *key) bool { return !k.expired(now) })
 		for _, e := range items {
 			out.Keys = append(out.Keys, kms.KeyListEntry{KeyId: e.Value.ID, KeyArn: e.Value.name()})
 		}
-		truncated := next != ""
-		out.NextMarker, out.Truncated = next, &truncated
+		out.NextMarker, out.Truncated = next, new(next != "")
 		return pageError(err)
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
-// change applies fn to a key in one update.
-func (s *Service) change(ctx context.Context, name string, fn func(*key) error) (*key, error) {
-	var k *key
-	err := s.cfg.Store.Update(ctx, func(tx store.Tx) (err error) {
-		if k, err = s.resolve(ctx, tx, name); err != nil {
+// UpdateKeyDescription changes what a key says of itself.
+func (s *Service) UpdateKeyDescription(ctx context.Context, in *kms.UpdateKeyDescriptionInput) (*kms.UpdateKeyDescriptionOutput, error) {
+	_, err := s.change(ctx, in.KeyId, request{operation: "UpdateKeyDescription", in: in}, func(_ store.Tx, k *key) error {
+		if err := k.alive(); err != nil {
 			return err
 		}
-		if k.expired(s.cfg.Now()) {
-			return k.usable(s.cfg.Now())
-		}
-		if err := fn(k); err != nil {
-			return err
-		}
-		return s.keys.Put(tx, k.scope().Key()+"/"+k.ID, k)
-	})
-	return k, err
-}
-
-// EnableKey lets a key encrypt and decrypt again.
-func (s *Service) EnableKey(ctx context.Context, in *kms.EnableKeyInput) (*kms.EnableKeyOutput, error) {
-	return &kms.EnableKeyOutput{}, s.enable(ctx, in.KeyId, true)
-}
-
-// DisableKey keeps a key from encrypting and decrypting.
-func (s *Service) DisableKey(ctx context.Context, in *kms.DisableKeyInput) (*kms.DisableKeyOutput, error) {
-	return &kms.DisableKeyOutput{}, s.enable(ctx, in.KeyId, false)
-}
-
-func (s *Service) enable(ctx context.Context, name string, on bool) error {
-	_, err := s.change(ctx, name, func(k *key) error {
-		if k.Deletion != nil {
-			return k.usable(s.cfg.Now())
-		}
-		k.Disabled = !on
-		return nil
-	})
-	return err
-}
-
-// ScheduleKeyDeletion sets the day on which a key is gone; until then it can
-// be saved, and does not encrypt or decrypt.
-func (s *Service) ScheduleKeyDeletion(ctx context.Context, in *kms.ScheduleKeyDeletionInput) (*kms.ScheduleKeyDeletionOutput, error) {
-	days := int32(defaultDeletionWindow)
-	if in.PendingWindowInDays != nil {
-		days = *in.PendingWindowInDays
-	}
-	if days < minDeletionWindow || days > maxDeletionWindow {
-		return nil, fault.New(fault.ValidationException, "PendingWindowInDays %d: want %d to %d", days, minDeletionWindow, maxDeletionWindow)
-	}
-	at := s.cfg.Now().UTC().AddDate(0, 0, int(days))
-	k, err := s.change(ctx, in.KeyId, func(k *key) error {
-		if k.Deletion != nil {
-			return k.usable(s.cfg.Now())
-		}
-		k.Deletion = &at
+		k.Description = in.Description
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &kms.ScheduleKeyDeletionOutput{KeyId: k.name(), DeletionDate: k.Deletion, KeyState: k.state(), PendingWindowInDays: &days}, nil
-}
-
-// CancelKeyDeletion saves a key; it comes back disabled.
-func (s *Service) CancelKeyDeletion(ctx context.Context, in *kms.CancelKeyDeletionInput) (*kms.CancelKeyDeletionOutput, error) {
-	k, err := s.change(ctx, in.KeyId, func(k *key) error {
-		if k.Deletion == nil {
-			return fault.New(fault.KMSInvalidState, "%s is not pending deletion.", k.name())
-		}
-		k.Deletion, k.Disabled = nil, true
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &kms.CancelKeyDeletionOutput{KeyId: k.name()}, nil
+	return &kms.UpdateKeyDescriptionOutput{}, nil
 }

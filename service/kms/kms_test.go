@@ -78,7 +78,7 @@ func TestEncryptDecrypt(t *testing.T) {
 	}
 	elsewhere := auth.With(ctx, auth.Call{Scope: arn.Scope{Account: "222222222222", Region: "us-east-1"}})
 	_, err = b.Decrypt(elsewhere, &api.DecryptInput{CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: where})
-	wantCode(t, err, fault.InvalidCiphertext)
+	wantCode(t, err, fault.AccessDeniedException)
 }
 
 func TestKeyStates(t *testing.T) {
@@ -210,7 +210,8 @@ func TestCreateRepeatsUnderItsToken(t *testing.T) {
 func TestUnbuiltIsRefusedByName(t *testing.T) {
 	b, ctx := newBench(t)
 	for _, in := range []*api.CreateKeyInput{
-		{KeySpec: "RSA_2048"}, {KeyUsage: "SIGN_VERIFY"}, {Origin: "EXTERNAL"}, {CustomKeyStoreId: "cks-1"}, {XksKeyId: "x"}, {Policy: "{}"}, {Tags: []api.Tag{{TagKey: "a", TagValue: "b"}}},
+		{KeySpec: "ECC_SECG_P256K1", KeyUsage: "SIGN_VERIFY"}, {KeySpec: "SM2", KeyUsage: "SIGN_VERIFY"}, {KeySpec: "ML_DSA_44", KeyUsage: "SIGN_VERIFY"},
+		{Origin: "AWS_CLOUDHSM"}, {CustomKeyStoreId: "cks-1"}, {XksKeyId: "x"}, {MultiRegion: new(true)},
 	} {
 		_, err := b.CreateKey(ctx, in)
 		wantCode(t, err, fault.NotImplemented)

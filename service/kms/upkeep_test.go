@@ -51,7 +51,7 @@ func TestKeysAreDestroyed(t *testing.T) {
 		want  int
 	}{{7*24*time.Hour - time.Second, 2}, {time.Second, 1}} {
 		b.now = b.now.Add(c.after)
-		if err := b.destroyExpired(ctx); err != nil {
+		if err := b.keepUp(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if keys, aliases := left(); keys != c.want || aliases != c.want {

@@ -67,6 +67,15 @@ func (s *Service) PoliciesOf(ctx context.Context, p auth.Principal) (identity []
 				texts = append(texts, text)
 			}
 		}
+		if p.Kind == auth.User {
+			password, err := passwordPolicyOf(tx, p.Account)
+			if err != nil {
+				return err
+			}
+			if password != nil && password.UsersMayChange {
+				texts = append(texts, ownPassword)
+			}
+		}
 		if bound != "" {
 			if limit, err = s.inForce(tx, p.Account, bound); err == nil && limit == "" {
 				limit = nothing // a boundary that is not known lets nothing through
@@ -92,6 +101,11 @@ func (s *Service) PoliciesOf(ctx context.Context, p auth.Principal) (identity []
 	}
 	return identity, boundary, err
 }
+
+// ownPassword is what the account's password policy grants by "Allow users to
+// change their own password".
+const ownPassword = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:GetAccountPasswordPolicy","Resource":"*"},` +
+	`{"Effect":"Allow","Action":"iam:ChangePassword","Resource":"arn:aws:iam::*:user/${aws:username}"}]}`
 
 // nothing is a policy that allows nothing.
 const nothing = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`

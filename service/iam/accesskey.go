@@ -160,6 +160,9 @@ func (s *Service) DeleteAccessKey(ctx context.Context, in *api.DeleteAccessKeyIn
 		if err != nil {
 			return err
 		}
+		if err := s.forgetUse(tx, "key/"+k.ID); err != nil {
+			return err
+		}
 		return accessKeys.Delete(tx, k.ID)
 	})
 }

@@ -21,6 +21,9 @@ type grants struct {
 
 func (g *grants) own() *grants { return g }
 
+// changeable refuses to change what its service alone may change.
+func (g *grants) changeable() error { return nil }
+
 // policyKeys are the index values of the managed policies that an entity uses:
 // "account/arn", and the boundary's behind "boundary:".
 func (g *grants) policyKeys(key, boundary string) []string {
@@ -52,6 +55,7 @@ const maxAttached = 10
 type holder[T any] interface {
 	*T
 	own() *grants
+	changeable() error
 }
 
 func putInline[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], entity, name, text string, maxSize int) error {
@@ -62,6 +66,9 @@ func putInline[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], e
 		return err
 	}
 	return edit(ctx, s, n, entity, func(_ store.Tx, v *T) error {
+		if err := P(v).changeable(); err != nil {
+			return err
+		}
 		g := P(v).own()
 		if g.Inline == nil {
 			g.Inline = map[string]string{}
@@ -96,6 +103,9 @@ func getInline[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], e
 
 func deleteInline[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], entity, name string) error {
 	return edit(ctx, s, n, entity, func(_ store.Tx, v *T) error {
+		if err := P(v).changeable(); err != nil {
+			return err
+		}
 		g := P(v).own()
 		if _, ok := g.Inline[name]; !ok {
 			return noInline(n, name)
@@ -117,6 +127,9 @@ func listInline[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], 
 func attach[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], entity, policyARN string) error {
 	account := auth.From(ctx).Scope.Account
 	return edit(ctx, s, n, entity, func(tx store.Tx, v *T) error {
+		if err := P(v).changeable(); err != nil {
+			return err
+		}
 		if err := attachable(tx, account, policyARN); err != nil {
 			return err
 		}
@@ -135,6 +148,9 @@ func attach[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], enti
 
 func detach[T any, P holder[T]](ctx context.Context, s *Service, n noun[T], entity, policyARN string) error {
 	return edit(ctx, s, n, entity, func(_ store.Tx, v *T) error {
+		if err := P(v).changeable(); err != nil {
+			return err
+		}
 		g := P(v).own()
 		i, found := slices.BinarySearch(g.Attached, policyARN)
 		if !found {

@@ -25,7 +25,7 @@ type group struct {
 var groups = noun[group]{
 	store.NewCollection("iam/group", store.Index[group]{Name: "policy", Keys: func(key string, g *group) []string { return g.policyKeys(key, "") }}),
 	"Group", "The group with name %s cannot be found.", "groupName", 128,
-	func(g *group) string { return g.Name },
+	func(g *group) string { return g.Name }, "GroupsPerAccount", 300,
 }
 
 const maxGroups = 10

@@ -1,7 +1,8 @@
 // Package iam implements the IAM API: roles, users, groups, their policies,
 // instance profiles and access keys. It also answers package auth's questions:
 // which secret is behind an access key, and which policies a principal has. It
-// may import api/iam, arn, auth, fault and store, and starts no goroutine.
+// may import api/iam, arn, auth, fault, reconcile and store. Its one goroutine,
+// which Start begins and Stop ends, writes down when keys and roles were used.
 //
 // IAM has no regions: everything is keyed by account.
 package iam
@@ -9,6 +10,7 @@ package iam
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"regexp"
 	"slices"
@@ -26,9 +28,10 @@ import (
 
 // Config is what the service stands on.
 type Config struct {
-	Store store.Store
-	Ring  *keyring.Ring // seals the secrets of access keys
-	Now   func() time.Time
+	Store  store.Store
+	Ring   *keyring.Ring // seals the secrets of access keys
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Service is the IAM API.
@@ -38,6 +41,9 @@ type Service struct {
 	ring  *keyring.Ring
 	now   func() time.Time
 	docs  documents
+	used  usage
+	// rounds is the work that a password's hash takes.
+	rounds int
 }
 
 var _ api.Service = (*Service)(nil)
@@ -47,7 +53,9 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now}
+	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, rounds: passwordRounds}
+	s.used.start(s, cfg.Logger)
+	return s
 }
 
 // noun is a kind of entity: its documents, keyed "account/lower-case name", for
@@ -59,6 +67,8 @@ type noun[T any] struct {
 	member  string // "roleName": of messages about the name
 	maxName int
 	nameOf  func(*T) string
+	quota   string // "RolesPerAccount"
+	limit   int    // of them in an account
 }
 
 func nounKey(account, name string) string { return account + "/" + strings.ToLower(name) }
@@ -113,6 +123,9 @@ func create[T any](ctx context.Context, s *Service, n noun[T], name string, v *T
 			return err
 		}
 		out = v
+		if err := n.tally(tx, call.Scope.Account, 1); err != nil {
+			return err
+		}
 		return n.Put(tx, nounKey(call.Scope.Account, name), v)
 	})
 	return out, err
@@ -154,7 +167,7 @@ func remove[T any](ctx context.Context, s *Service, n noun[T], name string, may 
 		if err := may(tx, v); err != nil {
 			return err
 		}
-		return n.Delete(tx, nounKey(account, name))
+		return n.drop(tx, account, name)
 	})
 }
 

@@ -107,7 +107,7 @@ func TestRoleRefusals(t *testing.T) {
 		{"in another case", create("WEB", ec2Trust), "EntityAlreadyExists: Role with name WEB already exists."},
 		{"slash", create("a/b", ec2Trust), "ValidationError: The specified value for roleName is invalid."},
 		{"no JSON", create("a", "{"), "MalformedPolicyDocument: This policy contains invalid Json"},
-		{"identity policy", create("a", allowSQS), "MalformedPolicyDocument: AssumeRole policy may only specify STS AssumeRole actions."},
+		{"identity policy", create("a", strings.Replace(ec2Trust, "sts:AssumeRole", "sqs:*", 1)), "MalformedPolicyDocument: AssumeRole policy may only specify STS AssumeRole actions."},
 		{"too long", create("a", strings.Replace(ec2Trust, "ec2.amazonaws.com", strings.Repeat("a", 2048)+".amazonaws.com", 1)), "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048"},
 		{"no boundary", did(s.CreateRole, &api.CreateRoleInput{RoleName: "a", AssumeRolePolicyDocument: ec2Trust, PermissionsBoundary: "arn:aws:iam::123456789012:policy/none"}), "NoSuchEntity: Scope ARN"},
 		{"short sessions", did(s.CreateRole, &api.CreateRoleInput{RoleName: "a", AssumeRolePolicyDocument: ec2Trust, MaxSessionDuration: new(int32(60))}), "ValidationError"},

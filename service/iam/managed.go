@@ -39,7 +39,7 @@ type version struct {
 var policies = noun[managed]{
 	store.NewCollection[managed]("iam/policy"),
 	"Policy", "Policy %s was not found.", "policyName", 128,
-	func(p *managed) string { return p.Name },
+	func(p *managed) string { return p.Name }, "PoliciesPerAccount", 1500,
 }
 
 const (
@@ -407,7 +407,7 @@ func (s *Service) DeletePolicy(ctx context.Context, in *api.DeletePolicyInput) (
 			return fault.New(fault.DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "+
 				"The default version is deleted with the policy.")
 		}
-		return policies.Delete(tx, nounKey(account, p.Name))
+		return policies.drop(tx, account, p.Name)
 	})
 }
 

@@ -32,7 +32,7 @@ var profiles = noun[profile]{
 		return []string{nounKey(account, p.Role)}
 	}}),
 	"Instance Profile", "Instance Profile %s cannot be found.", "instanceProfileName", 128,
-	func(p *profile) string { return p.Name },
+	func(p *profile) string { return p.Name }, "InstanceProfilesPerAccount", 1000,
 }
 
 func (p *profile) api(tx store.Tx, account string) (api.InstanceProfile, error) {

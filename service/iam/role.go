@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	api "github.com/slipway/slipway/api/iam"
@@ -21,6 +22,7 @@ type role struct {
 	Description string `json:",omitempty"`
 	MaxSession  int32
 	Boundary    string    `json:",omitempty"`
+	Linked      string    `json:",omitempty"` // the service of a service-linked role
 	Tags        []api.Tag `json:",omitempty"`
 	Token       string    `json:",omitempty"`
 	grants
@@ -29,7 +31,7 @@ type role struct {
 var roles = noun[role]{
 	store.NewCollection("iam/role", store.Index[role]{Name: "policy", Keys: func(key string, r *role) []string { return r.policyKeys(key, r.Boundary) }}),
 	"Role", "The role with name %s cannot be found.", "roleName", 64,
-	func(r *role) string { return r.Name },
+	func(r *role) string { return r.Name }, "RolesPerAccount", 1000,
 }
 
 const (
@@ -77,6 +79,9 @@ func (s *Service) CreateRole(ctx context.Context, in *api.CreateRoleInput) (*api
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(path, linkedPath) {
+		return nil, fault.New(fault.InvalidInput, "Roles under %s are made by CreateServiceLinkedRole alone.", linkedPath)
+	}
 	call := auth.From(ctx)
 	r := &role{
 		Name: in.RoleName, Path: path, ID: auth.UniqueID("AROA", 17), Created: s.now().UTC().Truncate(time.Second),
@@ -113,12 +118,20 @@ func checkSession(seconds int32) error {
 
 // GetRole describes a role.
 func (s *Service) GetRole(ctx context.Context, in *api.GetRoleInput) (*api.GetRoleOutput, error) {
-	r, err := read(ctx, s, roles, in.RoleName)
+	account := auth.From(ctx).Scope.Account
+	var out api.Role
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		r, err := roles.find(tx, account, in.RoleName)
+		if err != nil {
+			return err
+		}
+		out = r.api(account)
+		out.RoleLastUsed, err = s.roleLastUsed(tx, r)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := r.api(auth.From(ctx).Scope.Account)
-	out.RoleLastUsed = &api.RoleLastUsed{}
 	return &api.GetRoleOutput{Role: &out}, nil
 }
 
@@ -140,7 +153,7 @@ func (s *Service) ListRoles(ctx context.Context, in *api.ListRolesInput) (*api.L
 // UpdateRole sets the description and the longest session, or the one of them
 // that is given.
 func (s *Service) UpdateRole(ctx context.Context, in *api.UpdateRoleInput) (*api.UpdateRoleOutput, error) {
-	return &api.UpdateRoleOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+	return &api.UpdateRoleOutput{}, editRole(ctx, s, in.RoleName, func(_ store.Tx, r *role) error {
 		if in.Description != "" {
 			r.Description = in.Description
 		}
@@ -170,7 +183,7 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *api.UpdateAssu
 	if err := checkTrust(in.PolicyDocument); err != nil {
 		return nil, err
 	}
-	return &api.UpdateAssumeRolePolicyOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+	return &api.UpdateAssumeRolePolicyOutput{}, editRole(ctx, s, in.RoleName, func(_ store.Tx, r *role) error {
 		r.Trust = in.PolicyDocument
 		return nil
 	})
@@ -181,7 +194,7 @@ func (s *Service) PutRolePermissionsBoundary(ctx context.Context, in *api.PutRol
 	if err := s.checkBoundary(ctx, in.PermissionsBoundary); err != nil {
 		return nil, err
 	}
-	return &api.PutRolePermissionsBoundaryOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+	return &api.PutRolePermissionsBoundaryOutput{}, editRole(ctx, s, in.RoleName, func(_ store.Tx, r *role) error {
 		r.Boundary = in.PermissionsBoundary
 		return nil
 	})
@@ -189,7 +202,7 @@ func (s *Service) PutRolePermissionsBoundary(ctx context.Context, in *api.PutRol
 
 // DeleteRolePermissionsBoundary takes the boundary away.
 func (s *Service) DeleteRolePermissionsBoundary(ctx context.Context, in *api.DeleteRolePermissionsBoundaryInput) (*api.DeleteRolePermissionsBoundaryOutput, error) {
-	return &api.DeleteRolePermissionsBoundaryOutput{}, edit(ctx, s, roles, in.RoleName, func(_ store.Tx, r *role) error {
+	return &api.DeleteRolePermissionsBoundaryOutput{}, editRole(ctx, s, in.RoleName, func(_ store.Tx, r *role) error {
 		if r.Boundary == "" {
 			return fault.New(fault.NoSuchEntity, "Role %s does not have a permissions boundary.", r.Name)
 		}
@@ -202,12 +215,18 @@ func (s *Service) DeleteRolePermissionsBoundary(ctx context.Context, in *api.Del
 func (s *Service) DeleteRole(ctx context.Context, in *api.DeleteRoleInput) (*api.DeleteRoleOutput, error) {
 	account := auth.From(ctx).Scope.Account
 	return &api.DeleteRoleOutput{}, remove(ctx, s, roles, in.RoleName, func(tx store.Tx, r *role) error {
+		if err := r.changeable(); err != nil {
+			return err
+		}
 		for _, err := range profiles.ByIndex(tx, "role", nounKey(account, r.Name)) {
 			if err != nil {
 				return err
 			}
 			return fault.New(fault.DeleteConflict, "Cannot delete entity, must remove roles from instance profile first.")
 		}
-		return r.mayGo()
+		if err := r.mayGo(); err != nil {
+			return err
+		}
+		return s.forgetUse(tx, "role/"+r.ID)
 	})
 }

@@ -28,7 +28,7 @@ var users = noun[user]{
 		store.Index[user]{Name: "policy", Keys: func(key string, u *user) []string { return u.policyKeys(key, u.Boundary) }},
 		store.Index[user]{Name: "group", Keys: func(key string, u *user) []string { return groupKeys(key, u.Groups) }}),
 	"User", "The user with name %s cannot be found.", "userName", 64,
-	func(u *user) string { return u.Name },
+	func(u *user) string { return u.Name }, "UsersPerAccount", 5000,
 }
 
 func (u *user) arn(account string) string { return globalARN(account, "user"+u.Path+u.Name) }
@@ -143,6 +143,17 @@ func (s *Service) DeleteUser(ctx context.Context, in *api.DeleteUserInput) (*api
 		}
 		if len(u.Groups) > 0 {
 			return fault.New(fault.DeleteConflict, "Cannot delete entity, must remove users from group first.")
+		}
+		switch _, err := loginOf(tx, account, u); {
+		case err == nil:
+			return fault.New(fault.DeleteConflict, "Cannot delete entity, must delete login profile first.")
+		case !fault.Is(err, fault.NoSuchEntity):
+			return err
+		}
+		for _, mayGo := range []func(store.Tx, string, *user) error{signingCerts.mayGo, sshKeys.mayGo, serviceCredentials.mayGo} {
+			if err := mayGo(tx, account, u); err != nil {
+				return err
+			}
 		}
 		return u.mayGo()
 	})

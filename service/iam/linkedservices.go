@@ -1,0 +1,83 @@
+package iam
+
+// linkedService is a service that has a service-linked role.
+type linkedService struct {
+	role        string // behind "AWSServiceRoleFor"
+	policy      string // AWS-managed, below /aws-service-role/
+	suffix      bool   // the role's name may have one
+	description string
+}
+
+// linkedServices are the services that CreateServiceLinkedRole knows ("AWS
+// services that work with IAM", IAM User Guide; the names are those that AWS was
+// recorded to give, or of the services' own guides).
+var linkedServices = map[string]linkedService{
+	"accountdiscovery.ssm.amazonaws.com":                {"AmazonSSM_AccountDiscovery", "AWSSystemsManagerAccountDiscoveryServicePolicy", false, ""},
+	"acm.amazonaws.com":                                 {"CertificateManager", "CertificateManagerServiceRolePolicy", false, ""},
+	"appmesh.amazonaws.com":                             {"AppMesh", "AWSAppMeshServiceRolePolicy", false, ""},
+	"autoscaling-plans.amazonaws.com":                   {"AutoScalingPlans_EC2AutoScaling", "AWSAutoScalingPlansEC2AutoScalingPolicy", false, ""},
+	"autoscaling.amazonaws.com":                         {"AutoScaling", "AutoScalingServiceRolePolicy", true, ""},
+	"backup.amazonaws.com":                              {"Backup", "AWSBackupServiceLinkedRolePolicyForBackup", false, ""},
+	"batch.amazonaws.com":                               {"Batch", "BatchServiceRolePolicy", false, ""},
+	"cks.kms.amazonaws.com":                             {"KeyManagementServiceCustomKeyStores", "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy", false, ""},
+	"cloudtrail.amazonaws.com":                          {"CloudTrail", "CloudTrailServiceRolePolicy", false, ""},
+	"codestar-notifications.amazonaws.com":              {"CodeStarNotifications", "AWSCodeStarNotificationsServiceRolePolicy", false, ""},
+	"config.amazonaws.com":                              {"Config", "AWSConfigServiceRolePolicy", false, ""},
+	"connect.amazonaws.com":                             {"AmazonConnect", "AmazonConnectServiceLinkedRolePolicy", false, ""},
+	"dms-fleet-advisor.amazonaws.com":                   {"DMSFleetAdvisor", "AWSDMSFleetAdvisorServiceRolePolicy", false, ""},
+	"dms.amazonaws.com":                                 {"DMSServerless", "AWSDMSServerlessServiceRolePolicy", false, ""},
+	"dynamodb.application-autoscaling.amazonaws.com":    {"ApplicationAutoScaling_DynamoDBTable", "AWSApplicationAutoscalingDynamoDBTablePolicy", false, ""},
+	"ec2-instance-connect.amazonaws.com":                {"Ec2InstanceConnect", "Ec2InstanceConnectEndpoint", false, ""},
+	"ec2.application-autoscaling.amazonaws.com":         {"ApplicationAutoScaling_EC2SpotFleetRequest", "AWSApplicationAutoscalingEC2SpotFleetRequestPolicy", false, ""},
+	"ecr.amazonaws.com":                                 {"ECRTemplate", "ECRTemplateServiceRolePolicy", false, ""},
+	"ecs.amazonaws.com":                                 {"ECS", "AmazonECSServiceRolePolicy", false, ""},
+	"ecs.application-autoscaling.amazonaws.com":         {"ApplicationAutoScaling_ECSService", "AWSApplicationAutoscalingECSServicePolicy", false, ""},
+	"eks-connector.amazonaws.com":                       {"AmazonEKSConnector", "AmazonEKSConnectorServiceRolePolicy", false, ""},
+	"eks-nodegroup.amazonaws.com":                       {"AmazonEKSNodegroup", "AWSServiceRoleForAmazonEKSNodegroup", false, ""},
+	"eks.amazonaws.com":                                 {"AmazonEKS", "AmazonEKSServiceRolePolicy", false, ""},
+	"elasticache.amazonaws.com":                         {"ElastiCache", "ElastiCacheServiceRolePolicy", false, ""},
+	"elasticbeanstalk.amazonaws.com":                    {"ElasticBeanstalk", "AWSElasticBeanstalkServiceRolePolicy", false, ""},
+	"elasticfilesystem.amazonaws.com":                   {"AmazonElasticFileSystem", "AmazonElasticFileSystemServiceRolePolicy", false, ""},
+	"elasticloadbalancing.amazonaws.com":                {"ElasticLoadBalancing", "AWSElasticLoadBalancingServiceRolePolicy", false, ""},
+	"emr-containers.amazonaws.com":                      {"AmazonEMRContainers", "AmazonEMRContainersServiceRolePolicy", false, ""},
+	"emrwal.amazonaws.com":                              {"EMRWAL", "EMRDescribeClusterPolicyForEMRWAL", false, ""},
+	"fis.amazonaws.com":                                 {"FIS", "AmazonFISServiceRolePolicy", false, ""},
+	"grafana.amazonaws.com":                             {"AmazonGrafana", "AmazonGrafanaServiceLinkedRolePolicy", false, ""},
+	"imagebuilder.amazonaws.com":                        {"ImageBuilder", "AWSServiceRoleForImageBuilder", false, ""},
+	"iotmanagedintegrations.amazonaws.com":              {"IoTManagedIntegrations", "AWSIoTManagedIntegrationsRolePolicy", false, ""},
+	"kafka.amazonaws.com":                               {"Kafka", "KafkaServiceRolePolicy", false, ""},
+	"lambda.application-autoscaling.amazonaws.com":      {"ApplicationAutoScaling_LambdaConcurrency", "AWSApplicationAutoscalingLambdaConcurrencyPolicy", false, ""},
+	"lex.amazonaws.com":                                 {"LexBots", "AmazonLexBotPolicy", false, ""},
+	"lexv2.amazonaws.com":                               {"LexV2Bots", "AmazonLexV2BotPolicy", true, ""},
+	"m2.amazonaws.com":                                  {"AWSM2", "AWSM2ServicePolicy", false, ""},
+	"maintenance.elasticbeanstalk.amazonaws.com":        {"ElasticBeanstalkMaintenance", "AWSElasticBeanstalkMaintenance", false, ""},
+	"managedupdates.elasticbeanstalk.amazonaws.com":     {"ElasticBeanstalkManagedUpdates", "AWSElasticBeanstalkManagedUpdatesServiceRolePolicy", false, ""},
+	"member.org.stacksets.cloudformation.amazonaws.com": {"CloudFormationStackSetsOrgMember", "CloudFormationStackSetsOrgMemberServiceRolePolicy", false, ""},
+	"mq.amazonaws.com":                                  {"AmazonMQ", "AmazonMQServiceRolePolicy", false, ""},
+	"mrk.kms.amazonaws.com":                             {"KeyManagementServiceMultiRegionKeys", "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy", false, ""},
+	"observability.aoss.amazonaws.com":                  {"AmazonOpenSearchServerless", "AmazonOpenSearchServerlessServiceRolePolicy", false, ""},
+	"opensearchservice.amazonaws.com":                   {"AmazonOpenSearchService", "AmazonOpenSearchServiceRolePolicy", false, ""},
+	"ops.apigateway.amazonaws.com":                      {"APIGateway", "APIGatewayServiceRolePolicy", false, ""},
+	"ops.emr-serverless.amazonaws.com":                  {"AmazonEMRServerless", "AmazonEMRServerlessServiceRolePolicy", false, ""},
+	"opsdatasync.ssm.amazonaws.com":                     {"SystemsManagerOpsDataSync", "AWSSystemsManagerOpsDataSyncServiceRolePolicy", false, ""},
+	"pullthroughcache.ecr.amazonaws.com":                {"ECRPullThroughCache", "AWSECRPullThroughCache_ServiceRolePolicy", false, ""},
+	"rds.amazonaws.com":                                 {"RDS", "AmazonRDSServiceRolePolicy", false, "Allows Amazon RDS to manage AWS resources on your behalf"},
+	"redshift.amazonaws.com":                            {"Redshift", "AmazonRedshiftServiceLinkedRolePolicy", false, ""},
+	"replication.cassandra.amazonaws.com":               {"KeyspacesReplication", "KeyspacesReplicationServiceRolePolicy", false, ""},
+	"replication.ecr.amazonaws.com":                     {"ECRReplication", "ECRReplicationServiceRolePolicy", false, ""},
+	"repository.sync.codeconnections.amazonaws.com":     {"GitSync", "AWSGitSyncServiceRolePolicy", false, ""},
+	"resource-explorer-2.amazonaws.com":                 {"ResourceExplorer", "AWSResourceExplorerServiceRolePolicy", false, ""},
+	"rolesanywhere.amazonaws.com":                       {"RolesAnywhere", "AWSRolesAnywhereServicePolicy", false, ""},
+	"servicecatalog-appregistry.amazonaws.com":          {"AWSServiceCatalogAppRegistry", "AWSServiceCatalogAppRegistryServiceRolePolicy", false, ""},
+	"ses.amazonaws.com":                                 {"AmazonSES", "AmazonSESServiceRolePolicy", false, ""},
+	"shield.amazonaws.com":                              {"AWSShield", "AWSShieldServiceRolePolicy", false, ""},
+	"spot.amazonaws.com":                                {"EC2Spot", "AWSEC2SpotServiceRolePolicy", false, ""},
+	"spotfleet.amazonaws.com":                           {"EC2SpotFleet", "AWSEC2SpotFleetServiceRolePolicy", false, ""},
+	"ssm-incidents.amazonaws.com":                       {"IncidentManager", "AWSIncidentManagerServiceRolePolicy", false, ""},
+	"ssm.amazonaws.com":                                 {"AmazonSSM", "AmazonSSMServiceRolePolicy", false, ""},
+	"sso.amazonaws.com":                                 {"SSO", "AWSSSOServiceRolePolicy", false, "Service-linked role used by AWS SSO to manage AWS resources, including IAM roles, policies and SAML IdP on your behalf."},
+	"stacksets.cloudformation.amazonaws.com":            {"CloudFormationStackSetsOrgAdmin", "CloudFormationStackSetsOrgAdminServiceRolePolicy", false, ""},
+	"vpcorigin.cloudfront.amazonaws.com":                {"CloudFrontVPCOrigin", "AWSCloudFrontVPCOriginServiceRolePolicy", false, ""},
+	"waf.amazonaws.com":                                 {"WAFLogging", "WAFLoggingServiceRolePolicy", false, ""},
+	"wafv2.amazonaws.com":                               {"WAFV2Logging", "WAFV2LoggingServiceRolePolicy", false, ""},
+}

@@ -25,10 +25,10 @@ var sqliteDriver = &sqlite.Driver{}
 
 // The statements of every day, prepared once per connection.
 const (
-	sqlBegin    = "BEGIN"
 	sqlBeginNow = "BEGIN IMMEDIATE"
 	sqlCommit   = "COMMIT"
 	sqlRollback = "ROLLBACK"
+	sqlPin      = "SELECT value FROM meta WHERE name='revision' LIMIT 1"
 	sqlRevision = "UPDATE meta SET value=? WHERE name='revision'"
 )
 

@@ -36,6 +36,15 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	c, err := p.takeExtra()
+	if err != nil {
+		<-p.slots
+	}
+	return c, err
+}
+
+// takeExtra takes a connection without a slot.
+func (p *readPool) takeExtra() (*conn, error) {
 	p.mu.Lock()
 	if n := len(p.free); n > 0 {
 		c := p.free[n-1]
@@ -44,15 +53,16 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	c, err := openConn(p.file, readerPragmas())
-	if err != nil {
-		<-p.slots
-		return nil, err
-	}
-	return c, nil
+	return openConn(p.file, readerPragmas())
 }
 
 func (p *readPool) give(c *conn) {
+	p.giveExtra(c)
+	<-p.slots
+}
+
+// giveExtra gives a connection back that has no slot.
+func (p *readPool) giveExtra(c *conn) {
 	p.mu.Lock()
 	keep := !c.broken && len(p.free) < maxFree
 	if keep {
@@ -62,7 +72,6 @@ func (p *readPool) give(c *conn) {
 	if !keep {
 		_ = c.close()
 	}
-	<-p.slots
 }
 
 func (p *readPool) close() error {

@@ -39,6 +39,7 @@ type Store struct {
 	writer *conn
 	turns  turns
 	reads  readPool
+	recent recent
 	watch  watchers
 
 	// Of whoever has the turn (update.go).
@@ -178,20 +179,4 @@ func (s *Store) Close() error {
 	defer close(s.done)
 	s.watch.close()
 	return errors.Join(s.reads.close(), s.writer.close(), s.lock.release())
-}
-
-// View runs fn on a snapshot, which it takes at fn's first read.
-func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	c, err := s.reads.take(ctx)
-	if err != nil {
-		return s.fail(err)
-	}
-	defer s.reads.give(c)
-	tx := &readTx{s: s, ctx: ctx, c: c}
-	defer tx.end()
-	return fn(tx)
 }

@@ -2,119 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"iter"
 	"sort"
 
 	"github.com/slipway/slipway/store"
 )
-
-// readTx is the transaction of a view. SQLite keeps a snapshot for as long as a
-// statement is in the middle of its rows, so the statement of a first Get is the
-// whole transaction: BEGIN and COMMIT would double what it costs.
-type readTx struct {
-	s      *Store
-	ctx    context.Context
-	c      *conn
-	anchor driver.Rows // of the first Get
-	begun  bool        // by BEGIN
-	over   bool
-}
-
-func (t *readTx) Get(key string) (store.Doc, error) {
-	if t.over {
-		return store.Doc{}, store.ErrTxDone
-	}
-	read := t.c.get
-	if t.anchor == nil && !t.begun {
-		read = t.first
-	}
-	doc, found, err := read(key)
-	if err != nil {
-		return store.Doc{}, t.s.fail(err)
-	}
-	if !found {
-		return store.Doc{}, store.ErrNotFound
-	}
-	return doc, nil
-}
-
-// first reads a document and leaves the statement open.
-func (t *readTx) first(key string) (store.Doc, bool, error) {
-	doc := store.Doc{Key: key}
-	rows, v, err := t.c.open(tableOf(key).first, 2, blob(key))
-	if err != nil {
-		return doc, false, err
-	}
-	t.anchor = rows
-	doc.Value, _ = v[0].([]byte)
-	var found bool
-	doc.Revision, found = v[1].(int64)
-	return doc, found, nil
-}
-
-// begin takes the snapshot where no Get has.
-func (t *readTx) begin() error {
-	if t.anchor != nil || t.begun {
-		return nil
-	}
-	if err := t.c.exec(sqlBegin); err != nil {
-		return t.s.fail(err)
-	}
-	t.begun = true
-	return nil
-}
-
-// end gives the snapshot up. The pool closes a connection that does not.
-func (t *readTx) end() {
-	t.over = true
-	if t.anchor != nil && t.anchor.Close() != nil {
-		t.c.broken = true
-	}
-	if t.begun && t.c.exec(sqlCommit) != nil {
-		t.c.broken = true
-	}
-}
-
-func (t *readTx) Put(string, []byte) error { return store.ErrView }
-func (t *readTx) Delete(string) error      { return store.ErrView }
-
-// Revision is 0 where it cannot be read; the next Get says why.
-func (t *readTx) Revision() int64 {
-	if t.over || t.begin() != nil {
-		return 0
-	}
-	n, err := t.c.int("SELECT value FROM meta WHERE name='revision'")
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func (t *readTx) Scan(from, to string) iter.Seq2[store.Doc, error] {
-	return t.scan(from, to, false)
-}
-
-func (t *readTx) ScanReverse(from, to string) iter.Seq2[store.Doc, error] {
-	return t.scan(from, to, true)
-}
-
-func (t *readTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error] {
-	return func(yield func(store.Doc, error) bool) {
-		if !t.over {
-			if err := t.begin(); err != nil {
-				yield(store.Doc{}, err)
-				return
-			}
-		}
-		for doc, err := range scan(t.ctx, t.s, t.c, &t.over, from, to, reverse, nil) {
-			if !yield(doc, err) {
-				return
-			}
-		}
-	}
-}
 
 // change is what an update has written to a key and not yet handed to SQLite.
 type change struct {

@@ -260,10 +260,17 @@ func (s *Store) commit(b *batch) {
 	if s.begun && b.err == nil && s.revision != s.committed {
 		b.err = s.fail(s.writer.exec(sqlRevision, s.revision))
 	}
+	changes := s.begun && b.err == nil && s.revision != s.committed
+	if changes {
+		s.recent.begin()
+	}
 	if s.begun && b.err == nil {
 		if err := s.writer.exec(sqlCommit); err != nil {
 			b.err = s.fail(fmt.Errorf("commit: %w", err))
 		}
+	}
+	if changes {
+		s.recent.end(b.keys) // also of one that failed: what is not there is read anew
 	}
 	if b.err != nil {
 		// After some errors SQLite has rolled back by itself; then this fails.

@@ -37,6 +37,7 @@ func Run(t *testing.T, place func(t testing.TB) Open) {
 		{"ended goroutines undo", goexitUndoes},
 		{"revisions", revisions},
 		{"snapshots", snapshots},
+		{"one state", oneState},
 		{"concurrent updates", concurrentUpdates},
 		{"serializable", serializable},
 		{"contexts", contexts},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -90,14 +89,14 @@ func (s *Service) PoliciesOf(ctx context.Context, p auth.Principal) (identity []
 		if text == "" {
 			continue // of an AWS-managed policy that is not known: it grants nothing
 		}
-		d, err := s.docs.parse(text)
+		d, err := s.docs.Parse(text, policy.Identity)
 		if err != nil {
 			return nil, nil, err
 		}
 		identity = append(identity, d)
 	}
 	if limit != "" {
-		boundary, err = s.docs.parse(limit)
+		boundary, err = s.docs.Parse(limit, policy.Identity)
 	}
 	return identity, boundary, err
 }
@@ -194,30 +193,4 @@ func pathOf[T any](tx store.Tx, n noun[T], account, name string, path func(*T) s
 		*out = path(v)
 	}
 	return err
-}
-
-// documents keeps parsed policies, which are read far more often than written.
-type documents struct {
-	mu     sync.Mutex
-	byText map[string]*policy.Document
-}
-
-// maxDocuments bounds the memory; a full cache starts afresh.
-const maxDocuments = 1000
-
-func (d *documents) parse(text string) (*policy.Document, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if doc, ok := d.byText[text]; ok {
-		return doc, nil
-	}
-	doc, err := policy.Parse(text, policy.Identity)
-	if err != nil {
-		return nil, err
-	}
-	if d.byText == nil || len(d.byText) >= maxDocuments {
-		d.byText = map[string]*policy.Document{}
-	}
-	d.byText[text] = doc
-	return doc, nil
 }

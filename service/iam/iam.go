@@ -40,7 +40,7 @@ type Service struct {
 	store store.Store
 	ring  *keyring.Ring
 	now   func() time.Time
-	docs  documents
+	docs  policy.Cache
 	used  usage
 	// rounds is the work that a password's hash takes.
 	rounds int
@@ -207,7 +207,7 @@ func pageOf(names []string, marker string, max *int32) (page []string, next stri
 	if found {
 		i++
 	}
-	page = names[i:]
+	page = append([]string{}, names[i:]...) // an empty page is an empty list, not none
 	if n := pageSize(max); len(page) > n {
 		page = page[:n]
 		next = page[n-1]

@@ -151,7 +151,7 @@ func (s *Service) checkBoundary(ctx context.Context, policyARN string) error {
 }
 
 func checkManaged(text string) error {
-	if err := checkDocument(text, policy.Identity); err != nil {
+	if err := checkDocument(text, policy.Managed); err != nil {
 		return err
 	}
 	if policySize(text) > maxManagedSize {

@@ -57,6 +57,7 @@ func pageTags(tags []api.Tag, marker string, max *int32) (page []api.Tag, next s
 	}
 	slices.Sort(keys)
 	keys, next = pageOf(keys, marker, max)
+	page = []api.Tag{}
 	for _, k := range keys {
 		page = append(page, byKey[k])
 	}

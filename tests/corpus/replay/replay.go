@@ -1,7 +1,7 @@
 // Package replay holds a service against the answers that AWS was recorded to
 // give: those of ../shared/corpus/recorded, beside the checkout. It is for the
-// tests of services, and may import api, auth, fault, wire and tests/server. It
-// starts no goroutine.
+// tests of services, and may import api, fault and wire: what a service's own
+// tests may. It starts no goroutine.
 //
 // A test opens a file of records, takes a case out of it, and makes the calls
 // that the case's name tells of, each with the name of the entry that has AWS's
@@ -35,7 +35,6 @@ import (
 
 	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/fault"
-	"github.com/slipway/slipway/tests/server"
 	"github.com/slipway/slipway/wire"
 )
 
@@ -53,7 +52,7 @@ type Records struct {
 // where the corpus is not beside the checkout.
 func Open(t testing.TB, file string, desc *api.Service, impl any) *Records {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(server.Root(), "..", "shared", "corpus", "recorded", filepath.FromSlash(file)+".snapshot.json"))
+	b, err := os.ReadFile(filepath.Join(root(t), "..", "shared", "corpus", "recorded", filepath.FromSlash(file)+".snapshot.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("AWS's recorded answers (../shared/corpus) are not here")
 	}
@@ -71,6 +70,24 @@ func Open(t testing.TB, file string, desc *api.Service, impl any) *Records {
 		r.cases[name] = c.Content
 	}
 	return r
+}
+
+// root is the checkout: the folder of go.mod above the test's.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test's folder")
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // Names lists the cases whose names have a text in them: the parameters of a

@@ -19,7 +19,7 @@ func scan(ctx context.Context, s *Store, c *conn, over *bool, from, to string, r
 		}
 		limit := firstChunk
 		for _, sp := range parts {
-			for more := true; more; limit = min(2*limit, maxChunk) {
+			for more := true; more; limit = min(4*limit, maxChunk) {
 				if *over {
 					yield(store.Doc{}, store.ErrTxDone)
 					return

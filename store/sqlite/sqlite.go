@@ -47,6 +47,8 @@ type Store struct {
 	revision  int64 // of the last update run
 	committed int64 // of the last update committed
 	lastBatch int   // members of the last batch
+	pending   pending
+	known     known
 
 	life     sync.Mutex
 	idle     *sync.Cond // inflight became 0

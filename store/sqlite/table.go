@@ -82,7 +82,7 @@ func (c *conn) get(key string) (store.Doc, bool, error) {
 // A chunk of a scan is bounded by both, so that a caller who stops early and
 // one who reads all are both served well, and memory is bounded.
 const (
-	firstChunk = 32
+	firstChunk = 4
 	maxChunk   = 1024
 	chunkBytes = 1 << 20
 )

@@ -2,22 +2,21 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"sort"
 
 	"github.com/slipway/slipway/store"
 )
 
-// change is what an update has written to a key and not yet handed to SQLite.
+// change is what an update has written to a key.
 type change struct {
 	value   []byte
 	deleted bool
 }
 
 // writeTx is the transaction of an update. What fn writes is held in memory and
-// handed to SQLite once fn has succeeded: an error or a panic of fn then costs
-// nothing and leaves the batch as it was, without a savepoint per update.
+// joins what is pending once fn has succeeded: an error or a panic of fn then
+// costs nothing and leaves the batch as it was, without a savepoint per update.
 type writeTx struct {
 	s        *Store
 	ctx      context.Context
@@ -25,7 +24,7 @@ type writeTx struct {
 	changes  map[string]change
 	order    []string // keys in the order of their first write
 	sorted   []string // keys in key order; nil when order has grown since
-	bytes    int      // handed to SQLite
+	broken   error    // what SQLite refused: the batch is lost
 	over     bool
 }
 
@@ -41,7 +40,7 @@ func (t *writeTx) Get(key string) (store.Doc, error) {
 		}
 		return t.doc(key, ch), nil
 	}
-	doc, found, err := t.s.writer.get(key)
+	doc, found, err := t.s.get(key)
 	if err != nil {
 		return store.Doc{}, t.s.fail(err)
 	}
@@ -106,27 +105,32 @@ func (t *writeTx) between(from, to string) []string {
 }
 
 func (t *writeTx) Scan(from, to string) iter.Seq2[store.Doc, error] {
-	return scan(t.ctx, t.s, t.s.writer, &t.over, from, to, false, t)
+	return t.scan(from, to, false)
 }
 
 func (t *writeTx) ScanReverse(from, to string) iter.Seq2[store.Doc, error] {
-	return scan(t.ctx, t.s, t.s.writer, &t.over, from, to, true, t)
+	return t.scan(from, to, true)
 }
 
-// apply hands the changes to SQLite.
-func (t *writeTx) apply() error {
-	for _, key := range t.order {
-		ch, tab := t.changes[key], tableOf(key)
-		var err error
-		if ch.deleted {
-			err = t.s.writer.exec(tab.del, blob(key))
-		} else {
-			err = t.s.writer.exec(tab.put, blob(key), ch.value, t.revision)
+// scan has SQLite know what the updates before this one wrote in the range.
+func (t *writeTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error] {
+	return func(yield func(store.Doc, error) bool) {
+		if !t.over {
+			if err := t.s.flush(from, to); err != nil {
+				t.broken = err
+				yield(store.Doc{}, t.s.fail(err))
+				return
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("write %q: %w", key, err)
-		}
-		t.bytes += len(key) + len(ch.value)
+		scan(t.ctx, t.s, t.s.writer, &t.over, from, to, reverse, t)(yield)
 	}
-	return nil
+}
+
+// size is how many bytes the update writes.
+func (t *writeTx) size() int {
+	n := 0
+	for key, ch := range t.changes {
+		n += len(key) + len(ch.value)
+	}
+	return n
 }

@@ -242,23 +242,25 @@ func (s *Store) join(b *batch, r *request) {
 		s.begun = true
 	}
 	tx := &writeTx{s: s, ctx: r.ctx, revision: s.revision + 1}
-	defer func() { tx.over = true }()
-	if r.err = r.fn(tx); r.err != nil || len(tx.order) == 0 {
+	defer func() {
+		tx.over = true
+		b.err = s.fail(tx.broken)
+	}()
+	if r.err = r.fn(tx); r.err != nil || tx.broken != nil || len(tx.order) == 0 {
 		return
 	}
-	if err := tx.apply(); err != nil {
-		b.err = s.fail(err)
-		return
-	}
+	s.pending.add(tx)
 	s.revision = tx.revision
-	b.bytes += tx.bytes
+	b.bytes += tx.size()
 	b.keys = append(b.keys, tx.order...)
 }
 
 // commit makes the batch durable and answers its members.
 func (s *Store) commit(b *batch) {
 	if s.begun && b.err == nil && s.revision != s.committed {
-		b.err = s.fail(s.writer.exec(sqlRevision, s.revision))
+		if b.err = s.fail(s.flush("", "")); b.err == nil {
+			b.err = s.fail(s.writer.exec(sqlRevision, s.revision))
+		}
 	}
 	changes := s.begun && b.err == nil && s.revision != s.committed
 	if changes {
@@ -275,6 +277,7 @@ func (s *Store) commit(b *batch) {
 	if b.err != nil {
 		// After some errors SQLite has rolled back by itself; then this fails.
 		_ = s.writer.exec(sqlRollback)
+		s.drop()
 		s.revision = s.committed
 		b.keys = nil
 	}

@@ -3,19 +3,17 @@ package auth
 import (
 	"bufio"
 	"crypto/hmac"
-	"crypto/sha1" // #nosec G505 -- a checksum that S3 offers, not a signature
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"hash"
-	"hash/crc32"
-	"hash/crc64"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -86,8 +84,8 @@ func newChunkedBody(r *http.Request, form string, chain *chunkChain) (*chunkedBo
 	if b.trailed {
 		for name := range strings.SplitSeq(r.Header.Get("X-Amz-Trailer"), ",") {
 			name = strings.ToLower(strings.TrimSpace(name))
-			if h := checksum(name); h != nil {
-				b.expect, b.sum = name, h
+			if a, ok := trailing(name); ok {
+				b.expect, b.sum = name, a.New()
 			} else if strings.HasPrefix(name, "x-amz-checksum-") {
 				return nil, fault.New(fault.InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
 			}
@@ -96,25 +94,14 @@ func newChunkedBody(r *http.Request, form string, chain *chunkChain) (*chunkedBo
 	return b, nil
 }
 
-// checksum makes the hash of an x-amz-checksum-* header, or nil.
-func checksum(header string) hash.Hash {
-	switch header {
-	case "x-amz-checksum-crc32":
-		return crc32.NewIEEE()
-	case "x-amz-checksum-crc32c":
-		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	case "x-amz-checksum-crc64nvme":
-		return crc64.New(crc64nvme)
-	case "x-amz-checksum-sha1":
-		return sha1.New() // #nosec G401 -- as above
-	case "x-amz-checksum-sha256":
-		return sha256.New()
+// trailing finds the algorithm of an x-amz-checksum-* header.
+func trailing(header string) (checksum.Algorithm, bool) {
+	name, ok := strings.CutPrefix(header, "x-amz-checksum-")
+	if !ok {
+		return "", false
 	}
-	return nil
+	return checksum.Parse(name)
 }
-
-// crc64nvme is CRC-64/NVME, its polynomial bit-reversed as hash/crc64 has it.
-var crc64nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
 
 func (b *chunkedBody) Read(p []byte) (int, error) {
 	if len(p) == 0 {

@@ -40,7 +40,7 @@ func findBucket(tx store.Tx, name, expected string) (*bucket, error) {
 	if !validBucketName(name) {
 		return nil, invalidBucketName(name)
 	}
-	b, err := buckets.Get(tx, name)
+	b, err := getBucket(tx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noSuchBucket(name)
 	}

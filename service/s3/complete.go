@@ -10,9 +10,9 @@ import (
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/s3/blob"
-	"github.com/slipway/slipway/service/s3/checksum"
 )
 
 // CompleteMultipartUpload makes an object of the named parts, without touching
@@ -158,7 +158,7 @@ func checkPartSum(u *upload, p *part, named api.CompletedPart) error {
 // assemble describes the object that the parts make.
 func assemble(u *upload, chosen []*part, st stated) (*object, error) {
 	tags := md5.New() //nolint:gosec // as above
-	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Parts: int32(len(chosen)), Content: content{inParts, blob.NewID()}}
+	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Parts: int32(len(chosen)), Content: content{Place: inParts, ID: blob.NewID()}}
 	for _, p := range chosen {
 		raw, err := hex.DecodeString(p.ETag)
 		if err != nil {

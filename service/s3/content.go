@@ -3,23 +3,20 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // entity tags are MD5 by S3's definition.
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"log/slog"
-	"sync"
 
-	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/service/s3/blob"
-	"github.com/slipway/slipway/service/s3/checksum"
 	"github.com/slipway/slipway/store"
 )
 
-// inlineLimit is the size, in bytes, up to which content is kept in the store:
-// to put a small object is then one group commit and no file.
+// inlineLimit is the size, in bytes, up to which content is kept in the object's
+// record: to put a small object is then one document, one group commit, and no
+// file.
 const inlineLimit = 4 << 10
 
 // The places of content.
@@ -31,12 +28,10 @@ const (
 
 // content says where an object's bytes are. The zero value is no bytes.
 type content struct {
-	Place string `json:",omitempty"`
-	ID    string `json:",omitempty"`
+	Place  string `json:",omitempty"`
+	ID     string `json:",omitempty"`
+	Sealed []byte `json:",omitempty"` // the bytes themselves, of a small object
 }
-
-// inlineRecord is the sealed bytes of a small object.
-type inlineRecord struct{ Sealed []byte }
 
 // fileRecord says that a record names the file; the sweep goes by it.
 type fileRecord struct{}
@@ -53,7 +48,6 @@ type segment struct {
 }
 
 var (
-	inlines = store.NewCollection[inlineRecord](store.BulkPrefix + "s3/inline")
 	files   = store.NewCollection[fileRecord](store.BulkPrefix + "s3/file")
 	layouts = store.NewCollection[partsRecord](store.BulkPrefix + "s3/parts")
 )
@@ -61,10 +55,9 @@ var (
 // received is content that came in and is durable, or sealed and about to be.
 type received struct {
 	content
-	sealed []byte
-	size   int64
-	md5    []byte
-	sums   map[checksum.Algorithm][]byte
+	size int64
+	md5  []byte
+	sums map[checksum.Algorithm][]byte
 }
 
 func (r *received) etag() string { return hex.EncodeToString(r.md5) }
@@ -78,10 +71,7 @@ func (r *received) files() []string {
 
 // record writes the records of the content itself.
 func (r *received) record(tx store.Tx) error {
-	switch r.Place {
-	case inStore:
-		return inlines.Put(tx, r.ID, &inlineRecord{r.sealed})
-	case inFile:
+	if r.Place == inFile {
 		return files.Put(tx, r.ID, &fileRecord{})
 	}
 	return nil
@@ -90,8 +80,6 @@ func (r *received) record(tx store.Tx) error {
 // dropContent removes the records of content; its files go once that is committed.
 func (c *change) dropContent(at content) error {
 	switch at.Place {
-	case inStore:
-		return inlines.Delete(c, at.ID)
 	case inFile:
 		return c.dropFile(at.ID)
 	case inParts:
@@ -114,103 +102,6 @@ func (c *change) dropFile(id string) error {
 	return files.Delete(c, id)
 }
 
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
-
-// receive takes a body in, in bounded memory. alwaysFile keeps even small
-// content in a file, as the parts of an upload need.
-func (s *Service) receive(body io.Reader, limit int64, alwaysFile bool, algorithms ...checksum.Algorithm) (*received, error) {
-	if body == nil {
-		body = emptyBody{}
-	}
-	sum := md5.New() //nolint:gosec // as above
-	hashes := map[checksum.Algorithm]hash.Hash{}
-	sinks := []io.Writer{sum}
-	for _, a := range algorithms {
-		if hashes[a] == nil {
-			hashes[a] = a.New()
-			sinks = append(sinks, hashes[a])
-		}
-	}
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	r, err := s.keep(body, limit, alwaysFile, *buf, io.MultiWriter(sinks...))
-	if err != nil {
-		return nil, err
-	}
-	r.md5 = sum.Sum(nil)
-	r.sums = map[checksum.Algorithm][]byte{}
-	for a, h := range hashes {
-		r.sums[a] = h.Sum(nil)
-	}
-	return r, nil
-}
-
-func (s *Service) keep(body io.Reader, limit int64, alwaysFile bool, buf []byte, sums io.Writer) (*received, error) {
-	n, err := fill(body, buf)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	_, _ = sums.Write(buf[:n]) // hashes never fail
-	if err == io.EOF && n <= inlineLimit && !alwaysFile {
-		if n == 0 {
-			return &received{}, nil
-		}
-		id := blob.NewID()
-		sealed, err := s.blobs.Seal(id, buf[:n])
-		return &received{content: content{inStore, id}, sealed: sealed, size: int64(n)}, err
-	}
-	w, failed := s.blobs.Create()
-	if failed != nil {
-		return nil, failed
-	}
-	defer w.Abort()
-	for size := int64(n); ; size += int64(n) {
-		if size > limit {
-			return nil, entityTooLarge(size, limit)
-		}
-		if _, failed := w.Write(buf[:n]); failed != nil {
-			return nil, failed
-		}
-		if err == io.EOF {
-			break
-		}
-		if n, err = fill(body, buf); err != nil && err != io.EOF {
-			return nil, err
-		}
-		_, _ = sums.Write(buf[:n])
-	}
-	id, size, err := w.Commit()
-	if err != nil {
-		return nil, err
-	}
-	return &received{content: content{inFile, id}, size: size}, nil
-}
-
-// fill reads until buf is full or the body ends, which is io.EOF. A body that
-// breaks off is the client's fault, and said as S3 says it.
-func fill(body io.Reader, buf []byte) (int, error) {
-	n := 0
-	for n < len(buf) {
-		m, err := body.Read(buf[n:])
-		n += m
-		if err == io.EOF {
-			return n, io.EOF
-		}
-		if err != nil {
-			return n, bodyError(err)
-		}
-	}
-	return n, nil
-}
-
-func bodyError(err error) error {
-	if _, ok := fault.As(err); ok || errors.Is(err, context.Canceled) || errors.Is(err, blob.ErrDamaged) {
-		return err
-	}
-	return fault.New(fault.IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header").
-		Because(err)
-}
-
 // errGone is content that was replaced or deleted since its record was read.
 var errGone = errors.New("s3: the content is gone")
 
@@ -224,7 +115,7 @@ func (s *Service) open(ctx context.Context, at content, size, offset, length int
 	var err error
 	switch at.Place {
 	case inStore:
-		body, err = s.openInline(ctx, at.ID, offset, length)
+		return s.openInline(at, offset, length)
 	case inFile:
 		body, err = s.blobs.Read(at.ID, size, offset, length)
 	case inParts:
@@ -238,40 +129,45 @@ func (s *Service) open(ctx context.Context, at content, size, offset, length int
 	if err != nil {
 		return nil, err
 	}
-	return &watchedBody{body, s.log, at}, nil
+	return &watchedBody{body, s.log, at.Place, at.ID}, nil
 }
 
 // watchedBody tells the log of content that cannot be read: by then the answer
 // has begun, and its reader sees no more than that it ends short.
 type watchedBody struct {
 	io.ReadCloser
-	log *slog.Logger
-	at  content
+	log       *slog.Logger
+	place, id string
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		b.log.Error("an object's content cannot be read", "place", b.at.Place, "id", b.at.ID, "error", err)
+		b.tell(err)
 	}
 	return n, err
 }
 
-func (s *Service) openInline(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {
-	var rec *inlineRecord
-	err := s.store.View(ctx, func(tx store.Tx) (err error) {
-		rec, err = inlines.Get(tx, id)
-		return err
-	})
-	if err != nil {
-		return nil, err
+func (b *watchedBody) tell(err error) {
+	b.log.Error("an object's content cannot be read", "place", b.place, "id", b.id, "error", err)
+}
+
+// WriteTo is the fast way out. A failure to write is the client's affair.
+func (b *watchedBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, b.ReadCloser)
+	if errors.Is(err, blob.ErrDamaged) || errors.Is(err, blob.ErrMissing) {
+		b.tell(err)
 	}
-	plain, err := s.blobs.Unseal(id, rec.Sealed)
+	return n, err
+}
+
+func (s *Service) openInline(at content, offset, length int64) (io.ReadCloser, error) {
+	plain, err := s.blobs.Unseal(at.ID, at.Sealed)
 	if err != nil {
 		return nil, err
 	}
 	if offset+length > int64(len(plain)) {
-		return nil, fmt.Errorf("%w: inline content %s has %d bytes", blob.ErrDamaged, id, len(plain))
+		return nil, fmt.Errorf("%w: inline content %s has %d bytes", blob.ErrDamaged, at.ID, len(plain))
 	}
 	return io.NopCloser(bytes.NewReader(plain[offset : offset+length])), nil
 }
@@ -336,12 +232,9 @@ func (r *partsReader) Read(p []byte) (int, error) {
 			if len(r.ranges) == 0 {
 				return 0, io.EOF
 			}
-			next := r.ranges[0]
-			body, err := r.blobs.Read(next.File, next.Size, next.offset, next.length)
-			if err != nil {
+			if err := r.next(); err != nil {
 				return 0, err
 			}
-			r.current, r.ranges = body, r.ranges[1:]
 		}
 		n, err := r.current.Read(p)
 		if err != io.EOF || n > 0 {
@@ -352,6 +245,39 @@ func (r *partsReader) Read(p []byte) (int, error) {
 		}
 		r.current = nil
 	}
+}
+
+// WriteTo hands each part's file the writer.
+func (r *partsReader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		if r.current == nil {
+			if len(r.ranges) == 0 {
+				return written, nil
+			}
+			if err := r.next(); err != nil {
+				return written, err
+			}
+		}
+		n, err := io.Copy(w, r.current)
+		written += n
+		if err != nil {
+			return written, err
+		}
+		if err := r.current.Close(); err != nil {
+			return written, err
+		}
+		r.current = nil
+	}
+}
+
+func (r *partsReader) next() error {
+	next := r.ranges[0]
+	body, err := r.blobs.Read(next.File, next.Size, next.offset, next.length)
+	if err != nil {
+		return err
+	}
+	r.current, r.ranges = body, r.ranges[1:]
+	return nil
 }
 
 func (r *partsReader) Close() error {

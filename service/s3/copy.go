@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	api "github.com/slipway/slipway/api/s3"
-	"github.com/slipway/slipway/service/s3/checksum"
+	"github.com/slipway/slipway/auth/checksum"
 )
 
 const (

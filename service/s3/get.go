@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
-	"github.com/slipway/slipway/service/s3/checksum"
 	"github.com/slipway/slipway/store"
 )
 

@@ -7,8 +7,8 @@ import (
 	"encoding/hex"
 	"net/http"
 
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
-	"github.com/slipway/slipway/service/s3/checksum"
 )
 
 // sum is an object's checksum.

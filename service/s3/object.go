@@ -10,8 +10,8 @@ import (
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
-	"github.com/slipway/slipway/service/s3/checksum"
 	"github.com/slipway/slipway/store"
 )
 
@@ -162,11 +162,17 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 		return nil, err
 	}
 	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}, extras: e}
-	if err := s.admit(ctx, w, value(in.ContentLength)); err != nil {
-		return nil, err
+	small := in.ContentLength != nil && *in.ContentLength <= inlineLimit
+	if !small {
+		if err := s.admit(ctx, w, value(in.ContentLength)); err != nil {
+			return nil, err
+		}
 	}
 	r, err := s.receiveObject(in.Body, given, o)
 	if err != nil {
+		if refused := s.admit(ctx, w, 0); small && refused != nil {
+			return nil, refused // what is wrong with the bucket comes first
+		}
 		return nil, err
 	}
 	b, err := s.write(ctx, w, r)

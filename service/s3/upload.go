@@ -12,7 +12,7 @@ import (
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth"
-	"github.com/slipway/slipway/service/s3/checksum"
+	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/store"
 )
 

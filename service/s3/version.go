@@ -167,7 +167,7 @@ func (c *change) putVersion(b *bucket, o *object) error {
 	}
 	if b.Versioning == enabled {
 		o.Version = newVersionID()
-	} else if err := c.dropNull(b, o.Key); err != nil {
+	} else if err := c.dropNull(b, o.Key, before); err != nil {
 		return err
 	}
 	if before.object != nil && before.current && (b.Versioning == enabled || before.object.Version != "") {
@@ -187,14 +187,14 @@ func (f found) retire(tx store.Tx) error {
 	return f.put(tx)
 }
 
-// dropNull removes the null version, which a new one replaces.
-func (c *change) dropNull(b *bucket, key string) error {
+// dropNull removes the null version, which a new one replaces. newest is the
+// newest version: in a bucket that never had versions, the only one.
+func (c *change) dropNull(b *bucket, key string, newest found) error {
 	if b.Versioning == "" {
-		o, err := objects.Get(c, b.Name+"/"+key)
-		if err != nil {
-			return ignoreNotFound(err)
+		if newest.object == nil {
+			return nil
 		}
-		return c.discard(found{o, b.Name, true})
+		return c.discard(newest)
 	}
 	f, err := version(c, b, key, nullVersion)
 	if err != nil || f.object == nil {
@@ -226,7 +226,11 @@ func (c *change) deleteObject(b *bucket, key, id string, marker *object, bypass 
 		return c.deleteVersion(b, key, id, bypass)
 	}
 	if b.Versioning == "" {
-		return removed{}, c.dropNull(b, key)
+		newest, err := latest(c, b, key)
+		if err != nil {
+			return removed{}, err
+		}
+		return removed{}, c.dropNull(b, key, newest)
 	}
 	if err := c.putVersion(b, marker); err != nil {
 		return removed{}, err

@@ -107,6 +107,15 @@ func TestDamageIsFoundBeforeItIsRead(t *testing.T) {
 			if err == nil {
 				defer r.Close()
 				got, err = io.ReadAll(r)
+				whole, again := s.Read(id, int64(len(content)), 0, int64(len(content)))
+				if again != nil {
+					t.Fatal(again)
+				}
+				defer whole.Close()
+				var streamed bytes.Buffer
+				if _, again := io.Copy(&streamed, whole); !errors.Is(again, ErrDamaged) || !bytes.Equal(streamed.Bytes(), got) {
+					t.Fatalf("as a stream: %d bytes, %v", streamed.Len(), again)
+				}
 			}
 			if !errors.Is(err, ErrDamaged) {
 				t.Fatalf("error = %v, want ErrDamaged", err)
@@ -199,22 +208,99 @@ func TestRemoveWaitsForReaders(t *testing.T) {
 func TestAbortAndCrashLeaveNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
+	count := func() int {
+		left, err := filepath.Glob(filepath.Join(dir, "objects", "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(left)
+	}
+	none := func([]string) (map[string]bool, error) { return nil, nil }
 	w, err := s.Create()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Write(pattern(100))
+	if _, err := s.Sweep(context.Background(), none); err != nil || count() != 1 {
+		t.Fatalf("a sweep took the file that is being written (%v)", err)
+	}
 	w.Abort()
+	if n := count(); n != 0 {
+		t.Fatalf("%d files after Abort", n)
+	}
 	crashed, err := s.Create()
 	if err != nil {
 		t.Fatal(err)
 	}
 	crashed.Write(pattern(100))
 	crashed.file.Close()
-	open(t, dir)
-	left, err := filepath.Glob(filepath.Join(dir, "tmp", "*"))
-	if err != nil || len(left) != 0 {
-		t.Fatalf("left: %v, %v", left, err)
+	if _, err := open(t, dir).Sweep(context.Background(), none); err != nil || count() != 0 {
+		t.Fatalf("the sweep after a crash left %d files, %v", count(), err)
+	}
+}
+
+// Content that is written and read in runs of blocks is what small writes and
+// reads make of it, to the byte, and ends at damage as they do.
+func TestStreamsAreWhatSmallStepsAre(t *testing.T) {
+	s := open(t, t.TempDir())
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(0, 12*blockSize).Draw(rt, "size")
+		content := pattern(n)
+		w, err := s.Create()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer w.Abort()
+		for rest := content; len(rest) > 0; {
+			k := min(len(rest), rapid.IntRange(1, 6*blockSize).Draw(rt, "step"))
+			if _, err := w.Write(rest[:k]); err != nil {
+				rt.Fatal(err)
+			}
+			rest = rest[k:]
+		}
+		id, size, err := w.Commit()
+		if err != nil || size != int64(n) {
+			rt.Fatalf("commit = %d, %v", size, err)
+		}
+		from := rapid.IntRange(0, n).Draw(rt, "from")
+		r, err := s.Read(id, size, int64(from), size-int64(from))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer r.Close()
+		skip := make([]byte, rapid.IntRange(0, min(1000, n-from)).Draw(rt, "read first"))
+		if _, err := io.ReadFull(r, skip); err != nil {
+			rt.Fatal(err)
+		}
+		var got bytes.Buffer
+		if k, err := r.(io.WriterTo).WriteTo(&got); err != nil || k != int64(n-from-len(skip)) {
+			rt.Fatalf("WriteTo = %d, %v", k, err)
+		}
+		if !bytes.Equal(append(skip, got.Bytes()...), content[from:]) {
+			rt.Fatal("other bytes")
+		}
+	})
+}
+
+type brokenWriter struct{ left int }
+
+func (w *brokenWriter) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+func TestAStreamEndsWithItsReader(t *testing.T) {
+	s := open(t, t.TempDir())
+	id := write(t, s, pattern(20*blockSize))
+	r, err := s.Read(id, 20*blockSize, 0, 20*blockSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if n, err := r.(io.WriterTo).WriteTo(&brokenWriter{9 * blockSize}); n != 8*blockSize || !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatalf("WriteTo = %d, %v", n, err)
 	}
 }
 

@@ -1,11 +1,12 @@
-// Package blob keeps the bytes of objects in files. A file is written under a
-// temporary name, made durable, renamed and its folder made durable before its
-// id is given out, so a record that names an id always finds it. Content is
+// Package blob keeps the bytes of objects in files. A file and its folder are
+// made durable before its id is given out, so a record that names an id always
+// finds it; what no record names, Sweep removes. Content is
 // encrypted and authenticated in blocks (AES-256-GCM, a key per file, derived
 // from the data folder's key): a damaged, truncated or exchanged block is an
 // error before any byte of it is read. File names are random ids, never
-// anything that a caller chose. The package imports store for its disk errors
-// and starts no goroutine; whoever opens the Store calls Sweep.
+// anything that a caller chose. The package imports store for its disk errors.
+// Its one goroutine reads ahead for WriteTo and ends before that returns;
+// whoever opens the Store calls Sweep.
 package blob
 
 import (
@@ -40,12 +41,12 @@ type Store struct {
 	master []byte
 
 	mu      sync.Mutex
-	pending map[string]struct{} // made, and not yet named by a committed record
+	pending map[string]struct{} // begun, and not yet named by a committed record
 	held    map[string]int      // being read
 	doomed  map[string]struct{} // to be removed when no longer held
 }
 
-// Open opens the folder, or makes it. What a crash left half written is removed.
+// Open opens the folder, or makes it.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, diskError(err)

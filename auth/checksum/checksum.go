@@ -68,7 +68,7 @@ func (a Algorithm) New() hash.Hash {
 	case CRC32C:
 		return crc32.New(tableCRC32C)
 	case CRC64NVME:
-		return crc64.New(tableCRC64NVME)
+		return &crc64nvme{}
 	case SHA1:
 		return sha1.New()
 	case SHA256:
@@ -124,15 +124,7 @@ func (a Algorithm) Combine(sumA, sumB []byte, lenB int64) []byte {
 // x^(8*lenB) modulo the polynomial, and adds y. Bit order is reversed: the
 // highest bit of the word is x^0.
 func combine(poly uint64, width uint, x, y uint64, lenB int64) uint64 {
-	power := uint64(1) << (width - 1) // x^0
-	square := power >> 1              // x^1
-	for n := uint64(lenB) * 8; n > 0; n >>= 1 {
-		if n&1 == 1 {
-			power = multiply(poly, width, power, square)
-		}
-		square = multiply(poly, width, square, square)
-	}
-	return multiply(poly, width, x, power) ^ y
+	return multiply(poly, width, x, raise(poly, width, uint64(lenB)*8)) ^ y
 }
 
 func multiply(poly uint64, width uint, a, b uint64) uint64 {

@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X github.com/slipway/slipway/cli.Version=$(VERSION)
 # The kills of `make crash`; `make test` runs a few.
 KILLS ?= 200
 
-.PHONY: help build demo test bench crash generate checkgenerate lint tools clean
+.PHONY: help build demo test conformance bench crash generate checkgenerate lint tools clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 16
@@ -20,6 +20,10 @@ demo: build ## Build, start, deploy examples/web and leave it up until Ctrl-C
 
 test: tools build ## Install what the tests need and run them all, with the race detector
 	$(GO) test -race -timeout 14m ./...
+
+conformance: tools build ## Drive Slipway with AWS's SDKs and command lines
+	@tests/conformance/install
+	cd tests/conformance && $(GO) vet ./... && $(GO) test -timeout 20m -count 1 ./...
 
 bench: build ## Measure against a peer or a limit in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./tests/load/... ./store/... ./cfn/... ./service/sqs/...

@@ -134,3 +134,25 @@ func TestRecordedRolesAndPolicies(t *testing.T) {
 		`"Action": ["apigatway:PUT"], "Resource": ["arn:aws:apigateway:us-east-1::/tags/arn%3Aaws%3Aapigateway%3Aus-east-1%3A%3A%2Frestapis%2Faaeeieije"]}]}`})
 	c.Call("get-policy-response", ctx, &api.GetUserPolicyInput{UserName: "encoded", PolicyName: "p"})
 }
+
+func TestRecordedSimulations(t *testing.T) {
+	records, call := recorded(t)
+	ctx := auth.With(t.Context(), call)
+	const class = "TestIAMIntegrations::test_simulate_principle_policy"
+	prepare := records.Case(t, class+"[user]")
+	made := replay.As[api.CreatePolicyOutput](prepare.Call("", ctx, &api.CreatePolicyInput{PolicyName: "put", PolicyDocument: `{"Version": "2012-10-17", ` +
+		`"Statement": {"Sid": "", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}}`}))
+	prepare.Call("", ctx, &api.CreateUserInput{UserName: "u"})
+	prepare.Call("", ctx, &api.CreateGroupInput{GroupName: "g"})
+	prepare.Call("", ctx, &api.AttachUserPolicyInput{UserName: "u", PolicyArn: made.Policy.Arn})
+	prepare.Call("", ctx, &api.AttachGroupPolicyInput{GroupName: "g", PolicyArn: made.Policy.Arn})
+	for c, source := range map[*replay.Case]string{prepare: "user/u", records.Case(t, class+"[group]"): "group/g"} {
+		for _, i := range []string{"0", "1"} {
+			c.Except("response/EvaluationResults/"+i+"/OrganizationsDecisionDetail", "the recorded account was in an organization")
+		}
+		c.Call("response", ctx, &api.SimulatePrincipalPolicyInput{
+			PolicySourceArn: "arn:aws:iam::" + replay.Account + ":" + source,
+			ActionNames:     []string{"s3:PutObject", "s3:GetObjectVersion"}, ResourceArns: []string{"arn:aws:s3:::bucket"},
+		})
+	}
+}

@@ -96,6 +96,7 @@ func fromHost(r *http.Request) bool {
 // record counts and logs what became of a call. Inputs and outputs hold secrets and stay out.
 func (p *Platform) record(ctx context.Context, rec wire.Recording) {
 	p.services.metrics.observe(rec)
+	p.services.iam.Used(rec.Call)
 	if !p.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}

@@ -40,6 +40,7 @@ type services struct {
 	cloudformation *cloudformation.Service
 	ec2            *ec2.Service
 	s3             *s3.Service
+	iam            *iam.Service
 	types          *cfn.Registry
 	mounts         []wire.Mount
 	keys           *auth.KeyCache
@@ -62,7 +63,8 @@ func (p *Platform) wire() (*services, error) {
 	cfg := p.cfg
 	s := &services{sessions: auth.NewSessions(p.ring), types: &cfn.Registry{}}
 
-	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now})
+	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
+	s.iam = iamService
 	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService), p.store, "auth/", "iam/")
 	policies := &auth.IAM{Policies: iamService}
 	s.authorizer = enforcement{policies}
@@ -100,7 +102,7 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
-	s.loops = []loop{s.ec2, s.s3, sqsService, kmsService}
+	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	s.metrics = newMetrics(cfg.Version, s.mounts)

@@ -52,7 +52,10 @@ type Spec struct {
 	Subnet  netip.Prefix
 	Gateway netip.Addr
 	DNS     []netip.Addr
-	Limits  Limits
+	// Interfaces are what it has beside eth0's first address. Only a Fabric takes
+	// them.
+	Interfaces []Interface
+	Limits     Limits
 	// Environment is set for the instance's first process and what it starts:
 	// AWS_ENDPOINT_URL, AWS_REGION ...
 	Environment map[string]string

@@ -49,6 +49,9 @@ func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
 		return err
 	}
 	// The new holder answers before the route leads there, so no packet is lost.
+	if err := d.net.guard(d.net.port(in.ID), allowed(rec)...); err != nil {
+		return err
+	}
 	if err := d.net.addElastic(rec.Process.PID, ip); err != nil {
 		return err
 	}

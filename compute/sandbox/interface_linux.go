@@ -23,7 +23,8 @@ func (n *network) port(id string) string {
 
 // connect gives the process's network namespace its interface: a cable to the
 // bridge, addresses and routes. It begins anew where a crash left half of it.
-func (n *network) connect(id string, pid int, ip netip.Addr, elastic []netip.Addr) error {
+func (n *network) connect(id string, pid int, own netip.Prefix, elastic []netip.Addr) error {
+	ip := own.Addr()
 	n.disconnect(id)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.MasterIndex, attrs.Flags = n.port(id), n.mtu, n.index, net.FlagUp
@@ -44,7 +45,10 @@ func (n *network) connect(id string, pid int, ip netip.Addr, elastic []netip.Add
 	if err := n.pin(host, ip); err != nil {
 		return err
 	}
-	if err := n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, ip, elastic) }); err != nil {
+	if err := n.guard(n.port(id), append([]netip.Addr{ip}, elastic...)...); err != nil {
+		return fmt.Errorf("guard the port: %w", err)
+	}
+	if err := n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, own, elastic) }); err != nil {
 		return err
 	}
 	n.translate(pid, ip, elastic)
@@ -59,6 +63,11 @@ func (n *network) pin(port netlink.Link, ip netip.Addr) error {
 	if err := netlink.LinkSetLearning(port, false); err != nil {
 		return fmt.Errorf("switch off learning: %w", err)
 	}
+	// No port leads to another: all that passes between instances is routed, and
+	// so filtered, by the host.
+	if err := netlink.LinkSetIsolated(port, true); err != nil {
+		return fmt.Errorf("isolate: %w", err)
+	}
 	for _, entry := range []*netlink.Neigh{
 		{LinkIndex: port.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP, Flags: netlink.NTF_MASTER},
 		{LinkIndex: n.index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT, IP: ip.AsSlice()},
@@ -68,7 +77,21 @@ func (n *network) pin(port netlink.Link, ip netip.Addr) error {
 			return fmt.Errorf("pin %s: %w", ip, err)
 		}
 	}
+	if n.saved.Instances.Contains(ip) {
+		return nil
+	}
+	err := netlink.RouteReplace(n.routeTo(ip))
+	if err != nil {
+		return fmt.Errorf("route to %s: %w", ip, err)
+	}
 	return nil
+}
+
+// routeTo leads to an address outside of the default VPC's range.
+func (n *network) routeTo(ip netip.Addr) *netlink.Route {
+	return &netlink.Route{
+		Dst: ipNet(netip.PrefixFrom(ip, 32)), LinkIndex: n.index, Scope: netlink.SCOPE_LINK, Src: n.gateway().AsSlice(), Table: unix.RT_TABLE_MAIN,
+	}
 }
 
 // inside opens a netlink socket in the process's network namespace.
@@ -87,7 +110,7 @@ func (n *network) inside(pid int, do func(*netlink.Handle) error) error {
 }
 
 // configure sets up the interfaces within the instance.
-func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Addr) error {
+func (n *network) configure(h *netlink.Handle, own netip.Prefix, elastic []netip.Addr) error {
 	lo, err := h.LinkByName("lo")
 	if err != nil {
 		return err
@@ -99,9 +122,10 @@ func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Ad
 	if err != nil {
 		return err
 	}
-	own := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(ip, n.saved.Instances.Bits()))}
-	if err := h.AddrAdd(eth, own); err != nil {
-		return fmt.Errorf("address %s: %w", ip, err)
+	// It shows its subnet's mask, but reaches its neighbours through the host.
+	addr := &netlink.Addr{IPNet: ipNet(own), Flags: unix.IFA_F_NOPREFIXROUTE}
+	if err := h.AddrAdd(eth, addr); err != nil {
+		return fmt.Errorf("address %s: %w", own, err)
 	}
 	for _, e := range elastic {
 		if err := h.AddrReplace(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(e, 32))}); err != nil {
@@ -118,7 +142,11 @@ func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Ad
 	if err != nil {
 		return fmt.Errorf("pin the gateway: %w", err)
 	}
-	err = h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: n.gateway().AsSlice()})
+	err = h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Dst: ipNet(netip.PrefixFrom(n.gateway(), 32)), Scope: netlink.SCOPE_LINK})
+	if err != nil {
+		return fmt.Errorf("route to the gateway: %w", err)
+	}
+	err = h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: n.gateway().AsSlice(), Src: own.Addr().AsSlice()})
 	if err != nil {
 		return fmt.Errorf("default route: %w", err)
 	}
@@ -130,6 +158,7 @@ func (n *network) configure(h *netlink.Handle, ip netip.Addr, elastic []netip.Ad
 func (n *network) disconnect(id string) {
 	if link, err := netlink.LinkByName(n.port(id)); err == nil {
 		_ = netlink.LinkDel(link)
+		n.unguard(n.port(id))
 	}
 }
 
@@ -137,6 +166,9 @@ func (n *network) disconnect(id string) {
 func (n *network) forget(ip netip.Addr) {
 	if ip.Is4() {
 		_ = netlink.NeighDel(&netlink.Neigh{LinkIndex: n.index, IP: ip.AsSlice(), Family: unix.AF_INET})
+		if !n.saved.Instances.Contains(ip) {
+			_ = netlink.RouteDel(n.routeTo(ip))
+		}
 	}
 }
 

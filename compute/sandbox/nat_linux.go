@@ -6,47 +6,26 @@ import (
 	"strconv"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
-// masquerade replaces the driver's nftables table: what leaves the host from an
-// instance gets the host's address, and nothing from outside the host is
-// forwarded to instances but answers.
-func (n *network) masquerade() error {
+// roomForAnswers lets the kernel's answers to a large table wait in the socket:
+// it answers each rule before the first answer is read.
+var roomForAnswers = nftables.WithSockOptions(func(c *netlink.Conn) error {
+	return errors.Join(c.SetReadBuffer(16<<20), c.SetWriteBuffer(16<<20))
+})
+
+// hasTable says whether the kernel has the driver's table.
+func (n *network) hasTable() bool {
 	c, err := nftables.New()
 	if err != nil {
-		return err
+		return false
 	}
-	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.bridge}
-	c.AddTable(table)
-	c.DelTable(table)
-	c.AddTable(table)
-	post := c.AddChain(&nftables.Chain{
-		Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT,
-		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
-	})
-	for _, from := range []netip.Prefix{n.saved.Instances, n.saved.Elastic} {
-		rule := append(n.notBridge(expr.MetaKeyOIFNAME), source(from)...)
-		c.AddRule(&nftables.Rule{Table: table, Chain: post, Exprs: append(rule, &expr.Masq{})})
-	}
-	forward := c.AddChain(&nftables.Chain{
-		Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
-	})
-	c.AddRule(&nftables.Rule{Table: table, Chain: forward, Exprs: append(
-		append(n.isBridge(expr.MetaKeyOIFNAME), n.notBridge(expr.MetaKeyIIFNAME)...),
-		&expr.Ct{Register: 1, Key: expr.CtKeySTATE},
-		&expr.Bitwise{
-			SourceRegister: 1, DestRegister: 1, Len: 4, Xor: binaryutil.NativeEndian.PutUint32(0),
-			Mask: binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED),
-		},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(0)},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	)})
-	return c.Flush()
+	_, err = c.ListTableOfFamily(n.bridge, nftables.TableFamilyIPv4)
+	return err == nil
 }
 
 func (n *network) isBridge(key expr.MetaKey) []expr.Any  { return n.device(key, expr.CmpOpEq) }
@@ -58,16 +37,6 @@ func (n *network) device(key expr.MetaKey, op expr.CmpOp) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: key, Register: 1},
 		&expr.Cmp{Op: op, Register: 1, Data: name},
-	}
-}
-
-// source matches packets whose source address is in the range.
-func source(p netip.Prefix) []expr.Any {
-	const sourceOffset = 12 // in the IPv4 header
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceOffset, Len: 4},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: ipNet(p).Mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Masked().Addr().AsSlice()},
 	}
 }
 
@@ -113,7 +82,6 @@ func translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
 
 // arriveAt changes the destination of packets to ip.
 func arriveAt(ip, private netip.Addr) []expr.Any {
-	const destinationOffset = 16 // in the IPv4 header
 	return []expr.Any{
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: destinationOffset, Len: 4},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: ip.AsSlice()},
@@ -122,16 +90,22 @@ func arriveAt(ip, private netip.Addr) []expr.Any {
 	}
 }
 
-// removeTable removes the table; unix.ENOENT where there is none.
-func (n *network) removeTable() error {
-	c, err := nftables.New()
-	if err != nil {
-		return err
+// removeTables removes the driver's tables; unix.ENOENT where there is none.
+func (n *network) removeTables() error {
+	var errs []error
+	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyBridge} {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		c.DelTable(&nftables.Table{Family: family, Name: n.bridge})
+		errs = append(errs, c.Flush())
 	}
-	c.DelTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.bridge})
-	err = c.Flush()
-	if err != nil && errors.Is(err, unix.ENOENT) {
+	if errors.Is(errs[0], unix.ENOENT) && (errs[1] == nil || errors.Is(errs[1], unix.ENOENT)) {
 		return unix.ENOENT
 	}
-	return err
+	if errors.Is(errs[1], unix.ENOENT) || errors.Is(errs[1], unix.EOPNOTSUPP) {
+		errs = errs[:1]
+	}
+	return errors.Join(errs...)
 }

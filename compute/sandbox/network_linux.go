@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -28,6 +29,13 @@ type network struct {
 	mac    net.HardwareAddr
 	mtu    int
 	saved  savedNetwork
+
+	// routed says that the kernel filters and translates; guards, that it does so
+	// on bridges.
+	routed, guards bool
+
+	applying sync.Mutex
+	applied  string // the policy in force, as text; "" before the first
 }
 
 type savedNetwork struct {
@@ -99,6 +107,9 @@ func openNetwork(path, tag string, log *slog.Logger) (*network, error) {
 	}
 	if err := n.makeRoutes(); err != nil {
 		return nil, err
+	}
+	if err := n.openFilter(); err != nil {
+		n.log.Warn("security groups are not enforced, and there are no VPCs but the default one", "error", err)
 	}
 	if err := n.openOutbound(); err != nil {
 		n.log.Warn("instances have no way out of this host", "error", err)
@@ -178,8 +189,45 @@ func (n *network) gateway() netip.Addr { return n.saved.Instances.Addr().Next() 
 
 func (n *network) offer() compute.Network {
 	return compute.Network{
-		Instances: n.saved.Instances, Elastic: n.saved.Elastic, Gateway: n.gateway(), Metadata: metadataAddress,
+		Instances: n.saved.Instances, Elastic: n.saved.Elastic, Gateway: n.gateway(), Metadata: metadataAddress, Routed: n.routed,
 	}
+}
+
+// usable refuses an address that no instance can have: what the host itself uses
+// cannot be an instance's, too.
+func (n *network) usable(ip netip.Addr, subnet netip.Prefix) error {
+	own := n.saved.Instances
+	if own.Contains(ip) {
+		if ip == n.gateway() || ip == own.Addr() {
+			return fmt.Errorf("address %s is the host's own", ip)
+		}
+		return nil
+	}
+	if !n.routed || !ip.Is4() || !subnet.IsValid() || !subnet.Contains(ip) || !ip.IsPrivate() && !sharedSpace.Contains(ip) {
+		return fmt.Errorf("address %s is not one for instances in %s", ip, own)
+	}
+	used, err := n.inUse()
+	if err != nil {
+		return err
+	}
+	for _, u := range used {
+		if u.Contains(ip) {
+			return fmt.Errorf("address %s is in %s, which the host uses: %w", ip, u, compute.ErrAddressBusy)
+		}
+	}
+	return nil
+}
+
+// sharedSpace is that of RFC 6598, which VPCs may have.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// prefixIn is an instance's address with the mask of its subnet.
+func (n *network) prefixIn(spec compute.Spec) netip.Prefix {
+	bits := n.saved.Instances.Bits()
+	if spec.Subnet.IsValid() {
+		bits = spec.Subnet.Bits()
+	}
+	return netip.PrefixFrom(spec.Address, bits)
 }
 
 // makeBridge makes the bridge or finds it, with the gateway's address.
@@ -285,14 +333,31 @@ func outbound() []netlink.Link {
 	return links
 }
 
+// openFilter makes the tables of nftables. One that is there has the policy of
+// before, which is in force until the next is known.
+func (n *network) openFilter() error {
+	if !n.hasTable() {
+		if err := n.replaceTable(nil); err != nil {
+			return fmt.Errorf("nftables: %w", err)
+		}
+	}
+	n.routed = true
+	if err := n.openGuard(); err != nil {
+		n.log.Warn("instances are not kept from sending under others' addresses", "error", err)
+		return nil
+	}
+	n.guards = true
+	return nil
+}
+
 // openOutbound lets instances out under the host's address.
 func (n *network) openOutbound() error {
 	links := outbound()
 	if len(links) == 0 {
 		return errors.New("this host has no default route")
 	}
-	if err := n.masquerade(); err != nil {
-		return fmt.Errorf("nftables: %w", err)
+	if !n.routed {
+		return errors.New("this host has no nftables")
 	}
 	for _, link := range links {
 		path := "/proc/sys/net/ipv4/conf/" + link.Attrs().Name + "/forwarding"
@@ -329,7 +394,7 @@ func (n *network) remove() (removed []string, err error) {
 	for _, name := range n.saved.Forwarding {
 		note("forwarding on "+name, write("/proc/sys/net/ipv4/conf/"+name+"/forwarding", "0"))
 	}
-	note("nftables table "+n.bridge, n.removeTable())
+	note("nftables tables "+n.bridge, n.removeTables())
 	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
 	note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
 		Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))

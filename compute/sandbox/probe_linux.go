@@ -2,11 +2,14 @@ package sandbox
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/compute"
 )
 
 // Probe tells what this host can and cannot do, by trying: mounts in a mount
@@ -35,7 +38,8 @@ func Probe() []Finding {
 	try("cgroup limits", true, "mount the cpu, memory and pids controllers of cgroup v2 at /sys/fs/cgroup; in a container, run it privileged with --cgroupns=host", tryCgroups)
 	try("bridges", true, "load the kernel modules bridge and veth", func() error { return elsewhere(tryBridge) })
 	try("metadata route", true, "use a kernel with CONFIG_IP_MULTIPLE_TABLES", func() error { return elsewhere(tryRule) })
-	try("address translation", false, "load the kernel modules nf_tables and nft_masq; without them instances reach the host and each other only", func() error { return elsewhere(tryNAT) })
+	try("address translation", false, "load the kernel modules nf_tables, nf_conntrack and nft_masq; without them no security group is enforced, there is the default VPC only, and instances reach the host and each other only", func() error { return elsewhere(tryNAT) })
+	try("bridge filter", false, "load the kernel module nf_tables with support for bridges; without it an instance can pose as another that sends without waiting for answers", func() error { return elsewhere(tryGuard) })
 	try("way out", false, "give the host a default route; without one instances reach the host and each other only", func() error {
 		if len(outbound()) == 0 {
 			return fmt.Errorf("this host has no default route")
@@ -150,7 +154,7 @@ func tryNAT() error {
 	instances, elastic := candidates()
 	n.saved.Instances, n.saved.Elastic = instances[0], elastic[0]
 	// The library opens its socket in the calling thread's namespace.
-	if err := n.masquerade(); err != nil {
+	if err := n.replaceTable(&compute.Policy{}); err != nil {
 		return err
 	}
 	c, err := nftables.New()
@@ -162,4 +166,17 @@ func tryNAT() error {
 		err = fmt.Errorf("the table is not there (%d tables)", len(tables))
 	}
 	return err
+}
+
+func tryGuard() error {
+	n := &network{bridge: "slw-probe", guards: true}
+	if err := n.openGuard(); err != nil {
+		return err
+	}
+	return n.guard("slv-probe", candidateGateway())
+}
+
+func candidateGateway() netip.Addr {
+	instances, _ := candidates()
+	return instances[0].Addr().Next()
 }

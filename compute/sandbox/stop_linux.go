@@ -38,7 +38,12 @@ func (d *Driver) stop(ctx context.Context, in *keeper.Instance, force bool) erro
 	}
 	rec := in.Record()
 	d.net.disconnect(in.ID)
-	d.net.forget(rec.Spec.Address)
+	for _, i := range rec.Spec.Interfaces {
+		d.net.disconnect(furtherID(in.ID, i.Index))
+	}
+	for _, a := range own(rec.Spec) {
+		d.net.forget(a)
+	}
 	for _, ip := range rec.Elastic {
 		// Unreachable while it is stopped, as on EC2; Start brings it back.
 		if err := d.unroute(in, ip); err != nil {

@@ -2,9 +2,10 @@ package auth
 
 import (
 	"context"
-	"strconv"
+	"slices"
 	"strings"
 
+	"github.com/slipway/slipway/auth/keyring"
 	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/fault"
 )
@@ -14,8 +15,8 @@ type Request struct {
 	Principal Principal
 	Service   string // "sqs"; decides the form of a refusal
 	Action    string // "sqs:SendMessage"
-	// Resources are ARNs or "*"; policy.Unknown where an operation's resource
-	// has no builder yet, which only an Allow of every resource covers.
+	// Resources are ARNs or "*"; policy.Unknown where only records tell the
+	// resource, which only an Allow of every resource covers.
 	Resources []string
 	Context   policy.Keys
 }
@@ -38,18 +39,59 @@ type Policies interface {
 	// role, and the permissions boundary if it has one. A principal that is gone
 	// has none.
 	PoliciesOf(ctx context.Context, p Principal) (identity []*policy.Document, boundary *policy.Document, err error)
+	// ManagedPolicy returns the version in force of a managed policy, as a session
+	// of the account names it; nil where it does not exist.
+	ManagedPolicy(ctx context.Context, account, policyARN string) (*policy.Document, error)
+	// PrincipalTags returns the tags of a user or of a session's role.
+	PrincipalTags(ctx context.Context, p Principal) (map[string]string, error)
 	// FullARN puts the path into the ARN of an IAM role, user, group or instance
 	// profile that was named without it. Other ARNs, and those of what does not
 	// exist, come back as they are.
 	FullARN(ctx context.Context, arn string) (string, error)
 }
 
-// IAM authorizes by identity-based policies and permissions boundaries.
-type IAM struct{ Policies Policies }
+// ResourcePolicies finds the resource-based policies of a service. A service whose
+// resources have them implements it and is named in IAM.Resources.
+type ResourcePolicies interface {
+	// ResourcePolicy returns what bears on a resource, which is named as the table
+	// of the service's operations names it. The zero value is that of a resource
+	// that does not exist or has no policy in an unknown account.
+	ResourcePolicy(ctx context.Context, resource string) (ResourcePolicy, error)
+}
+
+// ResourcePolicy is the resource-based policy of a resource.
+type ResourcePolicy struct {
+	Document *policy.Document // nil: none
+	Owner    string           // the resource's account
+	// Delegates says that identity-based policies count only where this one lets
+	// the account decide, as with KMS keys.
+	Delegates bool
+	// ARN is the resource's own where it was named by another, such as an alias.
+	ARN string
+}
+
+// ResourceTags finds the tags of a service's resources, for policies that ask for
+// aws:ResourceTag. What does not exist has none.
+type ResourceTags interface {
+	ResourceTags(ctx context.Context, resource string) (map[string]string, error)
+}
+
+// IAM authorizes by all the policies that bear on a request: identity-based and
+// resource-based ones, permissions boundaries and session policies.
+type IAM struct {
+	Policies Policies
+	// Resources and Tags are asked by the service in a resource's ARN ("s3").
+	Resources map[string]ResourcePolicies
+	Tags      map[string]ResourceTags
+	// Ring seals the details of EC2's refusals; nil leaves them out.
+	Ring *keyring.Ring
+
+	sessions policy.Cache
+}
 
 // unconditional are the actions that need no permission ("GetCallerIdentity",
-// "GetSessionToken": AWS STS API Reference), and AssumeRole, which package
-// service/sts decides together with the role's trust policy.
+// "GetSessionToken": AWS STS API Reference), and those that package service/sts
+// decides together with the role's trust policy.
 var unconditional = map[string]bool{
 	"sts:GetCallerIdentity": true,
 	"sts:GetSessionToken":   true,
@@ -66,13 +108,16 @@ var instanceActions = map[string]bool{
 	"cloudformation:SignalResource":        true,
 }
 
-// Authorize allows what the principal's policies allow on every resource.
+// Authorize allows what the policies allow, on every resource.
 func (a *IAM) Authorize(ctx context.Context, r Request) error {
+	if err := restricted(&r); err != nil {
+		return err
+	}
 	if unconditional[r.Action] {
 		return nil
 	}
 	switch r.Principal.Kind {
-	case Root, Service:
+	case Service:
 		return nil
 	case Instance:
 		if instanceActions[r.Action] {
@@ -83,93 +128,188 @@ func (a *IAM) Authorize(ctx context.Context, r Request) error {
 	return a.Permits(ctx, r)
 }
 
-// Permits is Authorize by the principal's policies alone: nothing is exempt but
-// the account's root user.
-func (a *IAM) Permits(ctx context.Context, r Request) error {
-	if r.Principal.Kind == Root {
+// restricted refuses what sessions that users make for themselves and for others
+// may never call ("Comparing the AWS STS API operations", IAM User Guide).
+func restricted(r *Request) error {
+	p := &r.Principal
+	if p.Kind != FederatedUser && (p.Session == nil || !p.Session.Own) {
 		return nil
 	}
-	identity, boundary, err := a.Policies.PoliciesOf(ctx, r.Principal)
-	if err != nil {
-		return err
+	service, operation, _ := strings.Cut(r.Action, ":")
+	switch {
+	case r.Service == "iam" && service == "iam":
+		return fault.New(fault.InvalidClientTokenID, "The security token included in the request is invalid")
+	case r.Service == "sts" && operation != "GetCallerIdentity" && (operation != "AssumeRole" || p.Kind == FederatedUser):
+		return fault.New(fault.AccessDenied, "Cannot call %s with session credentials", operation)
 	}
+	return nil
+}
+
+// Permits is Authorize by policies alone: nothing is exempt.
+func (a *IAM) Permits(ctx context.Context, r Request) error {
 	resources := r.Resources
 	if len(resources) == 0 {
 		resources = []string{policy.Unknown}
 	}
-	for _, resource := range resources {
-		if strings.HasPrefix(resource, "arn:aws:iam:") {
-			if resource, err = a.Policies.FullARN(ctx, resource); err != nil {
-				return err
-			}
-		}
-		ask := policy.Request{Action: r.Action, Resource: resource, Context: r.Context}
-		if d := policy.Evaluate(identity, ask); d != policy.Allowed {
-			return Denied(r, resource, d)
-		}
-		if boundary == nil {
-			continue
-		}
-		if d := policy.Evaluate([]*policy.Document{boundary}, ask); d != policy.Allowed {
-			return deniedBy(r, resource, d, "a permissions boundary", "no permissions boundary allows")
-		}
-	}
-	return nil
-}
-
-// Forbids refuses what the principal's policies or boundary deny by a statement, where
-// something else than these policies allows it.
-func (a *IAM) Forbids(ctx context.Context, r Request) error {
-	if r.Principal.Kind == Root || r.Principal.Kind == Service {
-		return nil
-	}
-	identity, boundary, err := a.Policies.PoliciesOf(ctx, r.Principal)
+	q, err := a.inquiry(ctx, r.Principal)
 	if err != nil {
 		return err
 	}
-	for _, resource := range r.Resources {
-		ask := policy.Request{Action: r.Action, Resource: resource, Context: r.Context}
-		if d := policy.Evaluate(identity, ask); d == policy.Denied {
-			return Denied(r, resource, d)
-		}
-		if boundary == nil {
-			continue
-		}
-		if d := policy.Evaluate([]*policy.Document{boundary}, ask); d == policy.Denied {
-			return deniedBy(r, resource, d, "a permissions boundary", "no permissions boundary allows")
+	for _, resource := range resources {
+		if err := a.permits(ctx, &r, q, resource); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Denied is the refusal of a request on one of its resources.
-func Denied(r Request, resource string, d policy.Decision) *fault.Error {
-	return deniedBy(r, resource, d, "an identity-based policy", "no identity-based policy allows")
+func (a *IAM) permits(ctx context.Context, r *Request, q policy.Inquiry, resource string) (err error) {
+	if strings.HasPrefix(resource, "arn:aws:iam:") && a.Policies != nil {
+		if resource, err = a.Policies.FullARN(ctx, resource); err != nil {
+			return err
+		}
+	}
+	held, err := a.heldBy(ctx, resource)
+	if err != nil {
+		return err
+	}
+	if held.ARN != "" {
+		resource = held.ARN
+	}
+	q.Attached, q.Owner, q.Delegates = held.Document, held.Owner, held.Delegates
+	if r.Principal.Kind == Root && held.Owner == r.Principal.Account && rootKeeps[r.Action] {
+		return nil
+	}
+	q.Request = policy.Request{Action: r.Action, Resource: resource, Context: r.Context}
+	if k, ok := r.Context.(*requestKeys); ok {
+		q.Context = k.at(ctx, a, resource, held.Owner)
+	}
+	if v := q.Decide(); v.Decision != policy.Allowed {
+		return a.denied(r, resource, v, q.Context)
+	}
+	return nil
 }
 
-func deniedBy(r Request, resource string, d policy.Decision, denier, missing string) *fault.Error {
-	if resource == policy.Unknown {
-		resource = "*"
+// rootKeeps are what the root user of a resource's account may always do, or
+// nobody could take a policy back that denies everybody.
+var rootKeeps = map[string]bool{
+	"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true,
+	"sqs:GetQueueAttributes": true, "sqs:SetQueueAttributes": true,
+}
+
+func (a *IAM) heldBy(ctx context.Context, resource string) (ResourcePolicy, error) {
+	rest, ok := strings.CutPrefix(resource, "arn:aws:")
+	if !ok || len(a.Resources) == 0 {
+		return ResourcePolicy{}, nil
 	}
-	var b strings.Builder
-	if familyOf(r.Service) == familyEC2 {
-		b.WriteString("You are not authorized to perform this operation. ")
+	service, _, _ := strings.Cut(rest, ":")
+	source := a.Resources[service]
+	if source == nil {
+		return ResourcePolicy{}, nil
 	}
-	b.WriteString("User: " + r.Principal.ARN + " is not authorized to perform: " + r.Action + " on resource: " + resource)
-	if d == policy.Denied {
-		b.WriteString(" with an explicit deny in " + denier)
-	} else {
-		b.WriteString(" because " + missing + " the " + r.Action + " action")
+	return source.ResourcePolicy(ctx, resource)
+}
+
+// allowAll is the identity-based policy of an account's root user.
+var allowAll = mustParse(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)
+
+// allowNone allows nothing, and denies nothing that another policy allows.
+var allowNone = mustParse(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"none:None","Resource":"*"}}`)
+
+func mustParse(text string) *policy.Document {
+	d, err := policy.Parse(text, policy.Identity)
+	if err != nil {
+		panic(err)
 	}
-	f := familyOf(r.Service)
-	return fault.New(f.code(fault.AccessDenied, fault.AccessDeniedException, fault.UnauthorizedOperation, fault.AccessDenied), "%s", b.String())
+	return d
+}
+
+// inquiry begins an inquiry with what is known of a principal.
+func (a *IAM) inquiry(ctx context.Context, p Principal) (q policy.Inquiry, err error) {
+	q.Caller = p.Caller()
+	switch p.Kind {
+	case Root, Service:
+		q.Unbound = true
+		return q, nil
+	case Anonymous, Instance:
+		return q, nil
+	case FederatedUser:
+		issuer := Principal{}
+		if p.Session != nil && p.Session.Issuer != nil {
+			issuer = *p.Session.Issuer
+		}
+		if issuer.Kind == Root {
+			q.Identity = []*policy.Document{allowAll}
+		} else if q.Identity, q.Boundary, err = a.Policies.PoliciesOf(ctx, issuer); err != nil {
+			return q, err
+		}
+		// Without policies of its own the session may do nothing.
+		q.Session, err = a.sessionPolicies(ctx, p)
+		q.Session = append(q.Session, allowNone)
+		return q, err
+	}
+	if q.Identity, q.Boundary, err = a.Policies.PoliciesOf(ctx, p); err != nil {
+		return q, err
+	}
+	q.Session, err = a.sessionPolicies(ctx, p)
+	return q, err
+}
+
+// sessionPolicies are those that the session was begun with; nil where it was
+// begun without. A managed policy that is gone allows nothing.
+func (a *IAM) sessionPolicies(ctx context.Context, p Principal) ([]*policy.Document, error) {
+	s := p.Session
+	if s == nil || s.Policy == "" && len(s.PolicyARNs) == 0 {
+		return nil, nil
+	}
+	out := []*policy.Document{allowNone}
+	if s.Policy != "" {
+		doc, err := a.sessions.Parse(s.Policy, policy.Identity)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, doc)
+	}
+	for _, name := range s.PolicyARNs {
+		doc, err := a.Policies.ManagedPolicy(ctx, p.Account, name)
+		if err != nil {
+			return nil, err
+		}
+		if doc != nil {
+			out = append(out, doc)
+		}
+	}
+	return out, nil
+}
+
+// Trusted decides whether a role's trust policy and the caller's own policies let
+// the caller begin a session of the role: the actions are "sts:AssumeRole" and
+// its like. unbound is for callers whose own policies are not asked.
+func (a *IAM) Trusted(ctx context.Context, r Request, trust *policy.Document, owner string, unbound bool) (bool, error) {
+	q := policy.Inquiry{Caller: r.Principal.Caller(), Unbound: true}
+	if !unbound {
+		var err error
+		if q, err = a.inquiry(ctx, r.Principal); err != nil {
+			return false, err
+		}
+	}
+	q.Attached, q.Owner, q.Delegates = trust, owner, true
+	q.Request = policy.Request{Action: r.Action, Resource: r.Resources[0], Context: r.Context}
+	if k, ok := r.Context.(*requestKeys); ok {
+		q.Context = k.at(ctx, a, r.Resources[0], owner)
+	}
+	return q.Decide().Decision == policy.Allowed, nil
 }
 
 // Guard returns the place where every operation of every service is authorized,
-// in the form of api.Interceptor. The context carries the call.
+// in the form of api.Interceptor. The context carries the call. A call that one
+// service makes for the caller of another tells so.
 func Guard(a Authorizer) func(ctx context.Context, service, operation string, input any, call func(context.Context) (any, error)) (any, error) {
 	return func(ctx context.Context, service, operation string, input any, call func(context.Context) (any, error)) (any, error) {
 		c := From(ctx)
+		if c.Service != "" && c.Service != service && c.Principal.Kind != Service {
+			c.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
+		}
 		c.Service, c.Operation = service, operation
 		for _, r := range c.Requests(input) {
 			if err := a.Authorize(ctx, r); err != nil {
@@ -178,38 +318,4 @@ func Guard(a Authorizer) func(ctx context.Context, service, operation string, in
 		}
 		return call(With(ctx, c))
 	}
-}
-
-// conditionContext is what every call tells of itself ("AWS global condition
-// context keys", IAM User Guide).
-func (c Call) conditionContext() policy.Context {
-	one := func(v string) []string {
-		if v == "" {
-			return nil
-		}
-		return []string{v}
-	}
-	p := c.Principal
-	principalARN := p.ARN
-	out := policy.Context{
-		"aws:userid":           one(p.UserID),
-		"aws:principalaccount": one(p.Account),
-		"aws:requestedregion":  one(c.Scope.Region),
-		"aws:sourceip":         one(c.SourceIP),
-		"aws:useragent":        one(c.UserAgent),
-		"aws:securetransport":  {strconv.FormatBool(strings.HasPrefix(c.Endpoint, "https:"))},
-		"aws:principaltype":    one(string(p.Kind)),
-		"aws:username":         nil,
-	}
-	if p.Kind == Root {
-		out["aws:principaltype"] = []string{"Account"}
-	}
-	if p.Kind == User {
-		out["aws:username"] = one(p.Name)
-	}
-	// A role's session goes by the role's ARN, whose path is not known here.
-	if p.Kind != AssumedRole {
-		out["aws:principalarn"] = one(principalARN)
-	}
-	return out
 }

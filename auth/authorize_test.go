@@ -45,7 +45,7 @@ func TestActionsAndResources(t *testing.T) {
 		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", ""}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y"},
 		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct {
 			Objects []struct{ Key, VersionId string }
-		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", "1"}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y; s3:DeleteObjectVersion arn:aws:s3:::b/y"},
+		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", "1"}}}}, "s3:DeleteObject arn:aws:s3:::b/x; s3:DeleteObjectVersion arn:aws:s3:::b/y"},
 		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:DeleteObjectVersion arn:aws:s3:::b/k"},
 		{"s3", "HeadObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:GetObjectVersion arn:aws:s3:::b/k"},
 		{"s3", "UploadPartCopy", in{Bucket: "b", Key: "k", CopySource: "src/a"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::src/a"},
@@ -59,7 +59,6 @@ func TestActionsAndResources(t *testing.T) {
 		{"iam", "AddRoleToInstanceProfile", in{InstanceProfileName: "p", RoleName: "r"}, "iam:AddRoleToInstanceProfile arn:aws:iam::123456789012:instance-profile/p; iam:PassRole arn:aws:iam::123456789012:role/r"},
 		{"iam", "RemoveRoleFromInstanceProfile", in{InstanceProfileName: "p", RoleName: "r"}, "iam:RemoveRoleFromInstanceProfile arn:aws:iam::123456789012:instance-profile/p"},
 		{"ec2", "TerminateInstances", in{InstanceIds: []string{"i-1"}}, "ec2:TerminateInstances arn:aws:ec2:us-east-1:123456789012:instance/i-1"},
-		{"ec2", "RunInstances", in{}, "ec2:RunInstances "},
 		{"ec2", "DescribeInstances", in{InstanceIds: []string{"i-1"}}, "ec2:DescribeInstances *"},
 		{"cloudformation", "CreateStack", in{StackName: "s", RoleARN: "arn:aws:iam::123456789012:role/r"}, "cloudformation:CreateStack arn:aws:cloudformation:us-east-1:123456789012:stack/s/*; iam:PassRole arn:aws:iam::123456789012:role/r"},
 		{"elbv2", "CreateLoadBalancer", in{}, "elasticloadbalancing:CreateLoadBalancer "},
@@ -80,7 +79,11 @@ func TestActionsAndResources(t *testing.T) {
 }
 
 // fixedPolicies gives everyone one document.
-type fixedPolicies struct{ identity, boundary string }
+type fixedPolicies struct {
+	identity, boundary string
+	managed            map[string]string
+	tags               map[string]string
+}
 
 func (p fixedPolicies) PoliciesOf(context.Context, Principal) ([]*policy.Document, *policy.Document, error) {
 	parse := func(text string) *policy.Document {
@@ -95,6 +98,17 @@ func (p fixedPolicies) PoliciesOf(context.Context, Principal) ([]*policy.Documen
 	}
 	d := parse(p.identity)
 	return slices.DeleteFunc([]*policy.Document{d}, func(d *policy.Document) bool { return d == nil }), parse(p.boundary), nil
+}
+
+func (p fixedPolicies) ManagedPolicy(_ context.Context, _, name string) (*policy.Document, error) {
+	if text, ok := p.managed[name]; ok {
+		return policy.Parse(`{"Version":"2012-10-17","Statement":`+text+`}`, policy.Identity)
+	}
+	return nil, nil
+}
+
+func (p fixedPolicies) PrincipalTags(context.Context, Principal) (map[string]string, error) {
+	return p.tags, nil
 }
 
 func (fixedPolicies) FullARN(_ context.Context, a string) (string, error) {
@@ -113,25 +127,25 @@ func TestIAMDecides(t *testing.T) {
 		request  Request
 		want     string
 	}{
-		{"allowed", fixedPolicies{all, none}, send, ""},
-		{"no policy", fixedPolicies{none, none}, send,
+		{"allowed", fixedPolicies{identity: all, boundary: none}, send, ""},
+		{"no policy", fixedPolicies{identity: none, boundary: none}, send,
 			"AccessDenied: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: sqs:SendMessage on resource: " + q + " because no identity-based policy allows the sqs:SendMessage action"},
-		{"denied", fixedPolicies{`[{"Effect":"Deny","Action":"sqs:*","Resource":"*"}]`, none}, send,
+		{"denied", fixedPolicies{identity: `[{"Effect":"Deny","Action":"sqs:*","Resource":"*"}]`, boundary: none}, send,
 			"AccessDenied: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: sqs:SendMessage on resource: " + q + " with an explicit deny in an identity-based policy"},
-		{"boundary", fixedPolicies{all, `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`}, send,
+		{"boundary", fixedPolicies{identity: all, boundary: `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`}, send,
 			"AccessDenied: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: sqs:SendMessage on resource: " + q + " because no permissions boundary allows the sqs:SendMessage action"},
-		{"root", fixedPolicies{none, none}, with(func(r *Request) { r.Principal = RootOf("123456789012") }), ""},
-		{"one of two resources", fixedPolicies{`[{"Effect":"Allow","Action":"*","Resource":"` + q + `"}]`, none}, with(func(r *Request) { r.Resources = []string{q, q + "2"} }),
+		{"root", fixedPolicies{identity: none, boundary: none}, with(func(r *Request) { r.Principal = RootOf("123456789012") }), ""},
+		{"one of two resources", fixedPolicies{identity: `[{"Effect":"Allow","Action":"*","Resource":"` + q + `"}]`}, with(func(r *Request) { r.Resources = []string{q, q + "2"} }),
 			"AccessDenied: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: sqs:SendMessage on resource: " + q + "2 because no identity-based policy allows the sqs:SendMessage action"},
-		{"who am I", fixedPolicies{none, none}, with(func(r *Request) { r.Action = "sts:GetCallerIdentity" }), ""},
-		{"JSON service", fixedPolicies{none, none}, with(func(r *Request) { r.Service, r.Action, r.Resources = "ssm", "ssm:DescribeParameters", []string{"*"} }),
+		{"who am I", fixedPolicies{identity: none, boundary: none}, with(func(r *Request) { r.Action = "sts:GetCallerIdentity" }), ""},
+		{"JSON service", fixedPolicies{identity: none, boundary: none}, with(func(r *Request) { r.Service, r.Action, r.Resources = "ssm", "ssm:DescribeParameters", []string{"*"} }),
 			"AccessDeniedException: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ssm:DescribeParameters on resource: * because no identity-based policy allows the ssm:DescribeParameters action"},
-		{"EC2", fixedPolicies{none, none}, with(func(r *Request) { r.Service, r.Action, r.Resources = "ec2", "ec2:RunInstances", nil }),
+		{"EC2", fixedPolicies{identity: none, boundary: none}, with(func(r *Request) { r.Service, r.Action, r.Resources = "ec2", "ec2:RunInstances", nil }),
 			"UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ec2:RunInstances on resource: * because no identity-based policy allows the ec2:RunInstances action"},
-		{"path known to the record", fixedPolicies{`[{"Effect":"Allow","Action":"*","Resource":"arn:aws:iam::123456789012:role/path/*"}]`, none},
+		{"path known to the record", fixedPolicies{identity: `[{"Effect":"Allow","Action":"*","Resource":"arn:aws:iam::123456789012:role/path/*"}]`, boundary: none},
 			with(func(r *Request) { r.Resources = []string{"arn:aws:iam::123456789012:role/r"} }), ""},
-		{"instance signals", fixedPolicies{none, none}, with(func(r *Request) { r.Principal.Kind, r.Action = Instance, "cloudformation:SignalResource" }), ""},
-		{"instance sends", fixedPolicies{all, none}, with(func(r *Request) { r.Principal.Kind, r.Principal.ARN = Instance, "arn:i" }),
+		{"instance signals", fixedPolicies{identity: none, boundary: none}, with(func(r *Request) { r.Principal.Kind, r.Action = Instance, "cloudformation:SignalResource" }), ""},
+		{"instance sends", fixedPolicies{identity: all, boundary: none}, with(func(r *Request) { r.Principal.Kind, r.Principal.ARN = Instance, "arn:i" }),
 			"AccessDenied: User: arn:i is not authorized to perform: sqs:SendMessage on resource: * because no identity-based policy allows the sqs:SendMessage action"},
 	} {
 		err := (&IAM{Policies: c.policies}).Authorize(context.Background(), c.request)
@@ -145,22 +159,33 @@ func TestIAMDecides(t *testing.T) {
 	}
 }
 
-// TestForbids is what a principal may not do although another policy lets it.
-func TestForbids(t *testing.T) {
+// TestTrusted is who may begin a session of a role: the trust policy and the
+// caller's own are decided together.
+func TestTrusted(t *testing.T) {
+	const role = "arn:aws:iam::123456789012:role/r"
 	allow, deny := `[{"Effect":"Allow","Action":"*","Resource":"*"}]`, `[{"Effect":"Deny","Action":"sts:*","Resource":"*"}]`
-	r := Request{Principal: ann, Service: "sts", Action: "sts:AssumeRole", Resources: []string{"arn:aws:iam::123456789012:role/r"}}
+	byName, byAccount := `{"AWS":"arn:aws:iam::123456789012:user/ann"}`, `{"AWS":"123456789012"}`
 	for _, c := range []struct {
-		name, identity, boundary string
-		forbidden                bool
+		name, principal, identity, boundary string
+		trusted                             bool
 	}{
-		{"nothing", "", "", false},
-		{"denied", deny, "", true},
-		{"a boundary without the action", allow, `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`, false},
-		{"denied by the boundary", allow, deny, true},
+		{"named", byName, "", "", true},
+		{"named, but denied", byName, deny, "", false},
+		{"named, past a boundary without the action", byName, allow, `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`, true},
+		{"named, but denied by the boundary", byName, allow, deny, false},
+		{"by account, allowed", byAccount, allow, "", true},
+		{"by account, not allowed", byAccount, "", "", false},
+		{"by account, past its boundary", byAccount, allow, `[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]`, false},
+		{"not trusted", `{"AWS":"999999999999"}`, allow, "", false},
 	} {
-		err := (&IAM{Policies: fixedPolicies{c.identity, c.boundary}}).Forbids(context.Background(), r)
-		if c.forbidden != fault.Is(err, fault.AccessDenied) || !c.forbidden && err != nil {
-			t.Errorf("%s: %v, want forbidden %v", c.name, err, c.forbidden)
+		trust, err := policy.Parse(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":`+c.principal+`,"Action":"sts:AssumeRole"}}`, policy.Trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		iam := &IAM{Policies: fixedPolicies{identity: c.identity, boundary: c.boundary}}
+		r := Request{Principal: ann, Service: "sts", Action: "sts:AssumeRole", Resources: []string{role}}
+		if got, err := iam.Trusted(context.Background(), r, trust, "123456789012", false); got != c.trusted || err != nil {
+			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
 	}
 }

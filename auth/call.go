@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/slipway/slipway/arn"
@@ -16,12 +17,13 @@ type Kind string
 
 // The kinds of principals that make calls.
 const (
-	Root        Kind = "Root"
-	User        Kind = "User"
-	AssumedRole Kind = "AssumedRole"
-	Instance    Kind = "Instance"  // an instance by its identity credentials, not by its role
-	Anonymous   Kind = "Anonymous" // without a signature, where an operation needs none
-	Service     Kind = "Service"   // a part of Slipway that acts on a user's behalf
+	Root          Kind = "Root"
+	User          Kind = "User"
+	AssumedRole   Kind = "AssumedRole"
+	FederatedUser Kind = "FederatedUser" // a session that a user made by GetFederationToken
+	Instance      Kind = "Instance"      // an instance by its identity credentials, not by its role
+	Anonymous     Kind = "Anonymous"     // without a signature, where an operation needs none
+	Service       Kind = "Service"       // a part of Slipway that acts on a user's behalf
 )
 
 // Principal is who calls.
@@ -33,19 +35,49 @@ type Principal struct {
 	AccessKeyID string
 	Name        string // user name; role name of an assumed role; instance id
 
+	// Session is what a session was begun with; nil for long-term keys.
+	Session *Session `json:",omitempty"`
+
 	// Enforced says that policies decide what this principal may do: it came in
 	// where authorization is on. What acts on its behalf later is bound alike.
 	Enforced bool
 }
 
+// Session is what temporary credentials carry beside who they are for.
+type Session struct {
+	Issued time.Time
+	// Own says that a user asked these credentials for itself (GetSessionToken).
+	Own bool `json:",omitempty"`
+	// Policy and PolicyARNs narrow what the session may do.
+	Policy     string   `json:",omitempty"`
+	PolicyARNs []string `json:",omitempty"`
+	// Tags are the session's; those in Transitive stay with sessions that are
+	// begun by this one.
+	Tags           map[string]string `json:",omitempty"`
+	Transitive     []string          `json:",omitempty"`
+	SourceIdentity string            `json:",omitempty"`
+	// Provider vouched for the session, by Claims such as "issuer:sub".
+	Provider string            `json:",omitempty"`
+	Claims   map[string]string `json:",omitempty"` // keys in lower case
+	// Issuer is the user, or the root, behind a federated user.
+	Issuer *Principal `json:",omitempty"`
+}
+
 // Caller is the principal as trust and resource policies name it.
 func (p Principal) Caller() policy.Caller {
 	who := policy.Caller{Account: p.Account, ARN: p.ARN}
+	who.UniqueID, _, _ = strings.Cut(p.UserID, ":")
 	switch p.Kind {
 	case AssumedRole:
 		who.RoleName = p.Name
 	case Service:
 		who.Service = p.Name
+	case Anonymous:
+		return policy.Caller{}
+	case FederatedUser:
+		if p.Session != nil && p.Session.Issuer != nil {
+			who.UserARN = p.Session.Issuer.ARN
+		}
 	}
 	return who
 }
@@ -61,6 +93,11 @@ type Call struct {
 	Time      time.Time
 	SourceIP  string
 	UserAgent string
+	Referer   string
+
+	// Via are the services through which the call was made, by their host names,
+	// the first first.
+	Via []string
 
 	// Endpoint is the base URL by which the caller reached Slipway
 	// ("http://127.0.0.1:4566"); URLs in answers begin with it.

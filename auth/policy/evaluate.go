@@ -119,3 +119,19 @@ func (s *Statement) holds(keys Keys) bool {
 	}
 	return true
 }
+
+// With puts keys of its own before others: a key that is in own, absent or not,
+// is not looked for elsewhere.
+func With(own Context, others Keys) Keys { return overlay{own, others} }
+
+type overlay struct {
+	own    Context
+	others Keys
+}
+
+func (o overlay) Lookup(key string) ([]string, bool) {
+	if v, ok := o.own[key]; ok {
+		return v, true
+	}
+	return lookup(o.others, key)
+}

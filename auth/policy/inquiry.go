@@ -30,8 +30,8 @@ type Inquiry struct {
 	Identity []*Document
 	Boundary *Document   // nil: none
 	Session  []*Document // nil: none; one of them must allow
-	// Resource is the resource-based policy; nil: none.
-	Resource *Document
+	// Attached is the resource-based policy; nil: none.
+	Attached *Document
 	// Owner is the resource's account; "" is the caller's.
 	Owner string
 	// Delegates says that identity-based policies count only where the resource's
@@ -76,9 +76,9 @@ func (q *Inquiry) eachSays() (identity, boundary, session, resource says) {
 			session = says{Decision: evaluate(q.Session, &q.Request)}
 		}
 	}
-	if q.Resource != nil {
+	if q.Attached != nil {
 		resource.none = false
-		resource.Decision, resource.how = q.Resource.decide(&q.Caller, &q.Request)
+		resource.Decision, resource.how = q.Attached.decide(&q.Caller, &q.Request)
 	}
 	return identity, boundary, session, resource
 }
@@ -185,7 +185,7 @@ func (q *Inquiry) Explain() Explanation {
 	look(ByIdentity, q.Identity...)
 	look(ByBoundary, q.Boundary)
 	look(BySession, q.Session...)
-	look(ByResource, q.Resource)
+	look(ByResource, q.Attached)
 	slices.Sort(e.Missing)
 	switch e.Decision {
 	case Denied:

@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+var kmsTable = table{prefix: "kms", keys: kmsKeys, operations: entries(
+	act(key, "CancelKeyDeletion CreateGrant Decrypt DeleteImportedKeyMaterial DeriveSharedSecret DescribeKey DisableKey "+
+		"DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyPair "+
+		"GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac GetKeyLastUsage GetKeyPolicy "+
+		"GetKeyRotationStatus GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies ListKeyRotations "+
+		"ListResourceTags PutKeyPolicy ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign "+
+		"TagResource UntagResource UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac"),
+	act(nil, "ConnectCustomKeyStore CreateCustomKeyStore CreateKey DeleteCustomKeyStore DescribeCustomKeyStores "+
+		"DisconnectCustomKeyStore GenerateRandom ListAliases ListKeys ListRetirableGrants UpdateCustomKeyStore"),
+	map[string]operation{
+		"CreateAlias": {on: alias, needs: onTarget}, "DeleteAlias": {on: alias}, "UpdateAlias": {on: alias, needs: onTarget},
+		"ReEncrypt": {action: noAction, needs: func(a *asking) {
+			a.also("kms:ReEncryptFrom", keyNamed(a.call, a.in.text("SourceKeyId"))...)
+			a.also("kms:ReEncryptTo", keyNamed(a.call, a.in.text("DestinationKeyId"))...)
+		}},
+	},
+)}
+
+func key(c *Call, in membersOf) []string { return keyNamed(c, in.text("KeyId")) }
+
+// keyNamed is the key of an id, an alias or an ARN of either. The service's
+// records tell what an alias stands for.
+func keyNamed(c *Call, name string) []string {
+	switch {
+	case name == "":
+		return nil
+	case strings.HasPrefix(name, "arn:"):
+		return []string{name}
+	case strings.HasPrefix(name, "alias/"):
+		return []string{c.Scope.ARN("kms", name).String()}
+	}
+	return []string{c.Scope.ARN("kms", "key/"+name).String()}
+}
+
+func alias(c *Call, in membersOf) []string {
+	if n := in.text("AliasName"); n != "" {
+		return keyNamed(c, n)
+	}
+	return nil
+}
+
+// onTarget asks for the key that an alias is set to.
+func onTarget(a *asking) {
+	a.also("kms:"+a.call.Operation, keyNamed(a.call, a.in.text("TargetKeyId"))...)
+}
+
+// kmsKeys are those that the request tells; the key's own are in the service.
+func kmsKeys(k *requestKeys, name string) ([]string, bool) {
+	if pair, ok := strings.CutPrefix(name, "encryptioncontext:"); ok {
+		for key, value := range k.encryptionContext() {
+			if strings.EqualFold(key, pair) {
+				return []string{value}, true
+			}
+		}
+		return nil, true
+	}
+	switch name {
+	case "encryptioncontextkeys":
+		return slices.Sorted(maps.Keys(k.encryptionContext())), true
+	case "calleraccount":
+		return one(k.call.Principal.Account), true
+	case "viaservice":
+		if n := len(k.call.Via); n > 0 {
+			service, _, _ := strings.Cut(k.call.Via[n-1], ".")
+			return []string{service + "." + k.call.Scope.Region + ".amazonaws.com"}, true
+		}
+		return nil, true
+	case "requestalias":
+		for _, m := range []string{"KeyId", "DestinationKeyId"} {
+			if id := k.in.text(m); strings.Contains(id, "alias/") {
+				return []string{id[strings.Index(id, "alias/"):]}, true
+			}
+		}
+		return nil, true
+	case "grantoperations":
+		return k.in.texts("Operations"), true
+	case "granteeprincipal":
+		return k.in.value("GranteePrincipal"), true
+	case "retiringprincipal":
+		return k.in.value("RetiringPrincipal"), true
+	case "grantconstrainttype":
+		switch {
+		case k.in.has("Constraints.EncryptionContextEquals"):
+			return []string{"EncryptionContextEquals"}, true
+		case k.in.has("Constraints.EncryptionContextSubset"):
+			return []string{"EncryptionContextSubset"}, true
+		}
+		return nil, true
+	case "grantisforawsresource":
+		return []string{boolText(len(k.call.Via) > 0)}, true
+	case "encryptionalgorithm", "signingalgorithm", "macalgorithm", "keyagreementalgorithm", "messagetype",
+		"scheduledeletionpendingwindowindays", "bypasspolicylockoutsafetycheck", "replicaregion", "wrappingalgorithm",
+		"wrappingkeyspec", "expirationmodel", "validto", "datakeypairspec", "rotationperiodindays", "primaryregion":
+		return k.in.value(kmsMembers[name]), true
+	}
+	if k.call.Operation == "CreateKey" {
+		if m, ok := map[string]string{"keyspec": "KeySpec", "keyusage": "KeyUsage", "keyorigin": "Origin", "multiregion": "MultiRegion"}[name]; ok {
+			return k.in.value(m), true
+		}
+	}
+	return nil, false // the key's own, which only its record tells
+}
+
+// kmsMembers are the members that keys of their names tell.
+var kmsMembers = map[string]string{
+	"encryptionalgorithm": "EncryptionAlgorithm", "signingalgorithm": "SigningAlgorithm", "macalgorithm": "MacAlgorithm",
+	"keyagreementalgorithm": "KeyAgreementAlgorithm", "messagetype": "MessageType",
+	"scheduledeletionpendingwindowindays": "PendingWindowInDays", "bypasspolicylockoutsafetycheck": "BypassPolicyLockoutSafetyCheck",
+	"replicaregion": "ReplicaRegion", "wrappingalgorithm": "WrappingAlgorithm", "wrappingkeyspec": "WrappingKeySpec",
+	"expirationmodel": "ExpirationModel", "validto": "ValidTo", "datakeypairspec": "KeyPairSpec",
+	"rotationperiodindays": "RotationPeriodInDays", "primaryregion": "PrimaryRegion",
+}
+
+func (k *requestKeys) encryptionContext() map[string]string {
+	if k.in.v.IsValid() {
+		for _, m := range []string{"EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext"} {
+			if out := k.in.pairs(m); out != nil {
+				return out
+			}
+		}
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/slipway/slipway/arn"
@@ -81,4 +82,23 @@ func (a *Authenticator) AuthenticateForm(ctx context.Context, f Form) (Authentic
 	return Authenticated{
 		Principal: p, Scope: arn.Scope{Account: p.Account, Region: s.region}, Service: "s3", Verified: true,
 	}, nil
+}
+
+// Unsigned reports whether a request carries nothing that says who sent it.
+func Unsigned(r *http.Request) bool {
+	s, err := parseSignature(r)
+	return s == nil && err == nil && r.Header.Get("Authorization") == ""
+}
+
+// Nobody is who sends a request without a signature, where the resource itself
+// says what anybody may do.
+func Nobody(r *http.Request) Authenticated {
+	out := Authenticated{
+		Principal: Principal{Kind: Anonymous}, Scope: arn.Scope{Account: arn.DefaultAccount, Region: arn.DefaultRegion},
+		Body: r.Body, ContentLength: r.ContentLength,
+	}
+	if out.Body == nil {
+		out.Body = http.NoBody
+	}
+	return out
 }

@@ -50,6 +50,9 @@ func bucketARN(name string) string { return arn.ARN{Service: "s3", Resource: nam
 // error, as ever; a durable step, which has a token, sees it as taken.
 func (s *Service) CreateBucket(ctx context.Context, in *api.CreateBucketInput) (*api.CreateBucketOutput, error) {
 	call := auth.From(ctx)
+	if call.Principal.Kind == auth.Anonymous {
+		return nil, accessDenied()
+	}
 	b, err := s.newBucket(call, in)
 	if err != nil {
 		return nil, err
@@ -218,6 +221,9 @@ const maxBuckets = 10000
 // them unless MaxBuckets asks for pages.
 func (s *Service) ListBuckets(ctx context.Context, in *api.ListBucketsInput) (*api.ListBucketsOutput, error) {
 	call := auth.From(ctx)
+	if call.Principal.Kind == auth.Anonymous {
+		return nil, accessDenied()
+	}
 	limit := maxBuckets
 	if in.MaxBuckets != nil {
 		limit = int(*in.MaxBuckets)

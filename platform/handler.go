@@ -13,6 +13,7 @@ import (
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/dataplane/metadata"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/wire"
 )
 
@@ -24,12 +25,27 @@ type gate struct {
 }
 
 func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
-	a, err := g.Authenticator.Authenticate(r, service)
-	if site, foreign := foreignPage(r, service); err == nil && !g.closed && !a.Verified && foreign {
+	a, err := g.who(r, service)
+	allowed := s3.OriginAllowed(r.Context()) && a.Principal.AccessKeyID != ""
+	if site, foreign := foreignPage(r, service, allowed); err == nil && !g.closed && !a.Verified && foreign {
 		return auth.Authenticated{}, pageRefused(site)
 	}
 	a.Principal.Enforced = g.closed
 	return a, err
+}
+
+// who is the sender of a request, or of the form that it was made of. S3 itself
+// says, in closed mode, what a request without a signature may do.
+func (g gate) who(r *http.Request, service string) (auth.Authenticated, error) {
+	if form := s3.FormSender(r.Context()); form != nil {
+		sender := *form
+		sender.Body, sender.ContentLength = r.Body, r.ContentLength
+		return sender, nil
+	}
+	if g.closed && service == "s3" && auth.Unsigned(r) {
+		return auth.Nobody(r), nil
+	}
+	return g.Authenticator.Authenticate(r, service)
 }
 
 // enforcement authorizes the calls of principals that policies bind, on the
@@ -37,8 +53,8 @@ func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated,
 type enforcement struct{ iam *auth.IAM }
 
 func (e enforcement) Authorize(ctx context.Context, r auth.Request) error {
-	if !r.Principal.Enforced {
-		return nil
+	if !r.Principal.Enforced || r.Principal.Kind == auth.Anonymous && r.Service == "s3" {
+		return nil // S3 asks the bucket's policy and lists
 	}
 	return e.iam.Authorize(ctx, r)
 }
@@ -46,11 +62,10 @@ func (e enforcement) Authorize(ctx context.Context, r auth.Request) error {
 // handler answers a listener: every AWS API, and Slipway's own paths.
 func (p *Platform) handler(closed bool) http.Handler {
 	s := p.services
+	authenticator := &auth.Authenticator{Open: !closed, Keys: s.keys, Sessions: s.sessions, Now: p.cfg.Now}
 	apis := wire.New(wire.Config{
-		Services: s.mounts,
-		Authenticator: gate{closed: closed, Authenticator: &auth.Authenticator{
-			Open: !closed, Keys: s.keys, Sessions: s.sessions, Now: p.cfg.Now,
-		}},
+		Services:      s.mounts,
+		Authenticator: gate{authenticator, closed},
 		Authorize: func(ctx context.Context, call auth.Call, _ *api.Service, _ *api.Operation, input any) error {
 			if !call.Principal.Enforced {
 				return nil
@@ -66,6 +81,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		Logger: p.cfg.Logger,
 		Now:    p.cfg.Now,
 	})
+	front := s.s3.Front(s3.FrontConfig{Next: apis, Closed: closed, Bucket: apis.BucketOf, Form: authenticator.AuthenticateForm})
 	signals := s.cloudformation.Handler()
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -81,7 +97,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		case wanted(r) && fromHost(r):
 			p.services.metrics.handler.ServeHTTP(w, r)
 		default:
-			apis.ServeHTTP(w, r)
+			front.ServeHTTP(w, r)
 		}
 	})
 }

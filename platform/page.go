@@ -15,10 +15,14 @@ import (
 
 // foreignPage tells the site of a page that a request comes from, where that is
 // not one of this machine: by its Origin, by the browser's own word, or by a
-// host name that anybody can let point here (DNS rebinding).
-func foreignPage(r *http.Request, service string) (site string, foreign bool) {
+// host name that anybody can let point here (DNS rebinding). allowed says that
+// the owner of what it asks for lets the page's site in: CORS rules of a bucket.
+func foreignPage(r *http.Request, service string, allowed bool) (site string, foreign bool) {
 	if host := hostname(r.Host); !ownName(host) {
 		return host, true
+	}
+	if allowed {
+		return "", false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)

@@ -79,7 +79,11 @@ func (p *Platform) wire() (*services, error) {
 	sqsService := sqs.New(sqs.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	var err error
-	s.s3, err = s3.New(s3.Config{Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger})
+	sqss := sqsapi.Intercept(sqsService, guard)
+	s.s3, err = s3.New(s3.Config{
+		Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger,
+		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: sqss}},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +105,7 @@ func (p *Platform) wire() (*services, error) {
 		InstanceStack: in.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
-	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqsapi.Intercept(sqsService, guard), ssms)
+	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)

@@ -74,10 +74,17 @@ func (p *Platform) wire() (*services, error) {
 	stsService := sts.New(sts.Config{IAM: iams, Sessions: s.sessions, Permits: permits{policies}, Now: cfg.Now})
 	in := insiders{sts: stsService, sessions: s.sessions, now: cfg.Now}
 
-	ssmService := ssm.New(ssm.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, BuiltinImage: ec2.BuiltinImage})
+	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
+	kmss := kmsapi.Intercept(kmsService, guard)
+	ssmService := ssm.New(ssm.Config{
+		Store: p.store, Ring: p.ring, KMS: kmss, Now: cfg.Now, Logger: cfg.Logger, BuiltinImage: ec2.BuiltinImage,
+		Image: func(ctx context.Context, id string) error {
+			_, err := in.ec2.DescribeImages(ctx, &ec2api.DescribeImagesInput{ImageIds: []string{id}})
+			return err
+		},
+	})
 	ssms := ssmapi.Intercept(ssmService, guard)
 	sqsService := sqs.New(sqs.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
-	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	var err error
 	sqss := sqsapi.Intercept(sqsService, guard)
 	s.s3, err = s3.New(s3.Config{
@@ -106,7 +113,7 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqss, ssms)
-	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService}
+	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
 	s.metrics = newMetrics(cfg.Version, s.mounts)

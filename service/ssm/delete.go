@@ -14,7 +14,7 @@ import (
 // DeleteParameter removes a parameter and all its versions.
 func (s *Service) DeleteParameter(ctx context.Context, in *api.DeleteParameterInput) (*api.DeleteParameterOutput, error) {
 	scope := auth.From(ctx).Scope
-	return &api.DeleteParameterOutput{}, s.store.Update(ctx, func(tx store.Tx) error { return drop(tx, scope, in.Name) })
+	return &api.DeleteParameterOutput{}, s.store.Update(ctx, func(tx store.Tx) error { return s.drop(tx, scope, in.Name) })
 }
 
 // DeleteParameters removes several parameters and tells which names lead to none.
@@ -29,7 +29,7 @@ func (s *Service) DeleteParameters(ctx context.Context, in *api.DeleteParameters
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		out.DeletedParameters, out.InvalidParameters = []string{}, []string{}
 		for _, name := range slices.Compact(names) {
-			err := drop(tx, scope, name)
+			err := s.drop(tx, scope, name)
 			switch {
 			case err == nil:
 				out.DeletedParameters = append(out.DeletedParameters, name)
@@ -47,15 +47,23 @@ func (s *Service) DeleteParameters(ctx context.Context, in *api.DeleteParameters
 	return out, nil
 }
 
-func drop(tx store.Tx, scope arn.Scope, name string) error {
-	p, err := find(tx, scope, name)
+func (s *Service) drop(tx store.Tx, scope arn.Scope, name string) error {
+	p, err := s.find(tx, scope, name)
 	if err != nil {
 		return err
 	}
+	return p.remove(tx, scope)
+}
+
+// remove takes a parameter and all its versions away.
+func (p *parameter) remove(tx store.Tx, scope arn.Scope) error {
 	for n := p.Oldest; n < p.Latest.Number; n++ {
-		if err := versions.Delete(tx, versionKey(scope, name, n)); err != nil {
+		if err := versions.Delete(tx, versionKey(scope, p.Name, n)); err != nil {
 			return err
 		}
 	}
-	return parameters.Delete(tx, parameterKey(scope, name))
+	if err := parameters.Delete(tx, parameterKey(scope, p.Name)); err != nil {
+		return err
+	}
+	return recount(tx, scope, p.Latest.Tier, "")
 }

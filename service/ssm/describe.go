@@ -29,9 +29,10 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 		return nil, err
 	}
 	scope := auth.From(ctx).Scope
+	keep := func(p *parameter) bool { return !p.Latest.expired(s.now()) && filters.match(p) }
 	out := &api.DescribeParametersOutput{}
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		entries, next, err := parameters.Page(tx, parameterKey(scope, filters.prefix()), in.NextToken, pageSize(in.MaxResults, 50, 50), filters.match)
+		entries, next, err := parameters.Page(tx, parameterKey(scope, filters.prefix()), in.NextToken, pageSize(in.MaxResults, 50, 50), keep)
 		if err != nil {
 			return badToken(err)
 		}
@@ -41,7 +42,7 @@ func (s *Service) DescribeParameters(ctx context.Context, in *api.DescribeParame
 			out.Parameters = append(out.Parameters, api.ParameterMetadata{
 				Name: e.Value.Name, ARN: parameterARN(scope, e.Value.Name), Type: v.Type, KeyId: v.KeyID, LastModifiedDate: &v.Modified,
 				LastModifiedUser: v.ModifiedBy, Description: v.Description, AllowedPattern: v.Pattern, Version: &v.Number, Tier: v.Tier,
-				Policies: []api.ParameterInlinePolicy{}, DataType: v.DataType,
+				Policies: v.inlinePolicies(), DataType: v.DataType,
 			})
 		}
 		return nil

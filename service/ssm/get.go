@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	api "github.com/slipway/slipway/api/ssm"
-	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -18,30 +17,41 @@ func yes(b *bool) bool { return b != nil && *b }
 // GetParameter tells a parameter's value: the newest, or that of a version or
 // label.
 func (s *Service) GetParameter(ctx context.Context, in *api.GetParameterInput) (*api.GetParameterOutput, error) {
-	scope := auth.From(ctx).Scope
-	var p api.Parameter
+	var p [1]api.Parameter
 	err := s.store.View(ctx, func(tx store.Tx) (err error) {
-		p, err = s.get(tx, scope, in.Name, yes(in.WithDecryption))
+		p[0], err = s.get(ctx, tx, in.Name)
 		return err
 	})
+	if err == nil && yes(in.WithDecryption) {
+		err = s.decrypt(ctx, p[:])
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &api.GetParameterOutput{Parameter: &p}, nil
+	return &api.GetParameterOutput{Parameter: &p[0]}, nil
 }
 
-func (s *Service) get(tx store.Tx, scope arn.Scope, name string, decrypt bool) (api.Parameter, error) {
+// get finds a parameter of the caller's account, or one of another account that
+// its policy opens.
+func (s *Service) get(ctx context.Context, tx store.Tx, name string) (api.Parameter, error) {
+	scope := auth.From(ctx).Scope
 	ref, err := parseReference(scope, name)
 	if err != nil {
 		return api.Parameter{}, err
+	}
+	if ref.account != "" {
+		scope.Account = ref.account
 	}
 	if out, ok := s.public.get(scope, ref.name); ok && (ref.selector == "" || ref.number == 1) {
 		out.Selector = ref.selector
 		return out, nil
 	}
-	p, err := find(tx, scope, ref.name)
+	p, err := s.find(tx, scope, ref.name)
 	if fault.Is(err, fault.ParameterNotFound) && ref.alias != "" {
-		p, err = find(tx, scope, ref.alias)
+		p, err = s.find(tx, scope, ref.alias)
+	}
+	if err == nil {
+		err = permit(auth.From(ctx), scope, p)
 	}
 	if err != nil {
 		return api.Parameter{}, notFoundAs(err, name)
@@ -61,9 +71,9 @@ func (s *Service) get(tx store.Tx, scope arn.Scope, name string, decrypt bool) (
 	if err != nil {
 		return api.Parameter{}, err
 	}
-	out, err := s.describe(scope, p.Name, v, decrypt)
+	out := describe(scope, p.Name, v)
 	out.Selector = ref.selector
-	return out, err
+	return out, nil
 }
 
 // notFoundAs names the parameter as the caller did.
@@ -80,7 +90,6 @@ func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput)
 	if len(in.Names) == 0 || len(in.Names) > 10 {
 		return nil, fault.New(fault.ValidationException, "1 validation error detected: Value at 'names' failed to satisfy constraint: Member must have length between 1 and 10.")
 	}
-	scope := auth.From(ctx).Scope
 	names := slices.Clone(in.Names)
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -88,7 +97,7 @@ func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput)
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		out.Parameters, out.InvalidParameters = []api.Parameter{}, []string{}
 		for _, name := range names {
-			p, err := s.get(tx, scope, name, yes(in.WithDecryption))
+			p, err := s.get(ctx, tx, name)
 			if fault.Is(err, fault.ParameterNotFound, fault.ParameterVersionNotFound, fault.ValidationException) {
 				out.InvalidParameters = append(out.InvalidParameters, name)
 				continue
@@ -100,6 +109,9 @@ func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput)
 		}
 		return nil
 	})
+	if err == nil && yes(in.WithDecryption) {
+		err = s.decrypt(ctx, out.Parameters)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +135,7 @@ func (s *Service) GetParametersByPath(ctx context.Context, in *api.GetParameters
 		if !yes(in.Recursive) && strings.Contains(p.Name[len(path):], "/") {
 			return false
 		}
-		return filters.match(p)
+		return !p.Latest.expired(s.now()) && filters.match(p)
 	}
 	limit := pageSize(in.MaxResults, 10, 10)
 	out := &api.GetParametersByPathOutput{}
@@ -144,14 +156,13 @@ func (s *Service) GetParametersByPath(ctx context.Context, in *api.GetParameters
 					return err
 				}
 			}
-			p, err := s.describe(scope, e.Value.Name, v, yes(in.WithDecryption))
-			if err != nil {
-				return err
-			}
-			out.Parameters = append(out.Parameters, p)
+			out.Parameters = append(out.Parameters, describe(scope, e.Value.Name, v))
 		}
 		return nil
 	})
+	if err == nil && yes(in.WithDecryption) {
+		err = s.decrypt(ctx, out.Parameters)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +190,19 @@ func (s *Service) GetParameterHistory(ctx context.Context, in *api.GetParameterH
 	if err != nil {
 		return nil, err
 	}
+	if ref.account != "" {
+		scope.Account = ref.account
+	}
 	limit := pageSize(in.MaxResults, 50, 50)
 	out := &api.GetParameterHistoryOutput{}
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		p, err := find(tx, scope, ref.name)
+		p, err := s.find(tx, scope, ref.name)
+		if fault.Is(err, fault.ParameterNotFound) && ref.alias != "" {
+			p, err = s.find(tx, scope, ref.alias)
+		}
+		if err == nil {
+			err = permit(auth.From(ctx), scope, p)
+		}
 		if err != nil {
 			return err
 		}
@@ -200,29 +220,31 @@ func (s *Service) GetParameterHistory(ctx context.Context, in *api.GetParameterH
 			if err != nil {
 				return err
 			}
-			h, err := s.history(scope, p, v, yes(in.WithDecryption))
-			if err != nil {
-				return err
-			}
-			out.Parameters = append(out.Parameters, h)
+			out.Parameters = append(out.Parameters, history(p, v))
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	for i := range out.Parameters {
+		if h := &out.Parameters[i]; h.Type == typeSecure && yes(in.WithDecryption) {
+			if h.Value, err = s.open(ctx, scope, h.Name, *h.Version, h.Value); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return out, nil
 }
 
-func (s *Service) history(scope arn.Scope, p *parameter, v *version, decrypt bool) (api.ParameterHistory, error) {
-	value, err := s.value(scope, p.Name, v, decrypt)
+func history(p *parameter, v *version) api.ParameterHistory {
 	labels := p.labelsOf(v.Number)
 	if labels == nil {
 		labels = []string{}
 	}
 	return api.ParameterHistory{
 		Name: p.Name, Type: v.Type, KeyId: v.KeyID, LastModifiedDate: &v.Modified, LastModifiedUser: v.ModifiedBy,
-		Description: v.Description, Value: value, AllowedPattern: v.Pattern, Version: &v.Number, Labels: labels, Tier: v.Tier,
-		Policies: []api.ParameterInlinePolicy{}, DataType: v.DataType,
-	}, err
+		Description: v.Description, Value: v.Value, AllowedPattern: v.Pattern, Version: &v.Number, Labels: labels, Tier: v.Tier,
+		Policies: v.inlinePolicies(), DataType: v.DataType,
+	}
 }

@@ -27,7 +27,7 @@ func (s *Service) LabelParameterVersion(ctx context.Context, in *api.LabelParame
 	out := &api.LabelParameterVersionOutput{}
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		out.InvalidLabels = []string{}
-		p, err := find(tx, scope, in.Name)
+		p, err := s.find(tx, scope, in.Name)
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (s *Service) UnlabelParameterVersion(ctx context.Context, in *api.UnlabelPa
 	out := &api.UnlabelParameterVersionOutput{}
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		out.InvalidLabels, out.RemovedLabels = []string{}, []string{}
-		p, err := find(tx, scope, in.Name)
+		p, err := s.find(tx, scope, in.Name)
 		if err != nil {
 			return err
 		}

@@ -47,18 +47,22 @@ type reference struct {
 	selector string // ":3", ":prod", ""
 	number   int64
 	label    string
+	account  string // where it is not the caller's
 }
 
-// parseReference reads a name for the caller's scope. Names of other accounts
-// and regions are not found.
+// parseReference reads a name for the caller's scope. Names of other regions are
+// not found.
 func parseReference(scope arn.Scope, text string) (reference, error) {
 	r := reference{name: text}
 	if strings.HasPrefix(text, "arn:") {
 		a, err := arn.Parse(text)
 		rest, ok := strings.CutPrefix(a.Resource, "parameter/")
 		public := a.Account == "" && strings.HasPrefix(rest, "aws/service/")
-		if err != nil || !ok || a.Service != "ssm" || a.Region != scope.Region || a.Account != scope.Account && !public {
+		if err != nil || !ok || a.Service != "ssm" || a.Region != scope.Region || !arn.IsAccount(a.Account) && !public {
 			return r, notFound(text)
+		}
+		if a.Account != scope.Account && !public {
+			r.account = a.Account
 		}
 		r.name, r.alias = "/"+rest, rest
 	}

@@ -1,7 +1,6 @@
 package ssm
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,13 +21,14 @@ type parameter struct {
 	Oldest int64
 	Labels map[string]int64  `json:",omitempty"` // label to version
 	Tags   map[string]string `json:",omitempty"`
+	Shared map[string]string `json:",omitempty"` // resource policies by their ids
 }
 
 // version is one value of a parameter.
 type version struct {
 	Number      int64
 	Type        string
-	Value       string // of a SecureString: the sealed value in base64
+	Value       string // of a SecureString: in a form of secure.go
 	KeyID       string `json:",omitempty"`
 	Description string `json:",omitempty"`
 	Pattern     string `json:",omitempty"`
@@ -36,11 +36,17 @@ type version struct {
 	DataType    string
 	Modified    time.Time
 	ModifiedBy  string
-	Token       string `json:",omitempty"`
+	Policies    []parameterPolicy `json:",omitempty"`
+	Token       string            `json:",omitempty"`
 }
 
 var (
-	parameters = store.NewCollection[parameter]("ssm/parameter")
+	parameters = store.NewCollection("ssm/parameter", store.Index[parameter]{Name: "expires", Keys: func(_ string, p *parameter) []string {
+		if len(p.Latest.Policies) == 0 {
+			return nil
+		}
+		return []string{expires}
+	}})
 	// versions holds every version but the newest, keyed parameter|number; a
 	// name never has the bar.
 	versions = store.NewCollection[version]("ssm/parameterversion")
@@ -67,12 +73,12 @@ func notFound(name string) error {
 	return fault.New(fault.ParameterNotFound, "Parameter %s not found.", name)
 }
 
-func find(tx store.Tx, s arn.Scope, name string) (*parameter, error) {
+func (s *Service) find(tx store.Tx, scope arn.Scope, name string) (*parameter, error) {
 	if name == "" {
 		return nil, notFound(name)
 	}
-	p, err := parameters.Get(tx, parameterKey(s, name))
-	if errors.Is(err, store.ErrNotFound) {
+	p, err := parameters.Get(tx, parameterKey(scope, name))
+	if errors.Is(err, store.ErrNotFound) || err == nil && p.Latest.expired(s.now()) {
 		return nil, notFound(name)
 	}
 	return p, err
@@ -106,29 +112,10 @@ func sealPurpose(s arn.Scope, name string, number int64) string {
 	return "ssm/parameter/" + versionKey(s, name, number)
 }
 
-func (s *Service) seal(scope arn.Scope, name string, number int64, plain string) (string, error) {
-	sealed, err := s.ring.Seal(sealPurpose(scope, name, number), []byte(plain))
-	return base64.StdEncoding.EncodeToString(sealed), err
-}
-
-// value is a version's value as a caller gets it: a SecureString stays sealed
-// unless it is to be decrypted.
-func (s *Service) value(scope arn.Scope, name string, v *version, decrypt bool) (string, error) {
-	if v.Type != typeSecure || !decrypt {
-		return v.Value, nil
-	}
-	sealed, err := base64.StdEncoding.DecodeString(v.Value)
-	if err != nil {
-		return "", err
-	}
-	plain, err := s.ring.Open(sealPurpose(scope, name, v.Number), sealed)
-	return string(plain), err
-}
-
-func (s *Service) describe(scope arn.Scope, name string, v *version, decrypt bool) (api.Parameter, error) {
-	value, err := s.value(scope, name, v, decrypt)
+// describe tells a version; the value of a SecureString is as it is kept.
+func describe(scope arn.Scope, name string, v *version) api.Parameter {
 	return api.Parameter{
-		Name: name, Type: v.Type, Value: value, Version: &v.Number, LastModifiedDate: &v.Modified,
+		Name: name, Type: v.Type, Value: v.Value, Version: &v.Number, LastModifiedDate: &v.Modified,
 		ARN: parameterARN(scope, name), DataType: v.DataType,
-	}, err
+	}
 }

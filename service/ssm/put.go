@@ -30,36 +30,92 @@ func (s *Service) PutParameter(ctx context.Context, in *api.PutParameterInput) (
 	if err != nil {
 		return nil, err
 	}
-	call := auth.From(ctx)
-	var out *api.PutParameterOutput
-	err = s.store.Update(ctx, func(tx store.Tx) error {
-		p, err := parameters.Get(tx, parameterKey(call.Scope, name))
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			p = &parameter{Name: name, Oldest: 1, Tags: tags}
-		case err != nil:
-			return err
-		case call.Token != "" && p.Latest.Token == call.Token:
-			out = &api.PutParameterOutput{Version: &p.Latest.Number, Tier: p.Latest.Tier}
-			return nil
-		case in.Overwrite == nil || !*in.Overwrite:
-			return fault.New(fault.ParameterAlreadyExists, "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.")
+	if in.DataType == imageType {
+		if err := s.checkImage(ctx, in); err != nil {
+			return nil, err
 		}
-		v, err := s.nextVersion(call, p, in)
-		if err != nil {
-			return err
+	}
+	w := writing{call: auth.From(ctx), name: name, tags: tags, in: in}
+	if err := s.store.View(ctx, func(tx store.Tx) error { return s.prepare(tx, &w) }); err != nil {
+		return nil, err
+	}
+	if w.done == nil && w.next.Type == typeSecure {
+		envelope := w.next.Tier == api.ParameterTierAdvanced
+		if w.sealed, err = s.seal(ctx, w.call.Scope, name, w.next.KeyID, in.Value, envelope); err != nil {
+			return nil, err
 		}
-		if err := p.retire(tx, call.Scope); err != nil {
-			return err
-		}
-		p.Latest = v
-		out = &api.PutParameterOutput{Version: &v.Number, Tier: v.Tier}
-		return parameters.Put(tx, parameterKey(call.Scope, name), p)
-	})
+	}
+	err = s.store.Update(ctx, func(tx store.Tx) error { return s.write(tx, &w) })
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return w.done, nil
+}
+
+// writing is one PutParameter: it is decided, the value is encrypted, and it is
+// decided again and written, as KMS has transactions of its own.
+type writing struct {
+	call   auth.Call
+	name   string
+	tags   map[string]string
+	in     *api.PutParameterInput
+	sealed string // the value of a SecureString, encrypted
+
+	was  *parameter
+	next version
+	done *api.PutParameterOutput // set: there is nothing left to write
+}
+
+// prepare decides what the next version is.
+func (s *Service) prepare(tx store.Tx, w *writing) (err error) {
+	w.done = nil
+	w.was, err = parameters.Get(tx, parameterKey(w.call.Scope, w.name))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		w.was = &parameter{Name: w.name, Oldest: 1, Tags: w.tags}
+	case err != nil:
+		return err
+	case w.was.Latest.expired(s.now()): // and not removed yet
+	case w.call.Token != "" && w.was.Latest.Token == w.call.Token:
+		w.done = &api.PutParameterOutput{Version: &w.was.Latest.Number, Tier: w.was.Latest.Tier}
+		return nil
+	case !yes(w.in.Overwrite):
+		return fault.New(fault.ParameterAlreadyExists, "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.")
+	}
+	before := w.was
+	if before.Latest.expired(s.now()) {
+		before = &parameter{Name: w.name}
+	}
+	w.next, err = s.nextVersion(w.call, before, w.in)
+	return err
+}
+
+func (s *Service) write(tx store.Tx, w *writing) error {
+	if err := s.prepare(tx, w); err != nil || w.done != nil {
+		return err
+	}
+	p, scope := w.was, w.call.Scope
+	if p.Latest.expired(s.now()) {
+		if err := p.remove(tx, scope); err != nil {
+			return err
+		}
+		p = &parameter{Name: w.name, Oldest: 1, Tags: w.tags}
+	}
+	if w.next.Type == typeSecure {
+		if w.sealed == "" {
+			return fault.New(fault.TooManyUpdates, "There are concurrent updates for a resource that supports one update at a time.")
+		}
+		w.next.Value = w.sealed
+	}
+	if err := p.retire(tx, scope); err != nil {
+		return err
+	}
+	if err := recount(tx, scope, p.Latest.Tier, w.next.Tier); err != nil {
+		return err
+	}
+	p.Latest = w.next
+	w.done = &api.PutParameterOutput{Version: &w.next.Number, Tier: w.next.Tier}
+	return parameters.Put(tx, parameterKey(scope, w.name), p)
 }
 
 // checkPut refuses what is wrong whatever is stored.
@@ -78,9 +134,9 @@ func checkPut(name string, in *api.PutParameterInput) error {
 		return fault.New(fault.UnsupportedParameterType, "The parameter type %s is not supported.", in.Type)
 	case strings.Contains(in.Value, "{{"):
 		return fault.New(fault.ValidationException, "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.")
-	case in.Policies != "" && strings.TrimSpace(in.Policies) != "[]":
-		return fault.New(fault.NotImplemented, "PutParameter: Policies are not built.")
-	case in.DataType != "" && in.DataType != "text":
+	case in.DataType == imageType && in.Type != "" && in.Type != api.ParameterTypeString:
+		return fault.New(fault.ValidationException, "The data type %s is for parameters of type String.", imageType)
+	case in.DataType != "" && in.DataType != "text" && in.DataType != imageType:
 		return fault.New(fault.NotImplemented, "PutParameter: DataType %s is not built.", in.DataType)
 	}
 	return nil
@@ -91,10 +147,16 @@ func (s *Service) nextVersion(call auth.Call, p *parameter, in *api.PutParameter
 	old := p.Latest
 	v := version{
 		Number: old.Number + 1, Type: in.Type, Value: in.Value, KeyID: in.KeyId, Description: in.Description, Pattern: in.AllowedPattern,
-		DataType: "text", Modified: s.now().UTC().Truncate(time.Millisecond), ModifiedBy: call.Principal.ARN, Token: call.Token,
+		DataType: in.DataType, Modified: s.now().UTC().Truncate(time.Millisecond), ModifiedBy: call.Principal.ARN, Token: call.Token,
 	}
 	if v.Type == "" {
 		v.Type = old.Type
+	}
+	if v.DataType == "" {
+		v.DataType = "text"
+		if old.DataType != "" && in.Type == "" {
+			v.DataType = old.DataType
+		}
 	}
 	switch {
 	case v.Type == "":
@@ -102,7 +164,7 @@ func (s *Service) nextVersion(call auth.Call, p *parameter, in *api.PutParameter
 	case old.Type != "" && old.Type != v.Type:
 		return v, fault.New(fault.HierarchyTypeMismatch, "The parameter is of type %s and cannot become %s; create a new parameter instead.", old.Type, v.Type)
 	}
-	if err := v.setTier(in.Tier, old.Tier); err != nil {
+	if err := v.setTier(in.Tier, old.Tier, len(in.Policies) > 0); err != nil {
 		return v, err
 	}
 	if err := checkPattern(v.Pattern, in.Value); err != nil {
@@ -114,16 +176,11 @@ func (s *Service) nextVersion(call auth.Call, p *parameter, in *api.PutParameter
 	if v.Type == api.ParameterTypeStringList && slices.Contains(strings.Split(v.Value, ","), "") {
 		return v, fault.New(fault.ValidationException, "Invalid value: a StringList must not have empty items.")
 	}
-	if v.Type != typeSecure {
-		return v, nil
-	}
-	var err error
-	v.Value, err = s.seal(call.Scope, p.Name, v.Number, in.Value)
-	return v, err
+	return v, v.setPolicies(in.Policies, old.Policies, v.Modified)
 }
 
 // setTier decides the tier; one never goes back from Advanced.
-func (v *version) setTier(asked, had string) error {
+func (v *version) setTier(asked, had string, policies bool) error {
 	v.Tier = asked
 	if asked == "" {
 		v.Tier = max(had, api.ParameterTierStandard)
@@ -133,7 +190,7 @@ func (v *version) setTier(asked, had string) error {
 	}
 	if asked == api.ParameterTierIntelligentTiering {
 		v.Tier = api.ParameterTierStandard
-		if len(v.Value) > standardSize || had == api.ParameterTierAdvanced {
+		if len(v.Value) > standardSize || policies || had == api.ParameterTierAdvanced {
 			v.Tier = api.ParameterTierAdvanced
 		}
 	}
@@ -177,8 +234,6 @@ func (v *version) setKey(scope arn.Scope) error {
 		return nil
 	case v.KeyID == "" || v.KeyID == scope.ARN("kms", defaultKey).String():
 		v.KeyID = defaultKey
-	case v.KeyID != defaultKey:
-		return fault.New(fault.NotImplemented, "PutParameter: KeyId %s: only %s is built.", v.KeyID, defaultKey)
 	}
 	return nil
 }
@@ -201,4 +256,24 @@ func (p *parameter) retire(tx store.Tx, scope arn.Scope) error {
 		p.Oldest++
 	}
 	return versions.Put(tx, versionKey(scope, p.Name, p.Latest.Number), &p.Latest)
+}
+
+// imageType is the data type of parameters that hold the id of a machine image.
+const imageType = "aws:ec2:image"
+
+var imageForm = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
+
+// checkImage refuses the id of an image that the caller could not launch.
+func (s *Service) checkImage(ctx context.Context, in *api.PutParameterInput) error {
+	if s.image == nil {
+		return fault.New(fault.NotImplemented, "PutParameter: DataType %s is not built.", in.DataType)
+	}
+	if !imageForm.MatchString(in.Value) {
+		return fault.New(fault.ValidationException, "The parameter value %s is not valid for the data type %s: it is no image id.", in.Value, in.DataType)
+	}
+	err := s.image(ctx, in.Value)
+	if f, ok := fault.As(err); ok {
+		return fault.New(fault.ValidationException, "The parameter value %s is not valid for the data type %s: %s", in.Value, in.DataType, f.Message)
+	}
+	return err
 }

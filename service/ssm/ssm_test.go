@@ -30,7 +30,7 @@ func as(t testing.TB, token string) context.Context {
 
 func newService(t testing.TB) *Service {
 	return New(Config{
-		Store: storetest.New(t), Ring: keyring.Ephemeral(), Now: func() time.Time { return now }, Arch: "amd64",
+		Store: storetest.New(t), Ring: keyring.Ephemeral(), KMS: newKeys(), Now: func() time.Time { return now }, Arch: "amd64",
 		BuiltinImage: func(s arn.Scope) string { return "ami-" + s.Region },
 	})
 }
@@ -114,9 +114,8 @@ func TestPutRefusals(t *testing.T) {
 		{"too large for advanced", api.PutParameterInput{Name: "x", Value: strings.Repeat("a", 8193), Type: "String", Tier: "Intelligent-Tiering"}, "ValidationException: Advanced tier"},
 		{"back to standard", api.PutParameterInput{Name: "advanced", Value: "1", Tier: "Standard", Overwrite: new(true)}, "ValidationException: This parameter uses the advanced-parameter tier."},
 		{"key without secret", api.PutParameterInput{Name: "x", Value: "1", Type: "String", KeyId: "alias/aws/ssm"}, "ValidationException: KeyId is required for SecureString type parameter only."},
-		{"other key", api.PutParameterInput{Name: "x", Value: "1", Type: "SecureString", KeyId: "alias/mine"}, "NotImplemented: PutParameter: KeyId alias/mine"},
+		{"other key", api.PutParameterInput{Name: "x", Value: "1", Type: "SecureString", KeyId: "alias/mine"}, "InvalidKeyId: Alias alias/mine is not found."},
 		{"tags with overwrite", api.PutParameterInput{Name: "there", Value: "1", Overwrite: new(true), Tags: []api.Tag{{Key: "a", Value: "b"}}}, "ValidationException: Invalid request: tags and overwrite can't be used together."},
-		{"policies", api.PutParameterInput{Name: "x", Value: "1", Type: "String", Policies: "[{}]"}, "NotImplemented: PutParameter: Policies"},
 		{"image", api.PutParameterInput{Name: "x", Value: "ami-1", Type: "String", DataType: "aws:ec2:image"}, "NotImplemented: PutParameter: DataType"},
 		{"nested", api.PutParameterInput{Name: "x", Value: "{{ssm:a}}", Type: "String"}, "ValidationException: Parameter value can't nest another parameter."},
 		{"empty", api.PutParameterInput{Name: "x", Type: "String"}, "ValidationException: 1 validation error detected"},

@@ -44,7 +44,7 @@ func (s *Service) retag(ctx context.Context, operation, kind, id string, change 
 	}
 	scope := auth.From(ctx).Scope
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		p, err := find(tx, scope, id)
+		p, err := s.find(tx, scope, id)
 		if err != nil {
 			return invalidResource(err, id)
 		}
@@ -94,7 +94,7 @@ func (s *Service) ListTagsForResource(ctx context.Context, in *api.ListTagsForRe
 	scope := auth.From(ctx).Scope
 	out := &api.ListTagsForResourceOutput{TagList: []api.Tag{}}
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		p, err := find(tx, scope, in.ResourceId)
+		p, err := s.find(tx, scope, in.ResourceId)
 		if err != nil {
 			return invalidResource(err, in.ResourceId)
 		}

@@ -22,8 +22,10 @@ const (
 	AssumedRole   Kind = "AssumedRole"
 	FederatedUser Kind = "FederatedUser" // a session that a user made by GetFederationToken
 	Instance      Kind = "Instance"      // an instance by its identity credentials, not by its role
-	Anonymous     Kind = "Anonymous"     // without a signature, where an operation needs none
-	Service       Kind = "Service"       // a part of Slipway that acts on a user's behalf
+	// WebIdentity is somebody whom an identity provider knows, on the way to a role.
+	WebIdentity Kind = "WebIdentityUser"
+	Anonymous   Kind = "Anonymous" // without a signature, where an operation needs none
+	Service     Kind = "Service"   // a part of Slipway that acts on a user's behalf
 )
 
 // Principal is who calls.
@@ -57,8 +59,8 @@ type Session struct {
 	Transitive     []string          `json:",omitempty"`
 	SourceIdentity string            `json:",omitempty"`
 	// Provider vouched for the session, by Claims such as "issuer:sub".
-	Provider string            `json:",omitempty"`
-	Claims   map[string]string `json:",omitempty"` // keys in lower case
+	Provider string              `json:",omitempty"`
+	Claims   map[string][]string `json:",omitempty"` // keys in lower case
 	// Issuer is the user, or the root, behind a federated user.
 	Issuer *Principal `json:",omitempty"`
 }
@@ -74,6 +76,8 @@ func (p Principal) Caller() policy.Caller {
 		who.Service = p.Name
 	case Anonymous:
 		return policy.Caller{}
+	case WebIdentity:
+		return policy.Caller{Provider: p.Session.Provider}
 	case FederatedUser:
 		if p.Session != nil && p.Session.Issuer != nil {
 			who.UserARN = p.Session.Issuer.ARN

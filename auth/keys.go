@@ -63,7 +63,7 @@ func (k *requestKeys) Lookup(key string) ([]string, bool) {
 // claim is what an identity provider said of the session ("issuer:sub").
 func (k *requestKeys) claim(key string) []string {
 	if s := k.call.Principal.Session; s != nil {
-		return one(s.Claims[key])
+		return s.Claims[key]
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func TestEveryOperationAsks(t *testing.T) {
 func TestConditionKeys(t *testing.T) {
 	scope := arn.Scope{Account: "123456789012", Region: "eu-west-1"}
 	who := auth.Principal{Kind: auth.AssumedRole, Account: scope.Account, ARN: "arn:aws:sts::123456789012:assumed-role/r/s", Name: "r", UserID: "AROAX:s",
-		Session: &auth.Session{Tags: map[string]string{"Team": "red"}, SourceIdentity: "ann", Claims: map[string]string{"issuer.example:sub": "42"}}}
+		Session: &auth.Session{Tags: map[string]string{"Team": "red"}, SourceIdentity: "ann", Claims: map[string][]string{"issuer.example:sub": {"42"}}}}
 	for _, c := range []struct {
 		service, operation string
 		input              any

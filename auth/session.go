@@ -4,8 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,11 +44,17 @@ const tokenPrefix = "SlipwaySession//"
 // Issue makes temporary credentials for a principal, whose AccessKeyID it sets.
 func (s *Sessions) Issue(p Principal, duration time.Duration, now time.Time) (Credentials, error) {
 	c := Credentials{
-		AccessKeyID:     NewAccessKeyID("ASIA"),
+		AccessKeyID:     sessionKeyID(p.Account),
 		SecretAccessKey: NewSecret(),
 		Expires:         now.Add(duration).UTC().Truncate(time.Second),
 	}
 	p.AccessKeyID = c.AccessKeyID
+	session := Session{}
+	if p.Session != nil {
+		session = *p.Session
+	}
+	session.Issued = now.UTC().Truncate(time.Second)
+	p.Session = &session
 	plain, err := json.Marshal(sealedSession{Secret: c.SecretAccessKey, Principal: p, Expires: c.Expires.Unix()})
 	if err != nil {
 		return Credentials{}, err
@@ -85,6 +94,29 @@ func (s *Sessions) open(accessKeyID, token string, now time.Time) (Key, error) {
 // NewAccessKeyID makes an access key id of AWS's form: a prefix of four letters
 // ("AKIA", "ASIA") and sixteen characters.
 func NewAccessKeyID(prefix string) string { return UniqueID(prefix, 16) }
+
+// sessionKeyID makes the access key id of a session. It holds the account, as AWS's
+// do: the 40 bits behind the first one.
+func sessionKeyID(account string) string {
+	var b [10]byte
+	_, _ = rand.Read(b[:])
+	if n, err := strconv.ParseUint(account, 10, 40); err == nil {
+		head := binary.BigEndian.Uint64(b[:8])&0x00000000007fffff | 1<<63 | n<<23
+		binary.BigEndian.PutUint64(b[:8], head)
+	}
+	return "ASIA" + base32.StdEncoding.EncodeToString(b[:])
+}
+
+// SessionAccount is the account in the access key id of a session.
+func SessionAccount(id string) (string, bool) {
+	body, ok := strings.CutPrefix(id, "ASIA")
+	b, err := base32.StdEncoding.DecodeString(body)
+	if !ok || err != nil || len(b) != 10 {
+		return "", false
+	}
+	account := binary.BigEndian.Uint64(b[:8]) >> 23 & (1<<40 - 1)
+	return fmt.Sprintf("%012d", account), account < 1e12
+}
 
 // UniqueID makes an IAM unique identifier ("AIDA", "AROA", ...; "IAM
 // identifiers", IAM User Guide): the prefix and n characters of A-Z and 2-7.

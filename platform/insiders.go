@@ -114,20 +114,3 @@ func (i *insiders) instanceStack(ctx context.Context, instanceID string) (string
 	}
 	return "", nil
 }
-
-// permits asks policies about principals that they bind, and lets the others be.
-type permits struct{ iam *auth.IAM }
-
-func (p permits) Permits(ctx context.Context, r auth.Request) error {
-	if !r.Principal.Enforced {
-		return nil
-	}
-	return p.iam.Permits(ctx, r)
-}
-
-func (p permits) Forbids(ctx context.Context, r auth.Request) error {
-	if !r.Principal.Enforced {
-		return nil
-	}
-	return p.iam.Forbids(ctx, r)
-}

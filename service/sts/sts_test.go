@@ -27,20 +27,21 @@ type bench struct {
 	t        *testing.T
 	iam      *iam.Service
 	sessions *auth.Sessions
+	auth     *auth.IAM
+	closed   bool
 }
 
 func newBench(t *testing.T, closed bool) *bench {
 	ring := keyring.Ephemeral()
 	b := &bench{t: t, iam: iam.New(iam.Config{Store: storetest.New(t), Ring: ring}), sessions: auth.NewSessions(ring)}
-	cfg := Config{IAM: b.iam, Sessions: b.sessions, Now: func() time.Time { return now }}
-	if closed {
-		cfg.Permits = &auth.IAM{Policies: b.iam}
-	}
-	b.Service = New(cfg)
+	b.closed = closed
+	b.auth = &auth.IAM{Policies: b.iam, Ring: ring}
+	b.Service = New(Config{IAM: b.iam, Sessions: b.sessions, Trust: b.auth, Keys: b.iam, Ring: ring, Now: func() time.Time { return now }})
 	return b
 }
 
 func (b *bench) as(p auth.Principal) context.Context {
+	p.Enforced = b.closed
 	return auth.With(b.t.Context(), auth.Call{Principal: p, Scope: arn.Scope{Account: p.Account, Region: "us-east-1"}})
 }
 
@@ -164,8 +165,14 @@ func TestAssumeRoleRefusals(t *testing.T) {
 		{"no role", api.AssumeRoleInput{RoleArn: "arn:aws:iam::123456789012:user/x"}, "ValidationError: arn:aws:iam::123456789012:user/x is invalid"},
 		{"too long", api.AssumeRoleInput{RoleArn: r, DurationSeconds: new(int32(7201))}, "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role."},
 		{"too short", api.AssumeRoleInput{RoleArn: r, DurationSeconds: new(int32(60))}, "ValidationError: 1 validation error detected: Value '60' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900"},
-		{"policy", api.AssumeRoleInput{RoleArn: r, Policy: "{}"}, "NotImplemented: AssumeRole: Policy is not built."},
-		{"tags", api.AssumeRoleInput{RoleArn: r, Tags: []api.Tag{{Key: "a", Value: "b"}}}, "NotImplemented: AssumeRole: Tags"},
+		{"policy", api.AssumeRoleInput{RoleArn: r, Policy: "{}"}, "MalformedPolicyDocument: Syntax errors in policy."},
+		{"long policy", api.AssumeRoleInput{RoleArn: r, Policy: strings.Repeat(" ", 2049)}, "ValidationError: 1 validation error detected: Value at 'policy'"},
+		{"policies", api.AssumeRoleInput{RoleArn: r, PolicyArns: []api.PolicyDescriptorType{{Arn: "arn:aws:iam::123456789012:policy/none"}}}, "MalformedPolicyDocument: Policy arn:aws:iam::123456789012:policy/none does not exist"},
+		{"another account's policy", api.AssumeRoleInput{RoleArn: r, PolicyArns: []api.PolicyDescriptorType{{Arn: "arn:aws:iam::999999999999:policy/none"}}}, "ValidationError: Scope ARN"},
+		{"many policies", api.AssumeRoleInput{RoleArn: r, PolicyArns: make([]api.PolicyDescriptorType, 11)}, "ValidationError: 1 validation error detected: Value at 'policyArns'"},
+		{"untrusted tags", api.AssumeRoleInput{RoleArn: r, Tags: []api.Tag{{Key: "a", Value: "b"}}}, "AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:TagSession on resource: " + r},
+		{"untrusted source identity", api.AssumeRoleInput{RoleArn: r, SourceIdentity: "ann"}, "AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:SetSourceIdentity on resource: " + r},
+		{"MFA", api.AssumeRoleInput{RoleArn: r, TokenCode: "123456"}, "NotImplemented: AssumeRole: TokenCode is not built."},
 		// As recorded.
 		{"tags twice", api.AssumeRoleInput{RoleArn: r, Tags: []api.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}}}, "InvalidParameterValue: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
 		{"transitive", api.AssumeRoleInput{RoleArn: r, TransitiveTagKeys: []string{"x"}}, "InvalidParameterValue: The specified transitive tag key must be included in the requested tags."},

@@ -1,0 +1,10 @@
+package fault
+
+// Codes of STS.
+const (
+	InvalidAuthorizationMessage = "InvalidAuthorizationMessageException"
+	PackedPolicyTooLarge        = "PackedPolicyTooLarge"
+	IDPCommunicationError       = "IDPCommunicationError"
+	IDPRejectedClaim            = "IDPRejectedClaim"
+	InvalidIdentityToken        = "InvalidIdentityToken"
+)

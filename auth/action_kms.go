@@ -2,12 +2,15 @@ package auth
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/slipway/slipway/arn"
 )
 
 var kmsTable = table{prefix: "kms", keys: kmsKeys, operations: entries(
-	act(key, "CancelKeyDeletion CreateGrant Decrypt DeleteImportedKeyMaterial DeriveSharedSecret DescribeKey DisableKey "+
+	act(key, "CancelKeyDeletion CreateGrant DeleteImportedKeyMaterial DeriveSharedSecret DescribeKey DisableKey "+
 		"DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyPair "+
 		"GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac GetKeyLastUsage GetKeyPolicy "+
 		"GetKeyRotationStatus GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies ListKeyRotations "+
@@ -17,12 +20,31 @@ var kmsTable = table{prefix: "kms", keys: kmsKeys, operations: entries(
 		"DisconnectCustomKeyStore GenerateRandom ListAliases ListKeys ListRetirableGrants UpdateCustomKeyStore"),
 	map[string]operation{
 		"CreateAlias": {on: alias, needs: onTarget}, "DeleteAlias": {on: alias}, "UpdateAlias": {on: alias, needs: onTarget},
+		"Decrypt": {on: func(c *Call, in membersOf) []string { return keyOf(c, in, "KeyId") }},
 		"ReEncrypt": {action: noAction, needs: func(a *asking) {
-			a.also("kms:ReEncryptFrom", keyNamed(a.call, a.in.text("SourceKeyId"))...)
+			a.also("kms:ReEncryptFrom", keyOf(a.call, a.in, "SourceKeyId")...)
 			a.also("kms:ReEncryptTo", keyNamed(a.call, a.in.text("DestinationKeyId"))...)
 		}},
 	},
 )}
+
+// keyOf is the key that a ciphertext is opened with: the one that is named or,
+// as symmetric ciphertexts tell their keys, that of the ciphertext (package
+// service/kms): 2, the account (12 bytes), the key's id (36).
+func keyOf(c *Call, in membersOf, member string) []string {
+	if name := in.text(member); name != "" {
+		return keyNamed(c, name)
+	}
+	v := in.get("CiphertextBlob")
+	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Uint8 {
+		return nil
+	}
+	b := v.Bytes()
+	if len(b) < 49 || b[0] != 2 || !arn.IsAccount(string(b[1:13])) {
+		return nil
+	}
+	return []string{arn.Scope{Account: string(b[1:13]), Region: c.Scope.Region}.ARN("kms", "key/"+string(b[13:49])).String()}
+}
 
 func key(c *Call, in membersOf) []string { return keyNamed(c, in.text("KeyId")) }
 

@@ -66,12 +66,12 @@ func (p *Platform) wire() (*services, error) {
 	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	s.iam = iamService
 	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService), p.store, "auth/", "iam/")
-	policies := &auth.IAM{Policies: iamService}
+	policies := &auth.IAM{Policies: iamService, Ring: p.ring}
 	s.authorizer = enforcement{policies}
 	guard := api.Interceptor(auth.Guard(s.authorizer))
 	iams := iamapi.Intercept(iamService, guard)
 
-	stsService := sts.New(sts.Config{IAM: iams, Sessions: s.sessions, Permits: permits{policies}, Now: cfg.Now})
+	stsService := sts.New(sts.Config{IAM: iams, Sessions: s.sessions, Trust: policies, Keys: s.keys, Ring: p.ring, Now: cfg.Now})
 	in := insiders{sts: stsService, sessions: s.sessions, now: cfg.Now}
 
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})

@@ -76,6 +76,8 @@ func (p *Platform) wire() (*services, error) {
 
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	kmss := kmsapi.Intercept(kmsService, guard)
+	policies.Resources = map[string]auth.ResourcePolicies{"kms": kmsService}
+	policies.Tags = map[string]auth.ResourceTags{"kms": kmsService}
 	ssmService := ssm.New(ssm.Config{
 		Store: p.store, Ring: p.ring, KMS: kmss, Now: cfg.Now, Logger: cfg.Logger, BuiltinImage: ec2.BuiltinImage,
 		Image: func(ctx context.Context, id string) error {

@@ -92,7 +92,7 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 		return one(c.key.Usage), true
 	case "keyorigin":
 		return one(c.key.origin()), true
-	case "multiregion", "grantisforawsresource":
+	case "multiregion":
 		return one("false"), true
 	case "requestalias":
 		if i := strings.Index(c.name, aliasPrefix); i >= 0 {
@@ -106,8 +106,6 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 		return nil, true
 	case "encryptioncontextkeys":
 		return slices.Sorted(maps.Keys(c.r.context)), true
-	case "viaservice": // a service's own call is not asked for here
-		return nil, true
 	case "grantoperations":
 		if grant != nil {
 			return grant.Operations, true
@@ -119,7 +117,7 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 		}
 		return nil, true
 	}
-	return nil, false
+	return c.others.Lookup(name)
 }
 
 var algorithmKeys = map[string]string{
@@ -150,6 +148,6 @@ func (s *Service) decide(call auth.Call, text string, k *key, name string, r req
 	if err != nil {
 		return policy.NoMatch, err
 	}
-	keys := conditions{call, k, name, r, call.Requests(nil)[0].Context}
+	keys := conditions{call, k, name, r, call.Asking("kms:"+r.operation, k.name(), nil).Context}
 	return doc.Decide(call.Principal.Caller(), policy.Request{Action: "kms:" + r.operation, Resource: k.name(), Context: keys}), nil
 }

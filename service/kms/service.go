@@ -43,7 +43,11 @@ type Service struct {
 	upkeep *reconcile.Loop
 }
 
-var _ kms.Service = (*Service)(nil)
+var (
+	_ kms.Service           = (*Service)(nil)
+	_ auth.ResourcePolicies = (*Service)(nil)
+	_ auth.ResourceTags     = (*Service)(nil)
+)
 
 // New makes the service. Start begins its upkeep.
 func New(cfg Config) *Service {

@@ -258,6 +258,9 @@ func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) e
 		}
 	case plan.Update:
 		r.Changed = o.ID
+		if out.Attributes == nil {
+			now.Attributes = b.Prior.Attributes // some are told once, when the resource is made
+		}
 		if out.PhysicalID != "" {
 			now.PhysicalID = out.PhysicalID
 		}

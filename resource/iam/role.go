@@ -16,7 +16,13 @@ import (
 
 // Types are the resource types of IAM.
 func Types(svc api.Service) []cfn.Type {
-	return []cfn.Type{roleType(svc), policyType(svc), instanceProfileType(svc)}
+	return []cfn.Type{
+		accessKeyType(svc), groupType(svc), instanceProfileType(svc), managedPolicyType(svc), oidcProviderType(svc), policyType(svc), roleType(svc),
+		serverCertificateType(svc), serviceLinkedRoleType(svc), userType(svc), membershipType(svc),
+		inlinePolicyType("AWS::IAM::RolePolicy", "RoleName", roleSubject(svc)),
+		inlinePolicyType("AWS::IAM::UserPolicy", "UserName", userSubject(svc)),
+		inlinePolicyType("AWS::IAM::GroupPolicy", "GroupName", groupSubject(svc)),
+	}
 }
 
 const (
@@ -24,21 +30,15 @@ const (
 	maxRoleName = 64
 )
 
-type inlinePolicy struct {
-	PolicyName     string            `json:"PolicyName"`
-	PolicyDocument resource.Document `json:"PolicyDocument"`
-}
-
 type roleProperties struct {
 	RoleName                 string            `json:"RoleName,omitempty"`
 	AssumeRolePolicyDocument resource.Document `json:"AssumeRolePolicyDocument"`
 	Description              string            `json:"Description,omitempty"`
-	ManagedPolicyArns        []string          `json:"ManagedPolicyArns,omitempty"`
 	MaxSessionDuration       *int32            `json:"MaxSessionDuration,omitempty"`
 	Path                     string            `json:"Path,omitempty"`
 	PermissionsBoundary      string            `json:"PermissionsBoundary,omitempty"`
-	Policies                 []inlinePolicy    `json:"Policies,omitempty"`
 	Tags                     []resource.Tag    `json:"Tags,omitempty"`
+	granted
 }
 
 type roleHandler struct{ svc api.Service }
@@ -62,7 +62,7 @@ func (h roleHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, err
 		return cfn.Result{}, err
 	}
 	result := roleResult(out.Role)
-	return result, h.grant(ctx, result.PhysicalID, roleProperties{}, p)
+	return result, roleSubject(h.svc).grant(ctx, result.PhysicalID, granted{}, p.granted)
 }
 
 func roleResult(role *api.Role) cfn.Result {
@@ -76,42 +76,6 @@ func tags(of map[string]string) []api.Tag {
 		out = append(out, api.Tag{Key: k, Value: of[k]})
 	}
 	return out
-}
-
-// grant turns the policies of one set of properties into those of another.
-func (h roleHandler) grant(ctx context.Context, name string, from, to roleProperties) error {
-	for _, arn := range to.ManagedPolicyArns {
-		if _, err := h.svc.AttachRolePolicy(ctx, &api.AttachRolePolicyInput{RoleName: name, PolicyArn: arn}); err != nil {
-			return err
-		}
-	}
-	for _, p := range to.Policies {
-		_, err := h.svc.PutRolePolicy(ctx, &api.PutRolePolicyInput{
-			RoleName: name, PolicyName: p.PolicyName, PolicyDocument: p.PolicyDocument.Text,
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, arn := range from.ManagedPolicyArns {
-		if slices.Contains(to.ManagedPolicyArns, arn) {
-			continue
-		}
-		_, err := h.svc.DetachRolePolicy(ctx, &api.DetachRolePolicyInput{RoleName: name, PolicyArn: arn})
-		if err := resource.Gone(err, fault.NoSuchEntity); err != nil {
-			return err
-		}
-	}
-	for _, p := range from.Policies {
-		if slices.ContainsFunc(to.Policies, func(q inlinePolicy) bool { return q.PolicyName == p.PolicyName }) {
-			continue
-		}
-		_, err := h.svc.DeleteRolePolicy(ctx, &api.DeleteRolePolicyInput{RoleName: name, PolicyName: p.PolicyName})
-		if err := resource.Gone(err, fault.NoSuchEntity); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (h roleHandler) get(ctx context.Context, name string) (*api.Role, error) {
@@ -138,10 +102,7 @@ func (h roleHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, e
 	if role.PermissionsBoundary != nil {
 		p.PermissionsBoundary = role.PermissionsBoundary.PermissionsBoundaryArn
 	}
-	if p.ManagedPolicyArns, err = h.attached(ctx, role.RoleName); err != nil {
-		return nil, err
-	}
-	if p.Policies, err = h.inline(ctx, role.RoleName); err != nil {
+	if p.granted, err = roleSubject(h.svc).read(ctx, role.RoleName); err != nil {
 		return nil, err
 	}
 	out, err := resource.Encode(p)
@@ -158,48 +119,6 @@ func tagMap(tags []api.Tag) map[string]string {
 		m[t.Key] = t.Value
 	}
 	return m
-}
-
-func (h roleHandler) attached(ctx context.Context, name string) ([]string, error) {
-	in := &api.ListAttachedRolePoliciesInput{RoleName: name}
-	var arns []string
-	for {
-		out, err := h.svc.ListAttachedRolePolicies(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range out.AttachedPolicies {
-			arns = append(arns, p.PolicyArn)
-		}
-		if in.Marker = out.Marker; in.Marker == "" {
-			return arns, nil
-		}
-	}
-}
-
-func (h roleHandler) inline(ctx context.Context, name string) ([]inlinePolicy, error) {
-	in := &api.ListRolePoliciesInput{RoleName: name}
-	var policies []inlinePolicy
-	for {
-		out, err := h.svc.ListRolePolicies(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, policy := range out.PolicyNames {
-			got, err := h.svc.GetRolePolicy(ctx, &api.GetRolePolicyInput{RoleName: name, PolicyName: policy})
-			if err != nil {
-				return nil, err
-			}
-			text, err := url.PathUnescape(got.PolicyDocument)
-			if err != nil {
-				return nil, err
-			}
-			policies = append(policies, inlinePolicy{policy, resource.Document{Text: text}})
-		}
-		if in.Marker = out.Marker; in.Marker == "" {
-			return policies, nil
-		}
-	}
 }
 
 func (h roleHandler) update(ctx context.Context, r cfn.Request) (cfn.Result, error) {
@@ -235,7 +154,7 @@ func (h roleHandler) update(ctx context.Context, r cfn.Request) (cfn.Result, err
 	if err := h.bound(ctx, r.PhysicalID, p.PermissionsBoundary, prior.PermissionsBoundary); err != nil {
 		return cfn.Result{}, err
 	}
-	if err := h.grant(ctx, r.PhysicalID, prior, p); err != nil {
+	if err := roleSubject(h.svc).grant(ctx, r.PhysicalID, prior.granted, p.granted); err != nil {
 		return cfn.Result{}, err
 	}
 	set, remove := resource.Retag(tagMap(role.Tags), resource.Tags(r, p.Tags))
@@ -272,7 +191,7 @@ func (h roleHandler) delete(ctx context.Context, r cfn.Request) error {
 	if err := resource.Decode(roleName, r.Properties, &p); err != nil {
 		return err
 	}
-	if err := h.grant(ctx, r.PhysicalID, p, roleProperties{}); err != nil {
+	if err := roleSubject(h.svc).grant(ctx, r.PhysicalID, p.granted, granted{}); err != nil {
 		return err
 	}
 	_, err := h.svc.DeleteRole(ctx, &api.DeleteRoleInput{RoleName: r.PhysicalID})

@@ -51,9 +51,10 @@ type Policy struct {
 // Endpoint is one private address of an instance.
 type Endpoint struct {
 	Address netip.Addr
-	// Public is the address that stands for it outside, one to one. Without one,
-	// Translated is the address that it shares with others by way of a NAT
-	// gateway; invalid where it has neither.
+	// Public is the address that stands for it outside, one to one. Translated is
+	// the address of the NAT gateway that its table leads to. What leaves the host
+	// has the host's own address in either case. On the host, who it sends to by
+	// way of a NAT gateway sees its private address.
 	Public     netip.Addr
 	Translated netip.Addr
 	Network    string // its VPC: addresses of one can reach each other

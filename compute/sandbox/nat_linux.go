@@ -44,16 +44,17 @@ func (n *network) device(key expr.MetaKey, op expr.CmpOp) []expr.Any {
 const insideTable = "slipway"
 
 // translate has what comes to an instance's elastic addresses arrive at its
-// private one, as on EC2: a server that listens on that alone answers, too. The
-// elastic addresses are the instance's own all the same, so where the kernel has
-// no translation, or root inside removes it, servers on all addresses answer.
+// private one, as on EC2: a server that listens on that alone answers, too. What it
+// sends to others' elastic addresses comes from its own. They are the instance's
+// own addresses all the same, so where the kernel has no translation, or root
+// inside removes it, servers on all addresses answer.
 func (n *network) translate(pid int, private netip.Addr, elastic []netip.Addr) {
-	if err := translateInside(pid, private, elastic); err != nil && len(elastic) > 0 {
+	if err := n.translateInside(pid, private, elastic); err != nil && len(elastic) > 0 {
 		n.log.Warn("only servers on all addresses of the instance answer at its elastic addresses", "address", private.String(), "error", err)
 	}
 }
 
-func translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
+func (n *network) translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
 	ns, err := netns.GetFromPath("/proc/" + strconv.Itoa(pid) + "/ns/net")
 	if err != nil {
 		return err
@@ -76,6 +77,13 @@ func translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
 				c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: arriveAt(ip, private)})
 			}
 		}
+		post := c.AddChain(&nftables.Chain{
+			Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
+		})
+		c.AddRule(&nftables.Rule{Table: table, Chain: post, Exprs: append(within(destinationOffset, n.saved.Elastic),
+			&expr.Immediate{Register: 1, Data: elastic[0].AsSlice()},
+			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
+		)})
 	}
 	return c.Flush()
 }

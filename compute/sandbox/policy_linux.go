@@ -44,7 +44,8 @@ func (d *Driver) Taken(p netip.Prefix) (netip.Prefix, error) {
 	}
 	used = append(used, d.net.saved.Elastic, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"))
 	for _, u := range used {
-		if u.Overlaps(p) {
+		// A single address is most likely an instance of another Slipway.
+		if u.Bits() < 32 && u.Overlaps(p) {
 			return u, nil
 		}
 	}
@@ -73,12 +74,15 @@ const elementsAtOnce = 200
 // no packet meets half of a policy.
 //
 // A new connection of an instance passes the forward hook, where its own address
-// leads to the chain of its route table and of its groups' rules for egress; then
-// the translation to its public address, if it goes to one; and then the
-// postrouting hook, where the receiver's address leads to its groups' rules for
-// ingress. What the host itself sends to public addresses passes the last, too: by
-// these the host is the internet. By private addresses it is the cloud's own
-// services, which no group stops.
+// leads to the chain of its route table and of its groups' rules for egress, and
+// then the postrouting hook, where the receiver's address leads to its groups'
+// rules for ingress. What the host itself sends to public addresses passes the
+// last, too: by these the host is the internet. By private addresses it is the
+// cloud's own services, which no group stops.
+//
+// Public addresses are translated within the instances (translate), never here:
+// where br_netfilter is loaded, the bridge itself would hand on what an answer's
+// translation changed, past the routing that isolated ports need.
 type ruleset struct {
 	net    *network
 	conn   *nftables.Conn
@@ -123,13 +127,9 @@ func (r *ruleset) base(policy bool) {
 		r.rule(forward, verdict(expr.VerdictDrop))
 	}
 	nat := r.hook("translate", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
-	if policy {
-		r.rule(nat, r.net.isBridge(expr.MetaKeyOIFNAME), within(destinationOffset, r.net.saved.Elastic), load(sourceOffset), r.become("public"))
-		r.rule(nat, r.net.notBridge(expr.MetaKeyOIFNAME), load(sourceOffset), r.member("private"), []expr.Any{&expr.Masq{}})
-	}
-	for _, from := range []netip.Prefix{r.net.saved.Instances, r.net.saved.Elastic} {
-		r.rule(nat, r.net.notBridge(expr.MetaKeyOIFNAME), within(sourceOffset, from), []expr.Any{&expr.Masq{}})
-	}
+	// By the interface, not by the source: another Slipway on this host may have
+	// had the range before.
+	r.rule(nat, r.net.isBridge(expr.MetaKeyIIFNAME), r.net.notBridge(expr.MetaKeyOIFNAME), []expr.Any{&expr.Masq{}})
 	post := r.hook("postrouting", nftables.ChainTypeFilter, nftables.ChainHookPostrouting, nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource+10))
 	// Instances must not be told to send directly to each other: no port of the
 	// bridge leads to another.
@@ -162,20 +162,15 @@ func (r *ruleset) policy(p compute.Policy) {
 	for _, t := range p.Tables {
 		tables[t.ID] = t
 	}
-	var public []nftables.SetElement
 	for _, e := range p.Endpoints {
 		key := e.Address.AsSlice()
 		for _, name := range append([]string{"private", "vpc " + e.Network}, prefixed("group ", e.Groups)...) {
 			members[name] = append(members[name], nftables.SetElement{Key: key})
 		}
-		if as := outward(e, tables[e.Table]); as.IsValid() {
-			public = append(public, nftables.SetElement{Key: key, Val: as.AsSlice()})
-		}
 	}
 	for name, list := range members {
 		r.set(&nftables.Set{Name: setName(name), KeyType: nftables.TypeIPAddr}, list)
 	}
-	r.set(&nftables.Set{Name: "public", KeyType: nftables.TypeIPAddr, DataType: nftables.TypeIPAddr, IsMap: true}, public)
 	for _, g := range p.Groups {
 		r.group(g)
 	}
@@ -197,14 +192,6 @@ func setName(name string) string {
 		return name
 	}
 	return kind + "_" + arn.Hash(id)[:16]
-}
-
-// outward is the address by which others on the outside see an endpoint.
-func outward(e compute.Endpoint, t compute.Table) netip.Addr {
-	if e.Public.IsValid() && t.Internet() {
-		return e.Public
-	}
-	return e.Translated
 }
 
 // endpoints adds the maps from addresses to chains. Endpoints of one kind share
@@ -374,15 +361,6 @@ func (r *ruleset) member(name string) []expr.Any {
 func (r *ruleset) decide(name string) []expr.Any {
 	s := r.sets[name]
 	return []expr.Any{&expr.Lookup{SourceRegister: 1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: s.Name, SetID: s.ID}}
-}
-
-// become gives a packet the source address that a map has for the one loaded before.
-func (r *ruleset) become(name string) []expr.Any {
-	s := r.sets[name]
-	return []expr.Any{
-		&expr.Lookup{SourceRegister: 1, DestRegister: 1, IsDestRegSet: true, SetName: s.Name, SetID: s.ID},
-		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
-	}
 }
 
 func verdict(kind expr.VerdictKind) []expr.Any { return []expr.Any{&expr.Verdict{Kind: kind}} }

@@ -215,7 +215,7 @@ func TestNetworksAreApart(t *testing.T) {
 	p.Tables[1].Routes[1].Via = compute.ViaTranslate
 	p.Endpoints[1].Translated = host.Elastic.Addr().Next().Next().Next()
 	apply(t, w, p)
-	reach("by way of a NAT gateway", b, public[1], p.Endpoints[1].Translated.String())
+	reach("by way of a NAT gateway", b, public[1], b.addr.String())
 	p.Tables[1].Routes = append(p.Tables[1].Routes, compute.Route{To: host.Instances, Via: compute.ViaNetwork, Network: "vpc-3"})
 	p.Tables[2].Routes = append(p.Tables[2].Routes, compute.Route{To: netip.MustParsePrefix("10.77.0.0/16"), Via: compute.ViaNetwork, Network: "vpc-2"})
 	apply(t, w, p)

@@ -56,6 +56,8 @@ type Statement struct {
 	Start, End   Position // of the statement in its document
 
 	actions   []pattern // Actions or NotActions
+	bits      []uint64  // the bits of their vendors
+	vendors   uint64    // of all of them
 	resources []pattern // Resources or NotResources
 	anywhere  bool      // of a trust policy, which names no resource
 }
@@ -250,7 +252,14 @@ func (s *Statement) read(raw *rawStatement, kind Kind, variables bool) error {
 		s.Sid = *raw.Sid
 	}
 	for _, a := range append(s.Actions[:len(s.Actions):len(s.Actions)], s.NotActions...) {
-		s.actions = append(s.actions, compile(strings.ToLower(a), true, false))
+		a = strings.ToLower(a)
+		s.actions = append(s.actions, compile(a, true, false))
+		vendor, _, ok := strings.Cut(a, ":")
+		bits := vendorBit(vendor)
+		if !ok || strings.ContainsAny(vendor, "*?") {
+			bits = ^uint64(0)
+		}
+		s.bits, s.vendors = append(s.bits, bits), s.vendors|bits
 	}
 	for _, r := range append(s.Resources[:len(s.Resources):len(s.Resources)], s.NotResources...) {
 		s.resources = append(s.resources, compile(wholeARN(r), true, variables))

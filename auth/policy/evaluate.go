@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Decision is what policies say of a request.
 type Decision int
@@ -20,6 +23,27 @@ type Request struct {
 	// every Deny does.
 	Resource string
 	Context  Keys // nil tells nothing
+
+	// As it is compared: the action in lower case and the bit of its vendor.
+	folded string
+	vendor uint64
+}
+
+// fold prepares the action once for all the statements that look at it.
+func (r *Request) fold() {
+	r.folded = strings.ToLower(r.Action)
+	vendor, _, _ := strings.Cut(r.folded, ":")
+	r.vendor = vendorBit(vendor)
+}
+
+// vendorBit is one of 64 bits by which a statement of other vendors is passed over
+// at a glance.
+func vendorBit(vendor string) uint64 {
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(vendor) {
+		h = (h ^ uint32(vendor[i])) * 16777619
+	}
+	return 1 << (h >> 26)
 }
 
 // Unknown is a resource that cannot be named.
@@ -51,7 +75,10 @@ type Given map[string][]string
 func (g Given) Lookup(key string) ([]string, bool) { return g[key], true }
 
 // Evaluate decides by identity-based documents: an explicit Deny wins.
-func Evaluate(docs []*Document, r Request) Decision { return evaluate(docs, &r) }
+func Evaluate(docs []*Document, r Request) Decision {
+	r.fold()
+	return evaluate(docs, &r)
+}
 
 func evaluate(docs []*Document, r *Request) Decision {
 	d := NoMatch
@@ -71,12 +98,19 @@ func evaluate(docs []*Document, r *Request) Decision {
 }
 
 func (s *Statement) covers(r *Request) bool {
-	return s.coversAction(r.Action) && s.coversResource(r) && s.holds(r.Context)
+	return s.coversAction(r) && s.coversResource(r) && s.holds(r.Context)
 }
 
-func (s *Statement) coversAction(action string) bool {
-	for i := range s.actions {
-		if s.actions[i].matches(action, nil, true) == holds {
+func (s *Statement) coversAction(r *Request) bool {
+	if s.vendors&r.vendor == 0 {
+		return len(s.NotActions) > 0
+	}
+	for i, bits := range s.bits {
+		if bits&r.vendor == 0 {
+			continue
+		}
+		if p := &s.actions[i]; p.star || p.plain && p.text == r.folded || p.prefix && strings.HasPrefix(r.folded, p.text) ||
+			!p.plain && !p.prefix && glob(p.text, r.folded, false) {
 			return len(s.NotActions) == 0
 		}
 	}

@@ -50,9 +50,8 @@ type Verdict struct {
 	By Source
 }
 
-// Decide answers an inquiry. It allocates nothing but the values of policy
-// variables, and is safe for use by several goroutines.
-func (q *Inquiry) Decide() Verdict {
+// Decide answers an inquiry. It is safe for use by several goroutines.
+func (q Inquiry) Decide() Verdict {
 	identity, boundary, session, resource := q.eachSays()
 	return q.join(identity, boundary, session, resource)
 }
@@ -66,6 +65,7 @@ type says struct {
 
 func (q *Inquiry) eachSays() (identity, boundary, session, resource says) {
 	boundary.none, session.none, resource.none = true, true, true
+	q.fold()
 	identity.Decision = Allowed
 	if !q.Unbound {
 		identity.Decision = evaluate(q.Identity, &q.Request)
@@ -148,7 +148,7 @@ type Matched struct {
 
 // Explain answers an inquiry with reasons. It is slower than Decide and agrees
 // with it.
-func (q *Inquiry) Explain() Explanation {
+func (q Inquiry) Explain() Explanation {
 	identity, boundary, session, resource := q.eachSays()
 	e := Explanation{Verdict: q.join(identity, boundary, session, resource)}
 	e.Identity = &identity.Decision
@@ -168,7 +168,7 @@ func (q *Inquiry) Explain() Explanation {
 			}
 			for i := range d.Statements {
 				s := &d.Statements[i]
-				if source == ByResource && s.how(&q.Caller) == NotNamed || !s.coversAction(q.Action) || !s.coversResource(&q.Request) {
+				if source == ByResource && s.how(&q.Caller) == NotNamed || !s.coversAction(&q.Request) || !s.coversResource(&q.Request) {
 					continue
 				}
 				e.Missing = s.missing(e.Missing, q.Context)

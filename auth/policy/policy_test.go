@@ -55,7 +55,7 @@ func TestEvaluate(t *testing.T) {
 			}
 			docs = append(docs, doc)
 		}
-		if got := Evaluate(docs, Request{"sqs:SendMessage", queue, known}); got != c.want {
+		if got := Evaluate(docs, Request{Action: "sqs:SendMessage", Resource: queue, Context: known}); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -158,7 +158,9 @@ func TestTrust(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		decision, how := doc.decide(&c.who, &Request{Action: "sts:AssumeRole", Context: Context{"sts:externalid": {"42"}}})
+		r := Request{Action: "sts:AssumeRole", Context: Context{"sts:externalid": {"42"}}}
+		r.fold()
+		decision, how := doc.decide(&c.who, &r)
 		if decision == Denied {
 			how = refused
 		}

@@ -43,6 +43,7 @@ const (
 // Decide evaluates a resource-based policy: a statement counts if it is about
 // the request and names the caller. An explicit Deny wins.
 func (d *Document) Decide(who Caller, r Request) Decision {
+	r.fold()
 	decision, _ := d.decide(&who, &r)
 	return decision
 }

@@ -245,7 +245,7 @@ func (f *front) posted(w http.ResponseWriter, r *http.Request, in *form, bucketN
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	location := scheme + "://" + host + "/" + bucketName + "/" + encoder(true).encode(key)
+	location := scheme + "://" + host + "/" + bucketName + "/" + escapePath(key)
 	to := in.fields["success_action_redirect"]
 	if to == "" {
 		to = in.fields["redirect"]

@@ -135,7 +135,7 @@ func (v *visit) serve() {
 	if fault.Is(err, fault.NoSuchKey) && !strings.HasSuffix(asked, "/") && asked != "" {
 		if folder, err := v.get(asked + "/" + v.cfg.IndexDocument.Suffix); err == nil {
 			_ = folder.Body.Close()
-			v.redirect("/"+encoder(true).encode(asked)+"/", http.StatusFound)
+			v.redirect("/"+escapePath(asked)+"/", http.StatusFound)
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -163,5 +164,10 @@ func routeTo(r *api.RoutingRule, key, scheme, host string) (location string, sta
 	if n, err := strconv.Atoi(to.HttpRedirectCode); err == nil {
 		status = n
 	}
-	return scheme + "://" + host + "/" + encoder(true).encode(key), status
+	return scheme + "://" + host + "/" + escapePath(key), status
+}
+
+// escapePath writes a key as a path.
+func escapePath(key string) string {
+	return (&url.URL{Path: key}).EscapedPath()
 }

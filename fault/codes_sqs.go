@@ -16,6 +16,12 @@ const (
 	BatchRequestTooLong      = "BatchRequestTooLong"
 	InvalidBatchEntryID      = "InvalidBatchEntryId"
 	OverLimit                = "OverLimit"
+	KmsAccessDenied          = "KmsAccessDenied"
+	KmsDisabled              = "KmsDisabled"
+	KmsInvalidKeyUsage       = "KmsInvalidKeyUsage"
+	KmsInvalidState          = "KmsInvalidState"
+	KmsNotFound              = "KmsNotFound"
+	KmsThrottled             = "KmsThrottled"
 	PurgeQueueInProgress     = "PurgeQueueInProgress"
 
 	ResourceNotFoundException = "ResourceNotFoundException" // of several JSON services

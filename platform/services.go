@@ -86,7 +86,7 @@ func (p *Platform) wire() (*services, error) {
 		},
 	})
 	ssms := ssmapi.Intercept(ssmService, guard)
-	sqsService := sqs.New(sqs.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
+	sqsService := sqs.New(sqs.Config{Store: p.store, Ring: p.ring, KMS: kmss, Now: cfg.Now, Logger: cfg.Logger})
 	var err error
 	sqss := sqsapi.Intercept(sqsService, guard)
 	s.s3, err = s3.New(s3.Config{

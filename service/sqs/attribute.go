@@ -23,7 +23,9 @@ type attributes struct {
 	Retention  int
 	Wait       int
 	Visibility int
-	Encrypted  bool // SSE-SQS
+	Encrypted  bool   // SSE-SQS: sealed under the data folder's master key
+	KeyID      string `json:",omitempty"` // SSE-KMS
+	Reuse      int    `json:",omitempty"` // of data keys
 	fifo
 	Policy      string `json:",omitempty"`
 	RedriveText string `json:",omitempty"`
@@ -106,6 +108,9 @@ func (q *queue) set(tx store.Tx, p place, values map[string]string) error {
 			return err
 		}
 	}
+	if err := q.Attributes.oneEncryption(values); err != nil {
+		return err
+	}
 	if f := q.Attributes.fifo; f.Throughput == perGroup && f.Scope != "messageGroup" {
 		return invalid(api.QueueAttributeNameFifoThroughputLimit) // allowed with that scope alone
 	}
@@ -147,11 +152,37 @@ func (q *queue) setOne(tx store.Tx, p place, name, value string) error {
 		return a.setRedrive(tx, p, value)
 	case api.QueueAttributeNameRedriveAllowPolicy:
 		return a.setAllow(value)
-	default: // KMS
+	case api.QueueAttributeNameKmsMasterKeyId:
+		if len(value) > 2048 {
+			return invalid(name)
+		}
+		a.KeyID = value
+		if a.Reuse == 0 {
+			a.Reuse = defaultReuse
+		}
+	case api.QueueAttributeNameKmsDataKeyReusePeriodSeconds:
+		a.Reuse = defaultReuse
 		if value != "" {
-			return fault.New(fault.NotImplemented, "%s: queues are encrypted with Slipway's own key (SqsManagedSseEnabled) alone.", name)
+			i, err := strconv.Atoi(value)
+			if err != nil || i < minReuse || i > maxReuse {
+				return invalid(name)
+			}
+			a.Reuse = i
 		}
 	}
+	return nil
+}
+
+// oneEncryption sees that a queue has one kind of encryption at a time: a KMS key
+// takes the place of SQS's own, which cannot be switched on beside it.
+func (a *attributes) oneEncryption(set map[string]string) error {
+	if a.KeyID == "" || !a.Encrypted {
+		return nil
+	}
+	if set[api.QueueAttributeNameSqsManagedSseEnabled] == "true" {
+		return fault.New(fault.InvalidAttributeName, "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
+	}
+	a.Encrypted = false
 	return nil
 }
 
@@ -294,6 +325,10 @@ func (a *attributes) texts() map[string]string {
 		out[api.QueueAttributeNameContentBasedDeduplication] = strconv.FormatBool(a.ContentBased)
 		out[api.QueueAttributeNameDeduplicationScope] = a.Scope
 		out[api.QueueAttributeNameFifoThroughputLimit] = a.Throughput
+	}
+	if a.KeyID != "" {
+		out[api.QueueAttributeNameKmsMasterKeyId] = a.KeyID
+		out[api.QueueAttributeNameKmsDataKeyReusePeriodSeconds] = strconv.Itoa(a.Reuse)
 	}
 	for name, text := range map[string]string{
 		api.QueueAttributeNamePolicy:             a.Policy,

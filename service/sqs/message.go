@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,10 @@ func (v attributeValue) api() api.MessageAttributeValue {
 type kept struct {
 	Plain  []byte `json:",omitempty"`
 	Sealed []byte `json:",omitempty"`
+	// Under a KMS key: the data key's ciphertext, and the queue's ARN and the
+	// message's id when it was sent.
+	Key       []byte `json:",omitempty"`
+	Queue, ID string `json:",omitempty"`
 }
 
 func root(data string) string { return store.BulkPrefix + "sqs/" + data + "/" }
@@ -93,18 +98,26 @@ func putJSON(tx store.Tx, key string, v any) error {
 	return tx.Put(key, bytes.TrimSpace(b.Bytes()))
 }
 
-func (s *Service) seal(data, id string, encrypted bool, c content) (kept, error) {
+// seal encrypts a message that is sent.
+func (s *Service) seal(ctx context.Context, q *queue, id string, c content) (kept, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(c); err != nil || !encrypted {
-		return kept{Plain: b.Bytes()}, err
+	if err := e.Encode(c); err != nil {
+		return kept{}, err
+	}
+	switch {
+	case q.Attributes.KeyID != "":
+		return s.sealUnderKey(ctx, q, id, b.Bytes())
+	case !q.Attributes.Encrypted:
+		return kept{Plain: b.Bytes()}, nil
 	}
 	sealed, err := s.ring.Seal("sqs/"+id, b.Bytes())
 	return kept{Sealed: sealed}, err
 }
 
-func (s *Service) open(tx store.Tx, data, id string) (content, error) {
+// open decrypts a message for a caller.
+func (s *Service) open(tx store.Tx, data, id, who string) (content, error) {
 	var k kept
 	var c content
 	doc, err := tx.Get(contentKey(data, id))
@@ -114,12 +127,36 @@ func (s *Service) open(tx store.Tx, data, id string) (content, error) {
 	if err := json.Unmarshal(doc.Value, &k); err != nil {
 		return c, err
 	}
-	if k.Sealed != nil {
-		if k.Plain, err = s.ring.Open("sqs/"+id, k.Sealed); err != nil {
-			return c, err
-		}
+	switch {
+	case k.Key != nil:
+		k.Plain, err = s.openUnderKey(who, k)
+	case k.Sealed != nil:
+		k.Plain, err = s.ring.Open("sqs/"+id, k.Sealed)
+	}
+	if err != nil {
+		return c, err
 	}
 	return c, json.Unmarshal(k.Plain, &c)
+}
+
+// lift takes a message's stored form for its move to another place: encryption
+// stays as it was.
+func (s *Service) lift(tx store.Tx, data, id string) (func(newID string) (kept, error), error) {
+	var k kept
+	if _, err := getJSON(tx, contentKey(data, id), &k); err != nil {
+		return nil, err
+	}
+	return func(newID string) (kept, error) {
+		if k.Key != nil || k.Sealed == nil || newID == id {
+			return k, nil
+		}
+		plain, err := s.ring.Open("sqs/"+id, k.Sealed)
+		if err != nil {
+			return kept{}, err
+		}
+		sealed, err := s.ring.Seal("sqs/"+newID, plain)
+		return kept{Sealed: sealed}, err
+	}, nil
 }
 
 // received marks a v/ entry of a message that was received before: it tells

@@ -175,7 +175,7 @@ func (s *Service) moveBack(tx store.Tx, t *moveTask, q *queue, id string, now ti
 	if err != nil {
 		return err
 	}
-	c, err := s.open(tx, q.Data, id)
+	lifted, err := s.lift(tx, q.Data, id)
 	if err != nil {
 		return err
 	}
@@ -187,5 +187,9 @@ func (s *Service) moveBack(tx store.Tx, t *moveTask, q *queue, id string, now ti
 		return err
 	}
 	t.Moved++
-	return s.put(tx, to, id, c, next, now)
+	k, err := lifted(id)
+	if err != nil {
+		return err
+	}
+	return lay(tx, to, id, k, next, now)
 }

@@ -28,6 +28,8 @@ type queue struct {
 	Modified   time.Time
 	Purged     time.Time `json:",omitzero"`
 	Token      string    `json:",omitempty"`
+
+	at place // where it was found
 }
 
 var queues = store.NewCollection("sqs/queue", store.Index[queue]{Name: "target", Keys: func(_ string, q *queue) []string {
@@ -98,6 +100,9 @@ func find(tx store.Tx, p place) (*queue, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noQueue()
 	}
+	if err == nil {
+		q.at = p
+	}
 	return q, err
 }
 
@@ -138,6 +143,11 @@ func (s *Service) update(ctx context.Context, queueURL string, fn func(tx store.
 		}
 		return fn(tx, p, q)
 	})
+}
+
+// updateSealing is update for functions that may need data keys.
+func (s *Service) updateSealing(ctx context.Context, queueURL string, fn func(tx store.Tx, p place, q *queue) error) error {
+	return s.withDataKeys(ctx, func() error { return s.update(ctx, queueURL, fn) })
 }
 
 // CreateQueue makes a queue, or finds the one that is there with the same

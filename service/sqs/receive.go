@@ -32,7 +32,7 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 	var wait time.Duration
 	var changed <-chan struct{}
 	for first := true; ; first = false {
-		r := receipt{in: in, place: p, limit: limit, now: s.now()}
+		r := receipt{in: in, place: p, who: caller(ctx), limit: limit, now: s.now()}
 		if err := s.receive(ctx, &r); err != nil {
 			return nil, err
 		}
@@ -106,6 +106,7 @@ var systemNames = []string{
 type receipt struct {
 	in    *api.ReceiveMessageInput
 	place place
+	who   string // whose data keys open the messages
 	limit int
 	now   time.Time
 
@@ -170,18 +171,20 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 	if err != nil || !ready {
 		return err
 	}
-	return s.store.Update(ctx, func(tx store.Tx) error {
-		r.messages, r.taken, r.scanned = nil, nil, 0
-		q, err := lookup(ctx, tx, r.place)
-		if err != nil {
-			return err
-		}
-		if r.in.ReceiveRequestAttemptId != "" {
-			if done, err := s.again(tx, q, r); err != nil || done {
+	return s.withDataKeys(ctx, func() error {
+		return s.store.Update(ctx, func(tx store.Tx) error {
+			r.messages, r.taken, r.scanned = nil, nil, 0
+			q, err := lookup(ctx, tx, r.place)
+			if err != nil {
 				return err
 			}
-		}
-		return s.take(tx, q, r)
+			if r.in.ReceiveRequestAttemptId != "" {
+				if done, err := s.again(tx, q, r); err != nil || done {
+					return err
+				}
+			}
+			return s.take(tx, q, r)
+		})
 	})
 }
 
@@ -284,7 +287,7 @@ func (s *Service) takeOne(tx store.Tx, q *queue, r *receipt, id string, st *stat
 
 // show adds a message to the answer.
 func (s *Service) show(tx store.Tx, q *queue, r *receipt, id string, st *state) error {
-	c, err := s.open(tx, q.Data, id)
+	c, err := s.open(tx, q.Data, id, r.who)
 	if err != nil {
 		return err
 	}
@@ -338,7 +341,7 @@ func (s *Service) giveUp(tx store.Tx, q *queue, from place, id string, st *state
 
 // transfer moves a message to another queue with a new state.
 func (s *Service) transfer(tx store.Tx, q, to *queue, id string, st, next *state, now time.Time) error {
-	c, err := s.open(tx, q.Data, id)
+	lifted, err := s.lift(tx, q.Data, id)
 	if err != nil {
 		return err
 	}
@@ -350,7 +353,11 @@ func (s *Service) transfer(tx store.Tx, q, to *queue, id string, st, next *state
 			return err
 		}
 	}
-	return s.put(tx, to, id, c, next, now)
+	k, err := lifted(id)
+	if err != nil {
+		return err
+	}
+	return lay(tx, to, id, k, next, now)
 }
 
 func systemAttributes(in *api.ReceiveMessageInput, c content, st *state) map[string]string {

@@ -35,7 +35,7 @@ func (s *Service) SendMessage(ctx context.Context, in *api.SendMessageInput) (*a
 	}
 	m := outgoing{content: c, delay: e.DelaySeconds, size: size, messageID: newMessageID()}
 	var out receiptOfSend
-	err = s.update(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
+	err = s.updateSealing(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
 		var err error
 		out, err = s.send(ctx, tx, q, m, s.now(), 0)
 		return err
@@ -99,7 +99,7 @@ func (s *Service) send(ctx context.Context, tx store.Tx, q *queue, m outgoing, n
 			return receiptOfSend{}, err
 		}
 	}
-	return receiptOfSend{st.MessageID, sequenceText(st.Sequence)}, s.put(tx, q, id, c, st, now)
+	return receiptOfSend{st.MessageID, sequenceText(st.Sequence)}, s.put(ctx, tx, q, id, c, st, now)
 }
 
 // delay is how long a message is out of sight at first, in seconds. Messages of
@@ -154,11 +154,15 @@ func sequenceText(n int64) string {
 }
 
 // put keeps a new message of the queue.
-func (s *Service) put(tx store.Tx, q *queue, id string, c content, st *state, now time.Time) error {
-	k, err := s.seal(q.Data, id, q.Attributes.Encrypted, c)
+func (s *Service) put(ctx context.Context, tx store.Tx, q *queue, id string, c content, st *state, now time.Time) error {
+	k, err := s.seal(ctx, q, id, c)
 	if err != nil {
 		return err
 	}
+	return lay(tx, q, id, k, st, now)
+}
+
+func lay(tx store.Tx, q *queue, id string, k kept, st *state, now time.Time) error {
 	if err := putJSON(tx, contentKey(q.Data, id), k); err != nil {
 		return err
 	}
@@ -189,7 +193,7 @@ func (s *Service) SendMessageBatch(ctx context.Context, in *api.SendMessageBatch
 		messageIDs[i] = newMessageID()
 	}
 	out := &api.SendMessageBatchOutput{}
-	err := s.update(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
+	err := s.updateSealing(ctx, in.QueueUrl, func(tx store.Tx, _ place, q *queue) error {
 		out.Successful, out.Failed = []api.SendMessageBatchResultEntry{}, []api.BatchResultErrorEntry{}
 		now := s.now()
 		for i := range contents {

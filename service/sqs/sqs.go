@@ -1,5 +1,5 @@
 // Package sqs implements the SQS API: standard and FIFO queues, durable before the
-// reply. It may import api/sqs, arn, auth, fault, reconcile and store. The Service
+// reply. It may import api/sqs, api/kms, arn, auth, fault, reconcile and store. The Service
 // owns two loops, the sweep and the moves, which Stop ends; a long poll waits on
 // its caller's goroutine.
 //
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	kms "github.com/slipway/slipway/api/kms"
 	api "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/auth/keyring"
 	"github.com/slipway/slipway/reconcile"
@@ -22,6 +23,7 @@ import (
 type Config struct {
 	Store  store.Store
 	Ring   *keyring.Ring // seals messages (SSE-SQS)
+	KMS    kms.Service   // makes and opens the data keys of queues with a KMS key, as their callers
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -31,11 +33,13 @@ type Service struct {
 	api.Unimplemented
 	store store.Store
 	ring  *keyring.Ring
+	kms   kms.Service
 	now   func() time.Time
 	sweep *reconcile.Loop
 	moves *reconcile.Loop // works at message move tasks
 
 	maxInFlight int // messages of a queue
+	dataKeys    dataKeys
 
 	drain    sync.Once
 	draining chan struct{} // closed once long polls are to end
@@ -48,7 +52,7 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Service{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, draining: make(chan struct{}), maxInFlight: maxInFlight}
+	s := &Service{store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, now: cfg.Now, draining: make(chan struct{}), maxInFlight: maxInFlight}
 	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
 	s.moves = reconcile.New("sqs moves", s.moveOnce, reconcile.Options{Logger: cfg.Logger})
 	return s

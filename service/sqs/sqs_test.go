@@ -185,7 +185,6 @@ func TestQueueRefusals(t *testing.T) {
 		{"bad policy", create("a", map[string]string{"Policy": "{}"}), "InvalidAttributeValue: Invalid value for the parameter Policy."},
 		{"good policy", create("p", map[string]string{"Policy": policy}), ""},
 		{"good policy, other form", create("p", map[string]string{"Policy": strings.Replace(policy, ",", " , ", 1)}), ""},
-		{"KMS", create("a", map[string]string{"KmsMasterKeyId": "k"}), "NotImplemented: KmsMasterKeyId"},
 		{"no dead-letter queue", create("a", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:none","maxReceiveCount":1}`}), "InvalidParameterValue"},
 		{"no such queue", func() error {
 			_, err := b.SendMessage(b.ctx, &api.SendMessageInput{QueueUrl: url + "x", MessageBody: "m"})

@@ -90,7 +90,7 @@ func (p *Platform) wire() (*services, error) {
 	var err error
 	sqss := sqsapi.Intercept(sqsService, guard)
 	s.s3, err = s3.New(s3.Config{
-		Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger,
+		Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger, KMS: kmss,
 		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: sqss}},
 	})
 	if err != nil {

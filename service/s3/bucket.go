@@ -21,18 +21,19 @@ type bucket struct {
 	Region     string
 	Constraint string `json:",omitempty"` // as given: "EU" stays "EU"
 	Created    time.Time
-	Token      string        `json:",omitempty"`
-	Tags       []tag         `json:",omitempty"`
-	Policy     string        `json:",omitempty"`
-	Versioning string        `json:",omitempty"` // "", Enabled, Suspended
-	Public     *publicAccess `json:",omitempty"` // nil once it was deleted
-	Ownership  string        `json:",omitempty"` // "" once it was deleted
-	BucketKey  bool          `json:",omitempty"`
-	Grants     []grant       `json:",omitempty"` // nil: the owner's alone
-	ObjectLock bool          `json:",omitempty"`
-	Retention  *retention    `json:",omitempty"` // of new objects
-	Notifies   bool          `json:",omitempty"` // has a record in notifications
-	Lifecycle  bool          `json:",omitempty"` // has a record in lifecycles
+	Token      string             `json:",omitempty"`
+	Tags       []tag              `json:",omitempty"`
+	Policy     string             `json:",omitempty"`
+	Versioning string             `json:",omitempty"` // "", Enabled, Suspended
+	Public     *publicAccess      `json:",omitempty"` // nil once it was deleted
+	Ownership  string             `json:",omitempty"` // "" once it was deleted
+	BucketKey  bool               `json:",omitempty"`
+	Encryption *defaultEncryption `json:",omitempty"` // nil: SSE-S3
+	Grants     []grant            `json:",omitempty"` // nil: the owner's alone
+	ObjectLock bool               `json:",omitempty"`
+	Retention  *retention         `json:",omitempty"` // of new objects
+	Notifies   bool               `json:",omitempty"` // has a record in notifications
+	Lifecycle  bool               `json:",omitempty"` // has a record in lifecycles
 }
 
 const indexAccount = "account"

@@ -55,6 +55,7 @@ func (b *bucket) clone() *bucket {
 	c := *b
 	c.Tags = slices.Clone(b.Tags)
 	c.Grants = slices.Clone(b.Grants)
+	c.Encryption = cloned(b.Encryption)
 	c.Public = cloned(b.Public)
 	c.Retention = cloned(b.Retention)
 	return &c

@@ -18,9 +18,6 @@ import (
 // CompleteMultipartUpload makes an object of the named parts, without touching
 // their bytes, and drops the others.
 func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteMultipartUploadInput) (*api.CompleteMultipartUploadOutput, error) {
-	if in.SSECustomerAlgorithm+in.SSECustomerKey+in.SSECustomerKeyMD5 != "" {
-		return nil, notBuilt("server-side encryption with customer-provided keys")
-	}
 	stated, err := readStated(in)
 	if err != nil {
 		return nil, err
@@ -59,9 +56,10 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 		return nil, err
 	}
 	out := &api.CompleteMultipartUploadOutput{
-		Bucket: in.Bucket, Key: in.Key, ETag: quote(o.ETag), VersionId: shownVersion(b, o), ServerSideEncryption: sseS3,
+		Bucket: in.Bucket, Key: in.Key, ETag: quote(o.ETag), VersionId: shownVersion(b, o),
 		Location: auth.From(ctx).Endpoint + "/" + in.Bucket + "/" + encoder(true).encode(in.Key), ChecksumType: o.Sum.Type,
 	}
+	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, new(string), new(string), &out.BucketKeyEnabled})
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
 		set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
@@ -158,7 +156,7 @@ func checkPartSum(u *upload, p *part, named api.CompletedPart) error {
 // assemble describes the object that the parts make.
 func assemble(u *upload, chosen []*part, st stated) (*object, error) {
 	tags := md5.New() //nolint:gosec // as above
-	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Parts: int32(len(chosen)), Content: content{Place: inParts, ID: blob.NewID()}}
+	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Enc: u.Enc, Parts: int32(len(chosen)), Content: content{Place: inParts, ID: blob.NewID()}}
 	for _, p := range chosen {
 		raw, err := hex.DecodeString(p.ETag)
 		if err != nil {

@@ -57,10 +57,11 @@ type received struct {
 	content
 	size int64
 	md5  []byte
+	tag  []byte // of the entity
 	sums map[checksum.Algorithm][]byte
 }
 
-func (r *received) etag() string { return hex.EncodeToString(r.md5) }
+func (r *received) etag() string { return hex.EncodeToString(r.tag) }
 
 func (r *received) files() []string {
 	if r.Place == inFile {
@@ -107,7 +108,8 @@ var errGone = errors.New("s3: the content is gone")
 
 // open reads a range of content. Where the content is gone meanwhile it is
 // errGone: the caller looks at the object's record again.
-func (s *Service) open(ctx context.Context, at content, size, offset, length int64) (io.ReadCloser, error) {
+func (s *Service) open(ctx context.Context, o *object, secret []byte, offset, length int64) (io.ReadCloser, error) {
+	at, vault := o.Content, s.blobs.Under(secret)
 	if length == 0 {
 		return io.NopCloser(emptyBody{}), nil
 	}
@@ -115,13 +117,13 @@ func (s *Service) open(ctx context.Context, at content, size, offset, length int
 	var err error
 	switch at.Place {
 	case inStore:
-		return s.openInline(at, offset, length)
+		return openInline(vault, at, offset, length)
 	case inFile:
-		body, err = s.blobs.Read(at.ID, size, offset, length)
+		body, err = vault.Read(at.ID, o.Size, offset, length)
 	case inParts:
-		body, err = s.openParts(ctx, at.ID, offset, length)
+		body, err = s.openParts(ctx, vault, at.ID, offset, length)
 	default:
-		return nil, fmt.Errorf("s3: content of %d bytes is nowhere", size)
+		return nil, fmt.Errorf("s3: content of %d bytes is nowhere", o.Size)
 	}
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrMissing) {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
@@ -161,8 +163,8 @@ func (b *watchedBody) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-func (s *Service) openInline(at content, offset, length int64) (io.ReadCloser, error) {
-	plain, err := s.blobs.Unseal(at.ID, at.Sealed)
+func openInline(vault blob.Vault, at content, offset, length int64) (io.ReadCloser, error) {
+	plain, err := vault.Unseal(at.ID, at.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -185,12 +187,12 @@ func (s *Service) layout(ctx context.Context, id string) (parts []segment, err e
 
 // openParts reads a range across files. All of them are held before the record
 // is read again, so none goes away while it is read.
-func (s *Service) openParts(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {
+func (s *Service) openParts(ctx context.Context, vault blob.Vault, id string, offset, length int64) (io.ReadCloser, error) {
 	parts, err := s.layout(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r := &partsReader{blobs: s.blobs}
+	r := &partsReader{vault: vault}
 	var ids []string
 	for _, p := range parts {
 		if offset >= p.Size {
@@ -220,7 +222,7 @@ type partRange struct {
 
 // partsReader reads ranges of files one after the other.
 type partsReader struct {
-	blobs   *blob.Store
+	vault   blob.Vault
 	ranges  []partRange
 	current io.ReadCloser
 	release func()
@@ -272,7 +274,7 @@ func (r *partsReader) WriteTo(w io.Writer) (written int64, err error) {
 
 func (r *partsReader) next() error {
 	next := r.ranges[0]
-	body, err := r.blobs.Read(next.File, next.Size, next.offset, next.length)
+	body, err := r.vault.Read(next.File, next.Size, next.offset, next.length)
 	if err != nil {
 		return err
 	}

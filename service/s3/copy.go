@@ -36,14 +36,16 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 		return nil, err
 	}
 	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}, extras: copyExtras(in)}
-	if err := s.admit(ctx, w, 0); err != nil {
+	b, err := s.admit(ctx, w, 0)
+	if err != nil {
 		return nil, err
 	}
 	if inPlace(src, in) {
 		return nil, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	cond := readCondition{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince, "x-amz-copy-source-"}
-	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond})
+	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond,
+		customer: customerKey{in.CopySourceSSECustomerAlgorithm, in.CopySourceSSECustomerKey, in.CopySourceSSECustomerKeyMD5}})
 	if err != nil {
 		return nil, err
 	}
@@ -52,22 +54,32 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 		return nil, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxPut))
 	}
 	inherit(o, sel.object, in)
-	r, err := s.receiveCopy(body, in.ChecksumAlgorithm, sel.object, o)
+	how := intake{}
+	if how.encryption, how.secret, err = s.protect(ctx, b, in.Key, copyProtection(in)); err != nil {
+		return nil, err
+	}
+	r, err := s.receiveCopy(body, how, in.ChecksumAlgorithm, sel.object, o)
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.write(ctx, w, r)
+	b, err = s.write(ctx, w, r)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.CopyObjectOutput{
-		ServerSideEncryption: sseS3, VersionId: shownVersion(b, o), CopySourceVersionId: shownVersion(sel.bucket, sel.object),
+		VersionId: shownVersion(b, o), CopySourceVersionId: shownVersion(sel.bucket, sel.object),
 		CopyObjectResult: &api.CopyObjectResult{ETag: quote(o.ETag), LastModified: &o.Modified, ChecksumType: o.Sum.Type},
 	}
+	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	c := out.CopyObjectResult
 	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
 	return out, err
+}
+
+func copyProtection(in *api.CopyObjectInput) protection {
+	return protection{in.ServerSideEncryption, in.SSEKMSKeyId, in.SSEKMSEncryptionContext, in.BucketKeyEnabled,
+		customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5}}
 }
 
 func copyExtras(in *api.CopyObjectInput) extras {
@@ -81,16 +93,14 @@ func checkCopy(in *api.CopyObjectInput) error {
 			return invalidArgument(name, directive, "Unknown %s.", strings.ReplaceAll(strings.TrimPrefix(name, "x-amz-"), "-", " "))
 		}
 	}
-	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.CopySourceSSECustomerAlgorithm + in.CopySourceSSECustomerKey,
-		in.SSEKMSKeyId}
-	return u.check()
+	return copyProtection(in).check()
 }
 
 // inPlace reports whether a copy would change nothing.
 func inPlace(src target, in *api.CopyObjectInput) bool {
 	return src.bucket == in.Bucket && src.key == in.Key && src.version == "" &&
 		in.MetadataDirective != directiveReplace && in.TaggingDirective != directiveReplace &&
-		in.StorageClass == "" && in.WebsiteRedirectLocation == "" && in.ServerSideEncryption == ""
+		in.StorageClass == "" && in.WebsiteRedirectLocation == "" && in.ServerSideEncryption == "" && in.SSECustomerAlgorithm == ""
 }
 
 // inherit takes over what the directives leave to the source.
@@ -105,7 +115,7 @@ func inherit(o, source *object, in *api.CopyObjectInput) {
 	}
 }
 
-func (s *Service) receiveCopy(body io.Reader, wanted string, source, o *object) (*received, error) {
+func (s *Service) receiveCopy(body io.Reader, how intake, wanted string, source, o *object) (*received, error) {
 	algorithm := checksum.CRC64NVME
 	if source.Sum != nil {
 		algorithm = source.Sum.Algorithm
@@ -116,11 +126,12 @@ func (s *Service) receiveCopy(body io.Reader, wanted string, source, o *object) 
 			return nil, badAlgorithm()
 		}
 	}
-	r, err := s.receive(body, maxPut, false, algorithm)
+	r, err := s.receive(body, how, algorithm)
 	if err != nil {
 		return nil, err
 	}
 	o.describe(r, algorithm)
+	o.Enc = how.encryption
 	return r, nil
 }
 

@@ -99,7 +99,7 @@ func TestTheSweepAtStartRemovesWhatACrashLeft(t *testing.T) {
 	f.put("bkt", "k", large(10_000))
 	// A crash between the file and the record, and one between the record and
 	// the removal of what it replaced, leave the same: a file without a record.
-	if _, err := f.receive(text(large(10_000)), maxPut, false); err != nil {
+	if _, err := f.receive(text(large(10_000)), intake{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.filesOnDisk(); n != 2 {

@@ -21,7 +21,7 @@ type reading struct {
 	cond        readCondition
 	rangeHeader string
 	partNumber  *int32
-	customerKey string
+	customer    customerKey
 	checksums   bool
 }
 
@@ -45,14 +45,14 @@ func (s *Service) choose(ctx context.Context, r reading) (selected, error) {
 }
 
 func (s *Service) chooseOnce(ctx context.Context, r reading) (selected, error) {
-	if r.customerKey != "" {
-		return selected{}, notBuilt("server-side encryption with customer-provided keys")
-	}
 	b, o, err := s.object(ctx, r.target)
 	if err != nil {
 		return selected{}, err
 	}
 	out := selected{object: o, bucket: b}
+	if err := o.Enc.admits(r.customer); err != nil {
+		return out, err
+	}
 	if err := r.cond.check(o, s.now()); err != nil {
 		return out, err
 	}
@@ -127,7 +127,7 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 		target:      target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "GET"},
 		cond:        readCondition{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince, ""},
 		rangeHeader: in.Range, partNumber: in.PartNumber, checksums: in.ChecksumMode == "ENABLED",
-		customerKey: in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5,
+		customer: customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5},
 	}
 	sel, body, err := s.choosePart(ctx, r)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 		ETag: quote(sel.ETag), VersionId: shownVersion(sel.bucket, sel.object), ContentRange: sel.contentRange(sel.Size),
 		CacheControl: m.CacheControl, ContentDisposition: m.ContentDisposition, ContentEncoding: m.ContentEncoding,
 		ContentLanguage: m.ContentLanguage, ContentType: m.ContentType, Expires: m.Expires,
-		WebsiteRedirectLocation: m.Redirect, Metadata: m.User, ServerSideEncryption: sseS3,
+		WebsiteRedirectLocation: m.Redirect, Metadata: m.User,
 		StorageClass: sel.shownClass(), PartsCount: sel.parts, TagCount: tagCount(sel.Tags),
 	}
 	for i, field := range []*string{&out.CacheControl, &out.ContentDisposition, &out.ContentEncoding, &out.ContentLanguage, &out.ContentType} {
@@ -155,6 +155,7 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 		_ = body.Close()
 		return nil, err
 	}
+	sel.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
@@ -170,7 +171,11 @@ func (s *Service) choosePart(ctx context.Context, r reading) (selected, io.ReadC
 		if err != nil {
 			return sel, nil, err
 		}
-		body, err := s.open(ctx, sel.Content, sel.Size, sel.offset, sel.length)
+		secret, err := s.secret(ctx, sel.Enc, r.customer)
+		if err != nil {
+			return sel, nil, err
+		}
+		body, err := s.open(ctx, sel.object, secret, sel.offset, sel.length)
 		if errors.Is(err, errGone) && try < reopen {
 			continue
 		}
@@ -187,7 +192,7 @@ func (s *Service) HeadObject(ctx context.Context, in *api.HeadObjectInput) (*api
 		target:      target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "HEAD"},
 		cond:        readCondition{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince, ""},
 		rangeHeader: in.Range, partNumber: in.PartNumber, checksums: in.ChecksumMode == "ENABLED",
-		customerKey: in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5,
+		customer: customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5},
 	})
 	if err != nil {
 		return nil, err
@@ -198,13 +203,14 @@ func (s *Service) HeadObject(ctx context.Context, in *api.HeadObjectInput) (*api
 		ETag: quote(sel.ETag), VersionId: shownVersion(sel.bucket, sel.object), ContentRange: sel.contentRange(sel.Size),
 		CacheControl: m.CacheControl, ContentDisposition: m.ContentDisposition, ContentEncoding: m.ContentEncoding,
 		ContentLanguage: m.ContentLanguage, ContentType: m.ContentType, Expires: m.Expires,
-		WebsiteRedirectLocation: m.Redirect, Metadata: m.User, ServerSideEncryption: sseS3,
+		WebsiteRedirectLocation: m.Redirect, Metadata: m.User,
 		StorageClass: sel.shownClass(), PartsCount: sel.parts, TagCount: tagCount(sel.Tags),
 	}
 	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = sel.Lock.shown()
 	if out.Expiration, err = s.expiration(ctx, sel.bucket, sel.object); err != nil {
 		return nil, err
 	}
+	sel.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
@@ -231,14 +237,14 @@ func latin1(s string) bool {
 
 // GetObjectAttributes gives those attributes of an object that are asked for.
 func (s *Service) GetObjectAttributes(ctx context.Context, in *api.GetObjectAttributesInput) (*api.GetObjectAttributesOutput, error) {
-	if in.SSECustomerAlgorithm+in.SSECustomerKey+in.SSECustomerKeyMD5 != "" {
-		return nil, notBuilt("server-side encryption with customer-provided keys")
-	}
 	if len(in.ObjectAttributes) == 0 {
 		return nil, invalidArgument("x-amz-object-attributes", "", "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	b, o, err := s.object(ctx, target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "GET"})
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Enc.admits(customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5}); err != nil {
 		return nil, err
 	}
 	out := &api.GetObjectAttributesOutput{LastModified: &o.Modified, VersionId: shownVersion(b, o)}

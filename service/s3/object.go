@@ -27,8 +27,9 @@ type object struct {
 	Size     int64
 	ETag     string // without quotes
 	Content  content
-	Parts    int32 `json:",omitempty"` // of a multipart upload
-	Sum      *sum  `json:",omitempty"`
+	Parts    int32       `json:",omitempty"` // of a multipart upload
+	Sum      *sum        `json:",omitempty"`
+	Enc      *encryption `json:",omitempty"`
 	Meta     meta
 	Tags     []tag   `json:",omitempty"`
 	Access   *access `json:",omitempty"` // nil: the bucket owner's alone
@@ -116,24 +117,6 @@ func (m *meta) checkClass() error {
 	return nil
 }
 
-// unbuilt are the parts of a request that S3 has and this service has not.
-type unbuilt struct {
-	encryption, customerKey, kmsKey string
-}
-
-func (u unbuilt) check() error {
-	if u.customerKey != "" {
-		return notBuilt("server-side encryption with customer-provided keys")
-	}
-	if err := checkEncryption(u.encryption); err != nil {
-		return err
-	}
-	if u.kmsKey != "" {
-		return notBuilt("server-side encryption with keys of KMS")
-	}
-	return nil
-}
-
 // PutObject takes an object in. It is durable when the call returns.
 func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.PutObjectOutput, error) {
 	if in.WriteOffsetBytes != nil {
@@ -144,8 +127,9 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	if err := e.check(s.now()); err != nil {
 		return nil, err
 	}
-	u := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId}
-	if err := u.check(); err != nil {
+	p := protection{in.ServerSideEncryption, in.SSEKMSKeyId, in.SSEKMSEncryptionContext, in.BucketKeyEnabled,
+		customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5}}
+	if err := p.check(); err != nil {
 		return nil, err
 	}
 	given, err := readClaims(in.ContentMD5, sums{in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumCRC64NVME, in.ChecksumSHA1, in.ChecksumSHA256,
@@ -162,24 +146,24 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 		return nil, err
 	}
 	w := writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, cond: writeCondition{in.IfMatch, in.IfNoneMatch}, extras: e}
-	small := in.ContentLength != nil && *in.ContentLength <= inlineLimit
-	if !small {
-		if err := s.admit(ctx, w, value(in.ContentLength)); err != nil {
-			return nil, err
-		}
-	}
-	r, err := s.receiveObject(in.Body, given, o)
-	if err != nil {
-		if refused := s.admit(ctx, w, 0); small && refused != nil {
-			return nil, refused // what is wrong with the bucket comes first
-		}
-		return nil, err
-	}
-	b, err := s.write(ctx, w, r)
+	b, err := s.admit(ctx, w, value(in.ContentLength))
 	if err != nil {
 		return nil, err
 	}
-	out := &api.PutObjectOutput{ETag: quote(o.ETag), ChecksumType: o.Sum.Type, ServerSideEncryption: sseS3, VersionId: shownVersion(b, o)}
+	how := intake{}
+	if how.encryption, how.secret, err = s.protect(ctx, b, in.Key, p); err != nil {
+		return nil, err
+	}
+	r, err := s.receiveObject(in.Body, how, given, o)
+	if err != nil {
+		return nil, err
+	}
+	b, err = s.write(ctx, w, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.PutObjectOutput{ETag: quote(o.ETag), ChecksumType: o.Sum.Type, VersionId: shownVersion(b, o)}
+	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
 		set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
@@ -201,12 +185,12 @@ func newObject(key string, m meta, tagging string) (*object, error) {
 }
 
 // admit refuses what can be refused before the body is read: it may be large.
-func (s *Service) admit(ctx context.Context, w writing, length int64) error {
+func (s *Service) admit(ctx context.Context, w writing, length int64) (b *bucket, err error) {
 	if length > maxPut {
-		return entityTooLarge(length, maxPut)
+		return nil, entityTooLarge(length, maxPut)
 	}
-	return s.store.View(ctx, func(tx store.Tx) error {
-		b, err := lookup(ctx, tx, w.bucket, w.expected, w.object.Key)
+	err = s.store.View(ctx, func(tx store.Tx) error {
+		b, err = lookup(ctx, tx, w.bucket, w.expected, w.object.Key)
 		if err != nil {
 			return err
 		}
@@ -215,11 +199,12 @@ func (s *Service) admit(ctx context.Context, w writing, length int64) error {
 		}
 		return w.cond.check(tx, b, w.object.Key)
 	})
+	return b, err
 }
 
 // receiveObject takes in an object's body, verifies it and describes it in o.
-func (s *Service) receiveObject(body io.Reader, given claims, o *object) (*received, error) {
-	r, err := s.receive(body, maxPut, false, given.wanted()...)
+func (s *Service) receiveObject(body io.Reader, how intake, given claims, o *object) (*received, error) {
+	r, err := s.receive(body, how, given.wanted()...)
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +221,7 @@ func (s *Service) receiveObject(body io.Reader, given claims, o *object) (*recei
 		return nil, err
 	}
 	o.describe(r, algorithm)
+	o.Enc = how.encryption
 	return r, nil
 }
 

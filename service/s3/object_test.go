@@ -139,7 +139,6 @@ func TestRefusedObjects(t *testing.T) {
 		{"archive", api.PutObjectInput{StorageClass: "DEEP_ARCHIVE"}, fault.NotImplemented},
 		{"KMS", api.PutObjectInput{ServerSideEncryption: "aws:kms"}, fault.NotImplemented},
 		{"no encryption", api.PutObjectInput{ServerSideEncryption: "rot13"}, fault.InvalidEncryptionAlgorithm},
-		{"customer key", api.PutObjectInput{SSECustomerAlgorithm: "AES256"}, fault.NotImplemented},
 		{"ACL", api.PutObjectInput{ACL: "public-read"}, fault.ACLNotSupported},
 		{"half a lock", api.PutObjectInput{ObjectLockMode: "GOVERNANCE"}, fault.InvalidArgument},
 		{"lock", api.PutObjectInput{ObjectLockLegalHoldStatus: "ON"}, fault.InvalidRequest},

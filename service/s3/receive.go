@@ -101,18 +101,25 @@ func (h *hasher) stop() {
 	h.group.Wait()
 }
 
-func (h *hasher) sums(r *received) {
+func (h *hasher) sums(r *received, e *encryption) {
 	h.stop()
 	r.md5 = h.md5.Sum(nil)
+	r.tag = e.etag(r.md5)
 	r.sums = make(map[checksum.Algorithm][]byte, len(h.hashes))
 	for a, sum := range h.hashes {
 		r.sums[a] = sum.Sum(nil)
 	}
 }
 
-// receive takes a body in, in bounded memory. alwaysFile keeps even small
-// content in a file, as the parts of an upload need.
-func (s *Service) receive(body io.Reader, limit int64, alwaysFile bool, algorithms ...checksum.Algorithm) (*received, error) {
+// intake says how a body is taken in.
+type intake struct {
+	alwaysFile bool // even where it is small, as the parts of an upload need
+	encryption *encryption
+	secret     []byte // of the encryption
+}
+
+// receive takes a body of up to maxPut bytes in, in bounded memory.
+func (s *Service) receive(body io.Reader, how intake, algorithms ...checksum.Algorithm) (*received, error) {
 	if body == nil {
 		body = emptyBody{}
 	}
@@ -124,31 +131,30 @@ func (s *Service) receive(body io.Reader, limit int64, alwaysFile bool, algorith
 	}
 	h := newHasher(algorithms)
 	if err != io.EOF {
-		return s.receiveFile(body, buf, h, limit)
+		return s.receiveFile(body, how, buf, h)
 	}
 	defer buffers.Put(buf)
 	h.write((*buf)[:n])
-	r, err := s.keepSmall((*buf)[:n], limit, alwaysFile)
+	r, err := s.keepSmall((*buf)[:n], how)
 	if err != nil {
 		return nil, err
 	}
-	h.sums(r)
+	h.sums(r, how.encryption)
 	return r, nil
 }
 
 // keepSmall keeps content that fits one buffer.
-func (s *Service) keepSmall(data []byte, limit int64, alwaysFile bool) (*received, error) {
-	switch size := int64(len(data)); {
-	case size > limit:
-		return nil, entityTooLarge(size, limit)
-	case size == 0 && !alwaysFile:
+func (s *Service) keepSmall(data []byte, how intake) (*received, error) {
+	vault := s.blobs.Under(how.secret)
+	switch {
+	case len(data) == 0 && !how.alwaysFile:
 		return &received{}, nil
-	case size <= inlineLimit && !alwaysFile:
+	case len(data) <= inlineLimit && !how.alwaysFile:
 		id := blob.NewID()
-		sealed, err := s.blobs.Seal(id, data)
-		return &received{content: content{inStore, id, sealed}, size: size}, err
+		sealed, err := vault.Seal(id, data)
+		return &received{content: content{inStore, id, sealed}, size: int64(len(data))}, err
 	}
-	w, err := s.blobs.Create()
+	w, err := vault.Create()
 	if err != nil {
 		return nil, err
 	}
@@ -192,11 +198,11 @@ func (r *ring) release() {
 
 // receiveFile takes in a body of which first holds the beginning. Hashing goes
 // on beside reading and writing.
-func (s *Service) receiveFile(body io.Reader, first *[]byte, h *hasher, limit int64) (*received, error) {
+func (s *Service) receiveFile(body io.Reader, how intake, first *[]byte, h *hasher) (*received, error) {
 	slots := &ring{}
 	defer slots.release()
 	slots[0].buf = first
-	w, err := s.blobs.Create()
+	w, err := s.blobs.Under(how.secret).Create()
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +212,8 @@ func (s *Service) receiveFile(body io.Reader, first *[]byte, h *hasher, limit in
 	slot, size := slots.slot(0), int64(len(*first))
 	slot.data = *first
 	for turn, end := 1, false; ; turn++ {
-		if size > limit {
-			return nil, entityTooLarge(size, limit)
+		if size > maxPut {
+			return nil, entityTooLarge(size, maxPut)
 		}
 		h.share(slot)
 		if _, err := w.Write(slot.data); err != nil {
@@ -228,7 +234,7 @@ func (s *Service) receiveFile(body io.Reader, first *[]byte, h *hasher, limit in
 	if err != nil {
 		return nil, err
 	}
-	h.sums(r)
+	h.sums(r, how.encryption)
 	return r, nil
 }
 

@@ -1,7 +1,7 @@
 // Package s3 is Amazon S3's buckets and objects. Records are in the store; the
 // bytes of objects are in files (package blob) that are durable before the
 // record that names them is committed, so what was acknowledged is whole. It may
-// import api/s3, api/sqs, auth, arn, fault, store and reconcile. Its goroutines are
+// import api/s3, api/kms, api/sqs, auth, arn, fault, store and reconcile. Its goroutines are
 // reconcile loops that Stop ends: one removes files that no record names, one
 // delivers events, one applies lifecycle rules.
 //
@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	kmsapi "github.com/slipway/slipway/api/kms"
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/reconcile"
@@ -29,6 +30,8 @@ type Config struct {
 	Dir    string // folder for the bytes of objects
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// KMS gives the data keys of objects that ask for one; nil: none do.
+	KMS kmsapi.Service
 	// Destinations take the events of buckets, by the service of their ARNs
 	// ("sqs"). One that is not here is not built.
 	Destinations map[string]Destination
@@ -38,6 +41,7 @@ type Config struct {
 type Service struct {
 	api.Unimplemented
 	store  store.Store
+	kms    kmsapi.Service
 	blobs  *blob.Store
 	now    func() time.Time
 	log    *slog.Logger
@@ -63,7 +67,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	s := &Service{store: cfg.Store, blobs: blobs, now: cfg.Clock, log: cfg.Logger, destinations: cfg.Destinations}
+	s := &Service{store: cfg.Store, kms: cfg.KMS, blobs: blobs, now: cfg.Clock, log: cfg.Logger, destinations: cfg.Destinations}
 	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger, Resync: -1})
 	s.deliveries = reconcile.New("s3 events", s.deliver, reconcile.Options{Logger: cfg.Logger, Resync: deliveryResync})
 	s.expiries = reconcile.New("s3 lifecycle", s.expire, reconcile.Options{Logger: cfg.Logger, Resync: expiryResync})

@@ -12,10 +12,6 @@ import (
 // or the only behaviour there is. Larger ones have records of their own, which
 // begin to count with a flag in the bucket's.
 
-const (
-	sseS3 = "AES256"
-)
-
 type publicAccess struct {
 	BlockPublicAcls       bool
 	IgnorePublicAcls      bool
@@ -119,65 +115,6 @@ func (s *Service) DeleteBucketOwnershipControls(ctx context.Context, in *api.Del
 		return nil
 	})
 	return &api.DeleteBucketOwnershipControlsOutput{}, err
-}
-
-// GetBucketEncryption gives the default encryption: SSE-S3, which every object
-// has.
-func (s *Service) GetBucketEncryption(ctx context.Context, in *api.GetBucketEncryptionInput) (*api.GetBucketEncryptionOutput, error) {
-	b, err := s.bucket(ctx, in.Bucket, in.ExpectedBucketOwner)
-	if err != nil {
-		return nil, err
-	}
-	return &api.GetBucketEncryptionOutput{ServerSideEncryptionConfiguration: &api.ServerSideEncryptionConfiguration{
-		Rules: []api.ServerSideEncryptionRule{{
-			ApplyServerSideEncryptionByDefault: &api.ServerSideEncryptionByDefault{SSEAlgorithm: sseS3},
-			BucketKeyEnabled:                   &b.BucketKey,
-		}},
-	}}, nil
-}
-
-// PutBucketEncryption takes SSE-S3. Encryption with keys of KMS is not built.
-func (s *Service) PutBucketEncryption(ctx context.Context, in *api.PutBucketEncryptionInput) (*api.PutBucketEncryptionOutput, error) {
-	if in.ServerSideEncryptionConfiguration == nil || len(in.ServerSideEncryptionConfiguration.Rules) != 1 {
-		return nil, malformedXML()
-	}
-	rule := in.ServerSideEncryptionConfiguration.Rules[0]
-	if rule.BlockedEncryptionTypes != nil {
-		return nil, notBuilt("BlockedEncryptionTypes")
-	}
-	if by := rule.ApplyServerSideEncryptionByDefault; by != nil {
-		if err := checkEncryption(by.SSEAlgorithm); err != nil {
-			return nil, err
-		}
-		if by.KMSMasterKeyID != "" {
-			return nil, fault.New(fault.InvalidArgument, "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
-		}
-	}
-	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
-		b.BucketKey = value(rule.BucketKeyEnabled)
-		return nil
-	})
-	return &api.PutBucketEncryptionOutput{}, err
-}
-
-// DeleteBucketEncryption brings back the default, SSE-S3.
-func (s *Service) DeleteBucketEncryption(ctx context.Context, in *api.DeleteBucketEncryptionInput) (*api.DeleteBucketEncryptionOutput, error) {
-	err := s.change(ctx, in.Bucket, in.ExpectedBucketOwner, func(b *bucket) error {
-		b.BucketKey = false
-		return nil
-	})
-	return &api.DeleteBucketEncryptionOutput{}, err
-}
-
-func checkEncryption(algorithm string) error {
-	switch algorithm {
-	case "", sseS3:
-		return nil
-	case "aws:kms", "aws:kms:dsse", "aws:fsx":
-		return notBuilt("server-side encryption " + algorithm)
-	}
-	return fault.New(fault.InvalidEncryptionAlgorithm, "The Encryption request you specified is not valid. Supported value: AES256.").
-		With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", algorithm)
 }
 
 // GetBucketVersioning gives the versioning state, nothing where it was never set.

@@ -136,7 +136,7 @@ func TestOwnershipAndEncryption(t *testing.T) {
 		}})
 		return code(t, err)
 	}
-	for _, tt := range []struct{ algorithm, key, want string }{{"AES256", "", ""}, {"AES256", "x", fault.InvalidArgument}, {"aws:kms", "", fault.NotImplemented}, {"none", "", fault.InvalidEncryptionAlgorithm}} {
+	for _, tt := range []struct{ algorithm, key, want string }{{"AES256", "", ""}, {"AES256", "x", fault.InvalidArgument}, {"aws:kms:dsse", "", fault.NotImplemented}, {"none", "", fault.InvalidEncryptionAlgorithm}} {
 		if got := encrypt(tt.algorithm, tt.key); got != tt.want {
 			t.Errorf("encryption %+v = %q", tt, got)
 		}

@@ -27,9 +27,10 @@ type upload struct {
 	Algorithm checksum.Algorithm `json:",omitempty"` // "": none was named
 	Type      string             `json:",omitempty"`
 	Meta      meta
-	Tags      []tag   `json:",omitempty"`
-	Access    *access `json:",omitempty"`
-	Lock      *lock   `json:",omitempty"` // as asked for; the default counts from the completion
+	Enc       *encryption `json:",omitempty"`
+	Tags      []tag       `json:",omitempty"`
+	Access    *access     `json:",omitempty"`
+	Lock      *lock       `json:",omitempty"` // as asked for; the default counts from the completion
 }
 
 // part is an uploaded part, by "upload id/number". Each is a file.
@@ -114,8 +115,9 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 	if err := e.check(s.now()); err != nil {
 		return nil, err
 	}
-	ub := unbuilt{in.ServerSideEncryption, in.SSECustomerAlgorithm + in.SSECustomerKey + in.SSECustomerKeyMD5, in.SSEKMSKeyId}
-	if err := ub.check(); err != nil {
+	p := protection{in.ServerSideEncryption, in.SSEKMSKeyId, in.SSEKMSEncryptionContext, in.BucketKeyEnabled,
+		customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5}}
+	if err := p.check(); err != nil {
 		return nil, err
 	}
 	o, err := newObject(in.Key, meta{
@@ -128,6 +130,13 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 	}
 	u := &upload{ID: s.newUploadID(), Key: in.Key, Initiated: s.second(), Meta: o.Meta, Tags: o.Tags}
 	if u.Algorithm, u.Type, err = checksumType(in.ChecksumAlgorithm, in.ChecksumType); err != nil {
+		return nil, err
+	}
+	b, err := s.admit(ctx, writing{bucket: in.Bucket, expected: in.ExpectedBucketOwner, object: o, extras: e}, 0)
+	if err != nil {
+		return nil, err
+	}
+	if u.Enc, _, err = s.protect(ctx, b, in.Key, p); err != nil {
 		return nil, err
 	}
 	err = s.update(ctx, nil, func(c *change) error {
@@ -146,10 +155,11 @@ func (s *Service) CreateMultipartUpload(ctx context.Context, in *api.CreateMulti
 	if err != nil {
 		return nil, err
 	}
-	return &api.CreateMultipartUploadOutput{
-		Bucket: in.Bucket, Key: in.Key, UploadId: u.ID, ServerSideEncryption: sseS3,
-		ChecksumAlgorithm: string(u.Algorithm), ChecksumType: u.Type,
-	}, nil
+	out := &api.CreateMultipartUploadOutput{
+		Bucket: in.Bucket, Key: in.Key, UploadId: u.ID, ChecksumAlgorithm: string(u.Algorithm), ChecksumType: u.Type,
+	}
+	u.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
+	return out, nil
 }
 
 // wanted are the checksums that a part needs for the upload's own to be made.
@@ -170,9 +180,6 @@ func (s *Service) UploadPart(ctx context.Context, in *api.UploadPartInput) (*api
 	if number < 1 || number > maxParts {
 		return nil, badPartNumber(number)
 	}
-	if in.SSECustomerAlgorithm+in.SSECustomerKey+in.SSECustomerKeyMD5 != "" {
-		return nil, notBuilt("server-side encryption with customer-provided keys")
-	}
 	if n := value(in.ContentLength); n > maxPut {
 		return nil, entityTooLarge(n, maxPut)
 	}
@@ -186,7 +193,11 @@ func (s *Service) UploadPart(ctx context.Context, in *api.UploadPartInput) (*api
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.receive(in.Body, maxPut, true, u.wanted(given)...)
+	how, err := s.partIntake(ctx, u, customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5})
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.receive(in.Body, how, u.wanted(given)...)
 	if err != nil {
 		return nil, err
 	}
@@ -208,12 +219,19 @@ func (s *Service) UploadPart(ctx context.Context, in *api.UploadPartInput) (*api
 	if err := s.keepPart(ctx, at, p, r); err != nil {
 		return nil, err
 	}
-	out := &api.UploadPartOutput{ETag: quote(p.ETag), ServerSideEncryption: sseS3}
+	out := &api.UploadPartOutput{ETag: quote(p.ETag)}
+	u.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if claimed != "" {
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
 			set(claimed, checksum.Encode(p.Sums[claimed]))
 	}
 	return out, nil
+}
+
+// partIntake finds the secret that all parts of the upload are sealed under.
+func (s *Service) partIntake(ctx context.Context, u *upload, c customerKey) (intake, error) {
+	secret, err := s.secret(ctx, u.Enc, c)
+	return intake{alwaysFile: true, encryption: u.Enc, secret: secret}, err
 }
 
 func lower(a checksum.Algorithm) string { return a.Header()[len("x-amz-checksum-"):] }
@@ -256,9 +274,6 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if number < 1 || number > maxParts {
 		return nil, badPartNumber(number)
 	}
-	if in.SSECustomerAlgorithm+in.SSECustomerKey+in.CopySourceSSECustomerAlgorithm+in.CopySourceSSECustomerKey != "" {
-		return nil, notBuilt("server-side encryption with customer-provided keys")
-	}
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err
@@ -273,7 +288,8 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if err := checkCopyRange(in.CopySourceRange); err != nil {
 		return nil, err
 	}
-	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond, rangeHeader: in.CopySourceRange})
+	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond, rangeHeader: in.CopySourceRange,
+		customer: customerKey{in.CopySourceSSECustomerAlgorithm, in.CopySourceSSECustomerKey, in.CopySourceSSECustomerKeyMD5}})
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +297,11 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	if in.CopySourceRange != "" && !strings.HasSuffix(in.CopySourceRange, fmt.Sprintf("-%d", sel.offset+sel.length-1)) {
 		return nil, invalidArgument("x-amz-copy-source-range", in.CopySourceRange, "Range specified is not valid for source object of size: %d", sel.Size)
 	}
-	r, err := s.receive(body, maxPut, true, u.wanted(claims{})...)
+	how, err := s.partIntake(ctx, u, customerKey{in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5})
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.receive(body, how, u.wanted(claims{})...)
 	if err != nil {
 		return nil, err
 	}
@@ -290,9 +310,10 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 		return nil, err
 	}
 	out := &api.UploadPartCopyOutput{
-		ServerSideEncryption: sseS3, CopySourceVersionId: shownVersion(sel.bucket, sel.object),
-		CopyPartResult: &api.CopyPartResult{ETag: quote(p.ETag), LastModified: &p.Modified},
+		CopySourceVersionId: shownVersion(sel.bucket, sel.object),
+		CopyPartResult:      &api.CopyPartResult{ETag: quote(p.ETag), LastModified: &p.Modified},
 	}
+	u.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if c := out.CopyPartResult; u.Algorithm != "" {
 		fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.
 			set(u.Algorithm, checksum.Encode(p.Sums[u.Algorithm]))

@@ -24,7 +24,7 @@ func open(t *testing.T, dir string) *Store {
 
 func write(t *testing.T, s *Store, content []byte) string {
 	t.Helper()
-	w, err := s.Create()
+	w, err := s.Under(nil).Create()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestRangesReadBackAfterReopen(t *testing.T) {
 		n := rapid.SampledFrom(sizes).Draw(rt, "size")
 		from := rapid.IntRange(0, n).Draw(rt, "from")
 		length := rapid.IntRange(0, n-from).Draw(rt, "length")
-		r, err := s.Read(ids[n], int64(n), int64(from), int64(length))
+		r, err := s.Under(nil).Read(ids[n], int64(n), int64(from), int64(length))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -103,11 +103,11 @@ func TestDamageIsFoundBeforeItIsRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []byte
-			r, err := s.Read(id, int64(len(content)), 0, int64(len(content)))
+			r, err := s.Under(nil).Read(id, int64(len(content)), 0, int64(len(content)))
 			if err == nil {
 				defer r.Close()
 				got, err = io.ReadAll(r)
-				whole, again := s.Read(id, int64(len(content)), 0, int64(len(content)))
+				whole, again := s.Under(nil).Read(id, int64(len(content)), 0, int64(len(content)))
 				if again != nil {
 					t.Fatal(again)
 				}
@@ -146,15 +146,38 @@ func TestFilesShowNothingOfTheContent(t *testing.T) {
 func TestInlineContent(t *testing.T) {
 	s := open(t, t.TempDir())
 	id := NewID()
-	sealed, err := s.Seal(id, []byte("hello"))
+	sealed, err := s.Under(nil).Seal(id, []byte("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Unseal(id, sealed); err != nil || string(got) != "hello" {
+	if got, err := s.Under(nil).Unseal(id, sealed); err != nil || string(got) != "hello" {
 		t.Fatalf("unseal = %q, %v", got, err)
 	}
-	if _, err := s.Unseal(NewID(), sealed); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Under(nil).Unseal(NewID(), sealed); !errors.Is(err, ErrDamaged) {
 		t.Fatalf("unseal under another id: %v, want ErrDamaged", err)
+	}
+}
+
+func TestWhatIsUnderASecretNeedsIt(t *testing.T) {
+	s := open(t, t.TempDir())
+	w, err := s.Under([]byte("secret")).Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(pattern(100))
+	id, _, err := w.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]error{"": ErrDamaged, "other": ErrDamaged, "secret": nil} {
+		r, err := s.Under([]byte(secret)).Read(id, 100, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(r); !errors.Is(err, want) {
+			t.Errorf("under %q: %v, want %v", secret, err, want)
+		}
+		r.Close()
 	}
 }
 
@@ -183,7 +206,7 @@ func TestSweepRemovesOnlyWhatNoRecordNames(t *testing.T) {
 	if n, err := s.Sweep(context.Background(), known); n != 1 || err != nil {
 		t.Fatalf("sweep after a restart removed %d, %v; want the pending one (%s)", n, err, pending)
 	}
-	if _, err := s.Read(named, 10, 0, 10); err != nil {
+	if _, err := s.Under(nil).Read(named, 10, 0, 10); err != nil {
 		t.Fatalf("the named file: %v", err)
 	}
 }
@@ -193,14 +216,14 @@ func TestRemoveWaitsForReaders(t *testing.T) {
 	id := write(t, s, pattern(10))
 	release := s.Hold(id)
 	s.Remove(id)
-	r, err := s.Read(id, 10, 0, 10)
+	r, err := s.Under(nil).Read(id, 10, 0, 10)
 	if err != nil {
 		t.Fatalf("a held file was removed: %v", err)
 	}
 	r.Close()
 	release()
 	release() // a second call changes nothing
-	if _, err := s.Read(id, 10, 0, 10); !errors.Is(err, ErrMissing) {
+	if _, err := s.Under(nil).Read(id, 10, 0, 10); !errors.Is(err, ErrMissing) {
 		t.Fatalf("after the release: %v, want ErrMissing", err)
 	}
 }
@@ -216,7 +239,7 @@ func TestAbortAndCrashLeaveNothing(t *testing.T) {
 		return len(left)
 	}
 	none := func([]string) (map[string]bool, error) { return nil, nil }
-	w, err := s.Create()
+	w, err := s.Under(nil).Create()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +251,7 @@ func TestAbortAndCrashLeaveNothing(t *testing.T) {
 	if n := count(); n != 0 {
 		t.Fatalf("%d files after Abort", n)
 	}
-	crashed, err := s.Create()
+	crashed, err := s.Under(nil).Create()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +269,7 @@ func TestStreamsAreWhatSmallStepsAre(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 12*blockSize).Draw(rt, "size")
 		content := pattern(n)
-		w, err := s.Create()
+		w, err := s.Under(nil).Create()
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -263,7 +286,7 @@ func TestStreamsAreWhatSmallStepsAre(t *testing.T) {
 			rt.Fatalf("commit = %d, %v", size, err)
 		}
 		from := rapid.IntRange(0, n).Draw(rt, "from")
-		r, err := s.Read(id, size, int64(from), size-int64(from))
+		r, err := s.Under(nil).Read(id, size, int64(from), size-int64(from))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -294,7 +317,7 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 func TestAStreamEndsWithItsReader(t *testing.T) {
 	s := open(t, t.TempDir())
 	id := write(t, s, pattern(20*blockSize))
-	r, err := s.Read(id, 20*blockSize, 0, 20*blockSize)
+	r, err := s.Under(nil).Read(id, 20*blockSize, 0, 20*blockSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +341,7 @@ func TestALostKeyIsNotReplaced(t *testing.T) {
 func TestIdsNeverLeadOut(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, id := range []string{"", "../../../../etc/passwd", strings.Repeat(".", 32), strings.Repeat("A", 32)} {
-		if _, err := s.Read(id, 1, 0, 1); !errors.Is(err, ErrDamaged) {
+		if _, err := s.Under(nil).Read(id, 1, 0, 1); !errors.Is(err, ErrDamaged) {
 			t.Errorf("Read(%q) = %v, want ErrDamaged", id, err)
 		}
 	}

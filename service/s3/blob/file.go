@@ -35,9 +35,9 @@ type Writer struct {
 
 // Create begins a file. It is pending, so that Sweep leaves it alone, until
 // Abort, or after a Commit until Settle or Remove.
-func (s *Store) Create() (*Writer, error) {
-	id := NewID()
-	aead, err := s.sealer(id)
+func (v Vault) Create() (*Writer, error) {
+	s, id := v.s, NewID()
+	aead, err := v.sealer(id)
 	if err != nil {
 		return nil, err
 	}
@@ -161,15 +161,15 @@ type reader struct {
 
 // Read opens the range [offset, offset+length) of the file, whose whole content
 // has size bytes. The content can be read even if the file is removed meanwhile.
-func (s *Store) Read(id string, size, offset, length int64) (io.ReadCloser, error) {
+func (v Vault) Read(id string, size, offset, length int64) (io.ReadCloser, error) {
 	if offset < 0 || length < 0 || offset+length > size {
 		return nil, fmt.Errorf("blob: range %d+%d of %d bytes", offset, length, size)
 	}
-	path, err := s.path(id)
+	path, err := v.s.path(id)
 	if err != nil {
 		return nil, err
 	}
-	aead, err := s.sealer(id)
+	aead, err := v.sealer(id)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -18,10 +19,24 @@ const (
 	sealedSize = blockSize + overhead
 )
 
+// Vault is a Store whose content is sealed under a secret beside the folder's
+// key. Without that secret it cannot be read.
+type Vault struct {
+	s      *Store
+	secret []byte
+}
+
+// Under seals, and reads, under a secret; none is fine.
+func (s *Store) Under(secret []byte) Vault { return Vault{s, secret} }
+
 // sealer is the cipher of one file. Its key is the file's own, so a block's
 // number serves as its nonce, and a block of another file or place never opens.
-func (s *Store) sealer(id string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, s.master, nil, "slipway s3 content "+id, keyLength)
+func (v Vault) sealer(id string) (cipher.AEAD, error) {
+	secret := v.s.master
+	if len(v.secret) > 0 {
+		secret = append(slices.Clip(secret), v.secret...)
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "slipway s3 content "+id, keyLength)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +53,8 @@ func nonce(block int64) []byte {
 
 // Seal encrypts content that is small enough to be kept in a record. The id,
 // from NewID, must seal nothing else.
-func (s *Store) Seal(id string, plain []byte) ([]byte, error) {
-	aead, err := s.sealer(id)
+func (v Vault) Seal(id string, plain []byte) ([]byte, error) {
+	aead, err := v.sealer(id)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +62,8 @@ func (s *Store) Seal(id string, plain []byte) ([]byte, error) {
 }
 
 // Unseal is the reverse of Seal.
-func (s *Store) Unseal(id string, sealed []byte) ([]byte, error) {
-	aead, err := s.sealer(id)
+func (v Vault) Unseal(id string, sealed []byte) ([]byte, error) {
+	aead, err := v.sealer(id)
 	if err != nil {
 		return nil, err
 	}

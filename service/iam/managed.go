@@ -203,6 +203,9 @@ func (s *Service) GetPolicy(ctx context.Context, in *api.GetPolicyInput) (*api.G
 			return err
 		}
 		out.Policy, err = p.describe(tx, account)
+		if err == nil && out.Policy.Tags == nil {
+			out.Policy.Tags = []api.Tag{} // this operation alone tells of none
+		}
 		return err
 	})
 	if err != nil {

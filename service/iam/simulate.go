@@ -98,7 +98,7 @@ func (m *simulation) caller(in *api.SimulateCustomPolicyInput) error {
 	if in.CallerArn == "" {
 		return fault.New(fault.InvalidInput, "CallerArn is required with ResourcePolicy.")
 	}
-	return m.add("ResourcePolicy", in.ResourcePolicy, policy.Resource, func(d *policy.Document) { m.inquiry.Resource = d })
+	return m.add("ResourcePolicy", in.ResourcePolicy, policy.Resource, func(d *policy.Document) { m.inquiry.Attached = d })
 }
 
 // page decides every action on every resource, as many as fit.

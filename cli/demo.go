@@ -63,7 +63,7 @@ func runDemo(ctx context.Context, cfg platform.Config, out io.Writer, exit bool)
 		return err
 	}
 	defer log.Close()
-	if cfg.Logger, err = newLogger(log, "info"); err != nil {
+	if cfg.Logger, err = newLogger(log, "info", "text"); err != nil {
 		return err
 	}
 	p, err := platform.New(ctx, cfg)

@@ -8,6 +8,10 @@ const (
 	InternalFailure       = "InternalFailure"
 	ServiceUnavailable    = "ServiceUnavailable"
 	Throttling            = "Throttling"
+	ThrottlingException   = "ThrottlingException"  // JSON services
+	RequestThrottled      = "RequestThrottled"     // SQS
+	RequestLimitExceeded  = "RequestLimitExceeded" // EC2
+	SlowDown              = "SlowDown"             // S3
 	ValidationError       = "ValidationError"     // Query services
 	ValidationException   = "ValidationException" // JSON services
 	SerializationError    = "SerializationException"

@@ -12,6 +12,8 @@ var statuses = map[string]int{
 	InternalFailure:       http.StatusInternalServerError,
 	ServiceUnavailable:    http.StatusServiceUnavailable,
 	RequestTooLarge:       http.StatusRequestEntityTooLarge,
+	RequestLimitExceeded:  http.StatusServiceUnavailable,
+	SlowDown:              http.StatusServiceUnavailable,
 	AccessDenied:          http.StatusForbidden,
 	UnauthorizedOperation: http.StatusForbidden,
 	MissingAuthToken:      http.StatusForbidden,

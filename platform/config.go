@@ -22,10 +22,19 @@ type Config struct {
 	Compute   string  // "auto", "sandbox" or "process"
 	Auth      bool    // check signatures and policies on loopback too
 	WaitScale float64 // factor for deliberate waits; more than 0 and at most 1
-	Version   string
-	Binary    string // path of the slipway binary that instances run as their agent; this process's own if empty
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// TLS serves the API over TLS, with certificates of an authority of the data
+	// folder's own; TLSCert and TLSKey are files to use instead.
+	TLS             bool
+	TLSCert, TLSKey string
+	// MaxConnections bounds the open connections of one remote address to the API;
+	// 0 is 4096.
+	MaxConnections int
+	// Quota bounds what each account may ask of the API.
+	Quota   Quota
+	Version string
+	Binary  string // path of the slipway binary that instances run as their agent; this process's own if empty
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 func (c *Config) complete() error {
@@ -39,6 +48,15 @@ func (c *Config) complete() error {
 	c.Dir = dir
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:4566"
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("--tls-cert and --tls-key go together")
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 4096
+	}
+	if c.MaxConnections < 0 || c.Quota.Rate < 0 || c.Quota.Concurrent < 0 {
+		return fmt.Errorf("limits must not be negative")
 	}
 	if c.WaitScale == 0 {
 		c.WaitScale = 1

@@ -77,6 +77,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 			}
 			return nil
 		},
+		Admit:  p.services.quotas.admit,
 		Record: p.record,
 		Logger: p.cfg.Logger,
 		Now:    p.cfg.Now,
@@ -147,7 +148,7 @@ func (p *Platform) port() uint16 {
 func (p *Platform) serveInstances() error {
 	if url := p.instanceEndpoint(); url != p.endpoint {
 		if host, _, _ := net.SplitHostPort(p.listener.Addr().String()); !net.ParseIP(host).IsUnspecified() {
-			l, err := net.Listen("tcp", url[len("http://"):])
+			l, err := p.listen(listenInstances, url[len("http://"):])
 			if err != nil {
 				return err
 			}

@@ -1,9 +1,12 @@
 package platform
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // maxPerInstance bounds the open connections of one instance to each of
@@ -62,16 +65,72 @@ func (f *fair) give(a netip.Addr) {
 	}
 }
 
-// heldConn gives its place back when it is closed, once.
+// heldConn gives its place back when it is closed, once. It waits only so long
+// for a client that does not read what it asked for.
 type heldConn struct {
 	net.Conn
 	from   *fair
 	remote netip.Addr
 	once   sync.Once
+	until  atomic.Int64 // the write deadline, nanoseconds since 1970
 }
 
 // Close closes the connection.
 func (c *heldConn) Close() error {
 	c.once.Do(func() { c.from.give(c.remote) })
 	return c.Conn.Close()
+}
+
+// writePatience is how long a write waits for the client to read.
+const writePatience = time.Minute
+
+// expect puts the deadline off, give or take a second: setting one costs more
+// than most writes do.
+func (c *heldConn) expect() {
+	until := time.Now().Add(writePatience)
+	if n := until.UnixNano(); n-c.until.Load() > int64(time.Second) {
+		c.until.Store(n)
+		_ = c.Conn.SetWriteDeadline(until)
+	}
+}
+
+func (c *heldConn) Write(b []byte) (int, error) {
+	c.expect()
+	return c.Conn.Write(b)
+}
+
+// sendPart is how much of a file goes out under one deadline, in bytes.
+const sendPart = 4 << 20
+
+// ReadFrom sends files without a copy, where the connection can.
+func (c *heldConn) ReadFrom(r io.Reader) (n int64, err error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	for {
+		part := &io.LimitedReader{R: r, N: sendPart}
+		rest, limited := r.(*io.LimitedReader)
+		if limited { // the kernel's copy looks into one only
+			part = &io.LimitedReader{R: rest.R, N: min(rest.N, sendPart)}
+		}
+		asked := part.N
+		c.expect()
+		sent, err := to.ReadFrom(part)
+		n += sent
+		if limited {
+			rest.N -= asked - part.N
+		}
+		if err != nil || part.N > 0 || limited && rest.N <= 0 {
+			return n, err
+		}
+	}
+}
+
+// CloseWrite says that nothing more comes, as http.Server does before it closes.
+func (c *heldConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }

@@ -2,10 +2,13 @@ package platform
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -36,7 +39,12 @@ type Platform struct {
 	engine   *workflow.Engine
 	services *services
 	rootKey  *RootKey
-	listener net.Listener
+	listener *door                   // of the API
+	doors    map[string]*door        // all that a restart in place hands over, by name
+	kept     map[string]net.Listener // handed over to us, not yet in use
+	handed   []*os.File
+	tls      *tls.Config // nil: plain HTTP
+	traffic  traffic
 	endpoint string
 
 	failed   chan error
@@ -57,21 +65,31 @@ func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	p := &Platform{cfg: cfg, started: cfg.Now(), failed: make(chan error, 1)}
+	p := &Platform{cfg: cfg, started: cfg.Now(), failed: make(chan error, 1), doors: map[string]*door{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if p.kept, err = inherited(); err != nil {
+		return nil, err
+	}
 	if p.store, err = sqlite.Open(ctx, cfg.Dir, sqlite.Options{}); err != nil {
 		return nil, err
 	}
 	// The folder is ours from here on. The listener comes early so that an
 	// address that is taken changes nothing.
-	if p.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+	if p.listener, err = p.listen(listenAPI, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("%w (is a Slipway running already? 'slipway status' asks; --listen takes another address)", err)
 	}
-	p.endpoint = "http://" + reachable(p.listener.Addr().String())
+	if p.tls, err = cfg.tlsConfig(ownNames(p.listener.Addr().String())...); err != nil {
+		return nil, err
+	}
+	scheme := "http://"
+	if p.tls != nil {
+		scheme = "https://"
+	}
+	p.endpoint = scheme + reachable(p.listener.Addr().String())
 	if p.ring, err = keyring.Open(cfg.Dir + "/keys"); err != nil {
 		return nil, err
 	}
@@ -124,7 +142,14 @@ func (p *Platform) Start(ctx context.Context) error {
 	if err := p.serveInstances(); err != nil {
 		return err
 	}
-	p.serve("API", p.listener, p.handler(p.closed()))
+	var api net.Listener = newFair(p.listener, p.cfg.MaxConnections)
+	if p.tls != nil {
+		api = &encrypted{api, p.tls, p.plainAddress()}
+	}
+	p.serve("API", api, p.handler(p.closed()))
+	if err := notify("READY=1\nSTATUS=Listening on " + p.endpoint); err != nil {
+		p.cfg.Logger.Warn("start", "error", err)
+	}
 	return nil
 }
 
@@ -135,7 +160,8 @@ func (p *Platform) closed() bool { return p.cfg.Auth || !loopback(p.listener.Add
 // serve runs an HTTP server until Stop. The platform owns its goroutine.
 func (p *Platform) serve(name string, l net.Listener, h http.Handler) {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: p.traffic.polite(h), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ConnState: p.traffic.watch, ErrorLog: slog.NewLogLogger(p.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	p.servers = append(p.servers, server)
 	p.serving.Add(1)
@@ -175,6 +201,11 @@ func (p *Platform) Stop(ctx context.Context) error {
 
 func (p *Platform) shutdown(ctx context.Context) error {
 	var errs []error
+	if len(p.handed) == 0 {
+		if err := notify("STOPPING=1"); err != nil {
+			p.cfg.Logger.Warn("stop", "error", err)
+		}
+	}
 	// Long polls would hold the stop up by as much as 20 seconds; the rest is quick.
 	p.services.drain()
 	for _, s := range p.servers {
@@ -199,11 +230,15 @@ func (p *Platform) close() error {
 	if p.driver != nil {
 		errs = append(errs, p.driver.Close())
 	}
-	if p.listener != nil {
-		if err := p.listener.Close(); !errors.Is(err, net.ErrClosed) {
+	for _, d := range p.doors {
+		if err := d.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
+	for _, l := range p.kept {
+		errs = append(errs, l.Close())
+	}
+	p.kept = nil
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}

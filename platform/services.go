@@ -47,6 +47,7 @@ type services struct {
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
 	metrics        *metrics
+	quotas         *quotas
 	loops          []loop // in the order of their starts
 	drain          func() // ends the requests that only wait
 }
@@ -118,6 +119,7 @@ func (p *Platform) wire() (*services, error) {
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
+	s.quotas = newQuotas(cfg.Quota, cfg.Now)
 	s.metrics = newMetrics(cfg.Version, s.mounts)
 	return s, nil
 }

@@ -110,6 +110,15 @@ func (x *exchange) run(ctx context.Context, resp *response) error {
 	}
 	x.call.Operation = x.opName
 	ctx = auth.With(ctx, x.call)
+	if x.h.cfg.Admit != nil {
+		release, err := x.h.cfg.Admit(&x.call)
+		if err != nil {
+			return err
+		}
+		if release != nil {
+			defer release()
+		}
+	}
 	if x.op == nil {
 		return x.unbuilt()
 	}

@@ -46,6 +46,10 @@ type Config struct {
 	// Authorize refuses a call with an error; nil lets every call through. It
 	// runs for each operation, once its input is read.
 	Authorize func(ctx context.Context, call auth.Call, svc *api.Service, op *api.Operation, input any) error
+	// Admit lets a call in once its caller is known, before its input is read, or
+	// refuses it with an error; release, where it is not nil, is called at the
+	// call's end. nil lets every call in.
+	Admit func(call *auth.Call) (release func(), err error)
 	// Record is told of every call that reached an operation's name, whatever
 	// became of it, before the answer goes out; nil records nothing.
 	Record func(ctx context.Context, rec Recording)

@@ -56,7 +56,7 @@ type Server struct {
 	log bytes.Buffer
 }
 
-var listens = regexp.MustCompile(`listens on (http://\S+)`)
+var listens = regexp.MustCompile(`listens on (https?://\S+)`)
 
 // startTimeout bounds a start on a machine that is busy with other tests.
 const startTimeout = 60 * time.Second

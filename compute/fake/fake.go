@@ -31,6 +31,12 @@ type Config struct {
 	UnassignAddress func(ctx context.Context, h compute.Handle, ip netip.Addr) error
 	List            func(ctx context.Context) ([]compute.Handle, error)
 	Clean           func(ctx context.Context) ([]string, error)
+
+	NoVolumes    error // what Volumes answers
+	CreateVolume func(ctx context.Context, v compute.Volume) error
+	GrowVolume   func(ctx context.Context, id string, bytes int64) error
+	AttachVolume func(ctx context.Context, h compute.Handle, a compute.Attachment) error
+	DetachVolume func(ctx context.Context, h compute.Handle, a compute.Attachment) error
 }
 
 // Driver keeps instances in memory. They end with the process.
@@ -40,6 +46,7 @@ type Driver struct {
 	mu        sync.Mutex
 	instances map[string]*instance
 	addresses map[netip.Addr]string // elastic address -> instance id
+	disks     disks
 	events    chan compute.Event
 	closed    bool
 }
@@ -105,7 +112,7 @@ func (d *Driver) RealLaunch(ctx context.Context, spec compute.Spec) (compute.Han
 	if spec.ID == "" {
 		return compute.Handle{}, fmt.Errorf("fake: launch: the spec has no id")
 	}
-	defer d.lock()()
+	defer d.lockDisks()()
 	h := compute.Handle{Driver: d.Name(), Version: 1, ID: spec.ID}
 	if _, ok := d.instances[spec.ID]; ok {
 		return h, nil
@@ -114,6 +121,9 @@ func (d *Driver) RealLaunch(ctx context.Context, spec compute.Spec) (compute.Han
 		if spec.Address.IsValid() && in.spec.Address == spec.Address {
 			return compute.Handle{}, fmt.Errorf("fake: launch %s: %s: %w", spec.ID, spec.Address, compute.ErrAddressBusy)
 		}
+	}
+	if err := d.plug(spec); err != nil {
+		return compute.Handle{}, err
 	}
 	in := &instance{spec: spec}
 	in.start()
@@ -137,12 +147,15 @@ func (d *Driver) Start(ctx context.Context, spec compute.Spec, h compute.Handle)
 
 // RealStart is Start as it is without a replacement.
 func (d *Driver) RealStart(_ context.Context, spec compute.Spec, h compute.Handle) (compute.Handle, error) {
-	defer d.lock()()
+	defer d.lockDisks()()
 	in, ok := d.instances[h.ID]
 	if !ok {
 		return h, fmt.Errorf("fake: start %s: %w", h.ID, compute.ErrGone)
 	}
 	if in.status.State != compute.Running {
+		if err := d.plug(spec); err != nil {
+			return h, err
+		}
 		in.spec = spec
 		in.start()
 	}
@@ -165,6 +178,7 @@ func (d *Driver) RealStop(_ context.Context, h compute.Handle, _ bool) error {
 		return fmt.Errorf("fake: stop %s: %w", h.ID, compute.ErrGone)
 	}
 	in.status.State = compute.Stopped
+	d.unplug(h.ID)
 	return nil
 }
 
@@ -191,6 +205,7 @@ func (d *Driver) Terminate(ctx context.Context, h compute.Handle) error {
 func (d *Driver) RealTerminate(_ context.Context, h compute.Handle) error {
 	defer d.lock()()
 	delete(d.instances, h.ID)
+	d.unplug(h.ID)
 	for ip, id := range d.addresses {
 		if id == h.ID {
 			delete(d.addresses, ip)

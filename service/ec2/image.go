@@ -1,12 +1,12 @@
 package ec2
 
 import (
-	"context"
+	"errors"
+	"time"
 
-	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
-	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
 )
 
 // BuiltinImage is the id of the built-in image in a scope's region: the same in
@@ -50,123 +50,123 @@ func faces() []face {
 	}
 }
 
+const rootDevice = "/dev/xvda"
+
+// builtinLower is the built-in image as a driver knows it.
+const builtinLower = "builtin"
+
+// builtinCreated is the date that the built-in image shows.
+var builtinCreated = time.Date(2024, 11, 10, 0, 0, 0, 0, time.UTC)
+
+// States of an image.
 const (
-	imageCreated = "2024-11-10T00:00:00.000Z"
-	rootDevice   = "/dev/xvda"
+	imagePending   = "pending"
+	imageAvailable = "available"
+	imageFailed    = "failed"
+	imageDisabled  = "disabled"
+	imageGone      = "deregistered"
 )
 
-type imageView struct {
-	face
-	id   string
-	tags tagMap
+// image is the record of an image that an account made.
+type image struct {
+	Scope       arn.Scope `json:"scope"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	Location    string    `json:"location,omitempty"`
+	Token       string    `json:"token,omitempty"`
+	State       string    `json:"state"`
+	Message     string    `json:"message,omitempty"`
+	Created     time.Time `json:"created"`
+	Mappings    []mapping `json:"mappings"`
+	// Lower is what lies below the root volume's own files: "builtin", or the
+	// snapshot of an imported root file system.
+	Lower      string    `json:"lower"`
+	Shared     sharing   `json:"shared"`
+	Deprecated time.Time `json:"deprecated,omitzero"`
+	Protected  bool      `json:"protected,omitempty"`
+	Cooldown   bool      `json:"cooldown,omitempty"`
+	FreeAfter  time.Time `json:"freeAfter,omitzero"` // when a cooldown ends
+	Instance   string    `json:"instance,omitempty"` // that it was made of
+	Source     string    `json:"source,omitempty"`   // image that it was copied from
+	SourceZone string    `json:"sourceRegion,omitempty"`
+	Launched   time.Time `json:"launched,omitzero"`
+	alias      string    // of its owner
 }
 
-func imageFields(v imageView, name string) ([]string, bool) {
-	switch name {
-	case "architecture":
-		return one(hostArch())
-	case "block-device-mapping.device-name", "root-device-name":
-		return one(rootDevice)
-	case "block-device-mapping.delete-on-termination":
-		return oneBool(true)
-	case "block-device-mapping.volume-type":
-		return one("gp3")
-	case "block-device-mapping.encrypted":
-		return oneBool(false)
-	case "creation-date":
-		return one(imageCreated)
-	case "description":
-		return one(v.Description)
-	case "ena-support", "is-public":
-		return oneBool(true)
-	case "hypervisor":
-		return one("xen")
-	case "image-id":
-		return one(v.id)
-	case "image-type":
-		return one("machine")
-	case "manifest-location":
-		return one("amazon/" + v.Name)
-	case "name":
-		return one(v.Name)
-	case "owner-alias":
-		return one(v.Alias)
-	case "owner-id":
-		return one(v.Owner)
-	case "root-device-type":
-		return one("ebs")
-	case "state":
-		return one("available")
-	case "sriov-net-support":
-		return one("simple")
-	case "virtualization-type":
-		return one("hvm")
-	case "kernel-id", "ramdisk-id", "platform", "product-code", "product-code.type", "state-reason-code", "state-reason-message",
-		"block-device-mapping.snapshot-id", "block-device-mapping.volume-size", "source-instance-id", "source-image-id", "source-image-region":
-		return nil, true
+var images = noun[image]{
+	prefix: prefixImage, id: func(v *image) string { return v.ID },
+	kept: store.NewCollection("ec2/image",
+		store.Index[image]{Name: "id", Keys: func(_ string, v *image) []string { return []string{v.Scope.Region + "/" + v.ID} }}),
+}
+
+// image is the built-in image under one of its names. It is public and
+// belongs to nobody's account.
+func (f face) image(scope arn.Scope) *image {
+	return &image{
+		Scope: arn.Scope{Account: f.Owner, Region: scope.Region}, ID: BuiltinImage(scope), Name: f.Name, Description: f.Description,
+		Location: "amazon/" + f.Name, State: imageAvailable, Created: builtinCreated, Lower: builtinLower, Shared: sharing{Public: true}, alias: f.Alias,
+		Mappings: []mapping{{Device: rootDevice, Kind: volumeKind{Type: "gp3", GiB: defaultRootGiB}}},
 	}
-	return tagFields(v.tags, name)
 }
 
-// DescribeImages finds the built-in image, under whichever of its names fits the
-// call. It is public and belongs to nobody's account.
-func (s *Service) DescribeImages(ctx context.Context, in *api.DescribeImagesInput) (*api.DescribeImagesOutput, error) {
-	scope := auth.From(ctx).Scope
-	m, err := newMatcher(in.Filters, imageFields)
+// visibleImage finds an image that is the scope's, shared with it, or built in.
+func (s *Service) visibleImage(tx store.Tx, scope arn.Scope, id string) (*image, error) {
+	if err := checkID(prefixImage, id); err != nil {
+		return nil, err
+	}
+	if id == BuiltinImage(scope) {
+		return faces()[0].image(scope), nil
+	}
+	for e, err := range images.kept.ByIndex(tx, "id", scope.Region+"/"+id) {
+		if err != nil {
+			return nil, err
+		}
+		if v := e.Value; v.Scope == scope || v.Shared.allows(scope.Account) {
+			return v, nil
+		}
+	}
+	return nil, notFound(prefixImage, id)
+}
+
+// launchImage is a visible image that instances can be made of.
+func (s *Service) launchImage(tx store.Tx, scope arn.Scope, id string) (*image, error) {
+	v, err := s.visibleImage(tx, scope, id)
+	if err == nil && v.State != imageAvailable {
+		err = fault.New(fault.InvalidAMIIDUnavailable, "The image ID '%s' is not available: it is %s.", id, v.State)
+	}
+	return v, err
+}
+
+// launched notes that an account's own image was used.
+func (v *image) launched(tx store.Tx, now time.Time) error {
+	kept, err := images.kept.Get(tx, images.key(v.Scope, v.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // built in
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := newIDSet(prefixImage, in.ImageIds); err != nil {
-		return nil, err
-	}
-	id := BuiltinImage(scope)
-	if lost := missing(in.ImageIds, func(n string) bool { return n == id }); len(lost) > 0 {
-		return nil, notFound(prefixImage, lost...)
-	}
-	for _, o := range in.Owners {
-		if !arn.IsAccount(o) && !contains([]string{"self", "amazon", "aws-marketplace", "aws-backup-vault"}, o) {
-			return nil, fault.New(fault.InvalidParameterValue, "Invalid value '%s' for owner. Expecting an account id, self, amazon or aws-marketplace.", clip(o, 64))
-		}
-	}
-	if err := dryRun(in.DryRun); err != nil {
-		return nil, err
-	}
-	out := &api.DescribeImagesOutput{Images: []api.Image{}}
-	executable := len(in.ExecutableUsers) == 0 || contains(in.ExecutableUsers, "all")
-	for _, f := range faces() {
-		v := imageView{face: f, id: id}
-		if executable && f.ownedBy(in.Owners) && m.match(v) {
-			out.Images = append(out.Images, v.view())
-			break // one image, whatever the number of its names
-		}
-	}
-	page, next, err := paginate(out.Images, func(i api.Image) string { return i.ImageId }, in.NextToken, in.MaxResults, pageLimits{1, 1000})
-	out.Images, out.NextToken = page, next
-	return out, err
+	kept.Launched = now
+	return images.put(tx, kept.Scope, kept)
 }
 
-func (f face) ownedBy(owners []string) bool {
-	if len(owners) == 0 {
-		return true
+// rootSnapshot is the snapshot of an image's root device, if it has one.
+func (v *image) rootSnapshot() string {
+	for _, m := range v.Mappings {
+		if m.Device == rootDevice {
+			return m.Snapshot
+		}
 	}
-	for _, o := range owners {
-		if o == f.Owner || o != "self" && o == f.Alias {
+	return ""
+}
+
+// uses reports whether an image needs a snapshot.
+func (v *image) uses(snapshot string) bool {
+	for _, m := range v.Mappings {
+		if m.Snapshot == snapshot {
 			return true
 		}
 	}
-	return false
-}
-
-func (v imageView) view() api.Image {
-	return api.Image{
-		ImageId: v.id, Name: v.Name, Description: v.Description, OwnerId: v.Owner, ImageOwnerAlias: v.Alias,
-		ImageLocation: "amazon/" + v.Name, ImageType: "machine", State: "available", Public: ptr(true),
-		Architecture: hostArch(), CreationDate: imageCreated, EnaSupport: ptr(true), SriovNetSupport: "simple",
-		Hypervisor: "xen", VirtualizationType: "hvm", RootDeviceName: rootDevice, RootDeviceType: "ebs",
-		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", Tags: []api.Tag{},
-		BlockDeviceMappings: []api.BlockDeviceMapping{{
-			DeviceName: rootDevice,
-			Ebs:        &api.EbsBlockDevice{DeleteOnTermination: ptr(true), VolumeType: "gp3", Encrypted: ptr(false)},
-		}},
-	}
+	return v.Lower == snapshot
 }

@@ -70,7 +70,7 @@ func TestAProfileNeedsLeaveToPassItsRole(t *testing.T) {
 		}
 	}
 	for _, r := range p.asked {
-		if got := r.Context["iam:passedtoservice"]; r.Principal.Kind != auth.Root || len(got) != 1 || got[0] != "ec2.amazonaws.com" {
+		if got, _ := r.Context.Lookup("iam:passedtoservice"); r.Principal.Kind != auth.Root || len(got) != 1 || got[0] != "ec2.amazonaws.com" {
 			t.Errorf("asked %+v", r)
 		}
 	}

@@ -12,8 +12,8 @@ const (
 	RequestThrottled      = "RequestThrottled"     // SQS
 	RequestLimitExceeded  = "RequestLimitExceeded" // EC2
 	SlowDown              = "SlowDown"             // S3
-	ValidationError       = "ValidationError"     // Query services
-	ValidationException   = "ValidationException" // JSON services
+	ValidationError       = "ValidationError"      // Query services
+	ValidationException   = "ValidationException"  // JSON services
 	SerializationError    = "SerializationException"
 	MalformedInput        = "MalformedInput"
 	InvalidAction         = "InvalidAction"

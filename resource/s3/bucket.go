@@ -35,6 +35,11 @@ type bucketProperties struct {
 	OwnershipControls              *ownershipControls `json:"OwnershipControls,omitempty"`
 	PublicAccessBlockConfiguration *publicAccess      `json:"PublicAccessBlockConfiguration,omitempty"`
 	VersioningConfiguration        *versioning        `json:"VersioningConfiguration,omitempty"`
+	CorsConfiguration              *cors              `json:"CorsConfiguration,omitempty"`
+	LifecycleConfiguration         *lifecycle         `json:"LifecycleConfiguration,omitempty"`
+	NotificationConfiguration      *notifications     `json:"NotificationConfiguration,omitempty"`
+	ObjectLockConfiguration        *objectLock        `json:"ObjectLockConfiguration,omitempty"`
+	WebsiteConfiguration           *website           `json:"WebsiteConfiguration,omitempty"`
 	Tags                           []resource.Tag     `json:"Tags,omitempty"`
 }
 
@@ -103,6 +108,7 @@ func (h bucketHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, e
 	in := &api.CreateBucketInput{Bucket: name, ACL: canned[p.AccessControl], ObjectLockEnabledForBucket: p.ObjectLockEnabled}
 	if p.OwnershipControls != nil {
 		in.ObjectOwnership = p.OwnershipControls.Rules[0].ObjectOwnership
+		in.ACL = "" // a public one is refused until the block of public access is what the template says
 	}
 	region := auth.From(ctx).Scope.Region
 	if region != defaultRegion {
@@ -115,7 +121,13 @@ func (h bucketHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, e
 		return cfn.Result{}, err
 	}
 	result := bucketResult(name, region)
-	return result, h.configure(ctx, name, p, bucketProperties{}, resource.Tags(r, p.Tags))
+	if err := h.configure(ctx, name, p, bucketProperties{}, resource.Tags(r, p.Tags)); err != nil {
+		return result, err
+	}
+	if acl := canned[p.AccessControl]; acl != "" && in.ACL == "" {
+		_, err = h.svc.PutBucketAcl(ctx, &api.PutBucketAclInput{Bucket: name, ACL: acl})
+	}
+	return result, err
 }
 
 // decodeBucket reads the properties and checks what the schema leaves open.
@@ -176,7 +188,22 @@ func (h bucketHandler) configure(ctx context.Context, name string, p, prior buck
 			return err
 		}
 	}
-	return h.version(ctx, name, p.VersioningConfiguration, prior.VersioningConfiguration)
+	if err := h.version(ctx, name, p.VersioningConfiguration, prior.VersioningConfiguration); err != nil {
+		return err
+	}
+	if err := h.lock(ctx, name, p, prior); err != nil {
+		return err
+	}
+	if err := h.setLifecycle(ctx, name, p.LifecycleConfiguration, prior.LifecycleConfiguration); err != nil {
+		return err
+	}
+	if err := h.setCORS(ctx, name, p.CorsConfiguration, prior.CorsConfiguration); err != nil {
+		return err
+	}
+	if err := h.setWebsite(ctx, name, p.WebsiteConfiguration, prior.WebsiteConfiguration); err != nil {
+		return err
+	}
+	return h.notify(ctx, name, p.NotificationConfiguration, prior.NotificationConfiguration)
 }
 
 func (h bucketHandler) encrypt(ctx context.Context, name string, p, prior *bucketEncryption) error {
@@ -304,9 +331,29 @@ func (h bucketHandler) settings(ctx context.Context, name string, p *bucketPrope
 		return err
 	}
 	v, err := h.svc.GetBucketVersioning(ctx, &api.GetBucketVersioningInput{Bucket: name})
-	if err == nil && v.Status != "" {
+	if err != nil {
+		return err
+	}
+	if v.Status != "" {
 		p.VersioningConfiguration = &versioning{v.Status}
 	}
+	return h.largeSettings(ctx, name, p)
+}
+
+func (h bucketHandler) largeSettings(ctx context.Context, name string, p *bucketProperties) (err error) {
+	if err := h.getLock(ctx, name, p); err != nil {
+		return err
+	}
+	if p.LifecycleConfiguration, err = h.getLifecycle(ctx, name); err != nil {
+		return err
+	}
+	if p.CorsConfiguration, err = h.getCORS(ctx, name); err != nil {
+		return err
+	}
+	if p.WebsiteConfiguration, err = h.getWebsite(ctx, name); err != nil {
+		return err
+	}
+	p.NotificationConfiguration, err = h.getNotifications(ctx, name)
 	return err
 }
 
@@ -324,15 +371,14 @@ func (h bucketHandler) update(ctx context.Context, r cfn.Request) (cfn.Result, e
 	if err != nil {
 		return cfn.Result{}, resource.Found(err, bucketName, name, fault.NoSuchBucket)
 	}
+	result := bucketResult(name, head.BucketRegion)
+	if err := h.configure(ctx, name, p, prior, resource.Tags(r, p.Tags)); err != nil {
+		return result, err
+	}
 	if acl := canned[p.AccessControl]; acl != canned[prior.AccessControl] && acl != "" {
-		if _, err := h.svc.PutBucketAcl(ctx, &api.PutBucketAclInput{Bucket: name, ACL: acl}); err != nil {
-			return cfn.Result{}, err
-		}
+		_, err = h.svc.PutBucketAcl(ctx, &api.PutBucketAclInput{Bucket: name, ACL: acl})
 	}
-	if p.ObjectLockEnabled != nil && *p.ObjectLockEnabled {
-		return cfn.Result{}, fault.New(fault.NotImplemented, "%s: the property ObjectLockEnabled is not built in Slipway yet", bucketName)
-	}
-	return bucketResult(name, head.BucketRegion), h.configure(ctx, name, p, prior, resource.Tags(r, p.Tags))
+	return result, err
 }
 
 func (h bucketHandler) delete(ctx context.Context, r cfn.Request) error {

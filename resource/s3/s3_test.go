@@ -177,11 +177,11 @@ func TestBucketRefusals(t *testing.T) {
 		code    string
 		message string
 	}{
-		{"lifecycle", cfn.Properties{"LifecycleConfiguration": object{}}, fault.NotImplemented, "the property LifecycleConfiguration is not built"},
-		{"KMS", cfn.Properties{"BucketEncryption": object{"ServerSideEncryptionConfiguration": []any{object{"ServerSideEncryptionByDefault": object{"SSEAlgorithm": "aws:kms"}}}}}, fault.NotImplemented, "aws:kms"},
-		{"object lock", cfn.Properties{"ObjectLockEnabled": true}, fault.NotImplemented, "Object Lock"},
+		{"transitions", cfn.Properties{"LifecycleConfiguration": object{"Rules": []any{object{"Status": "Enabled", "Transitions": []any{}}}}}, fault.NotImplemented, "the property Transitions is not built"},
+		{"topic", cfn.Properties{"NotificationConfiguration": object{"TopicConfigurations": []any{object{"Event": "s3:ObjectCreated:*", "Topic": "arn:aws:sns:us-east-1:111111111111:t"}}}}, fault.NotImplemented, "Topic (sns)"},
+		{"object lock", cfn.Properties{"ObjectLockConfiguration": object{"ObjectLockEnabled": "Enabled"}}, fault.ValidationError, "needs ObjectLockEnabled"},
 		{"list", cfn.Properties{"AccessControl": "PublicRead"}, fault.InvalidBucketACLOwnership, "ACL"},
-		{"ownership", cfn.Properties{"OwnershipControls": object{"Rules": []any{object{"ObjectOwnership": "ObjectWriter"}}}}, fault.NotImplemented, "ObjectWriter"},
+		{"public list", cfn.Properties{"AccessControl": "PublicRead", "OwnershipControls": object{"Rules": []any{object{"ObjectOwnership": "ObjectWriter"}}}}, fault.AccessDenied, "Access Denied"},
 		{"name", cfn.Properties{"BucketName": "No_Name"}, fault.InvalidBucketName, "not valid"},
 	}
 	for _, tt := range tests {

@@ -1,8 +1,11 @@
 package iam
 
 import (
+	_ "embed" // awsmanaged.json
+	"encoding/json"
 	"iter"
 	"regexp"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/iam"
@@ -19,27 +22,27 @@ var awsManagedForm = regexp.MustCompile(`^arn:aws:iam::aws:policy/([\w+=,.@-]+/)
 // documents of those below, and the others grant nothing.
 func isAWSManaged(policyARN string) bool { return awsManagedForm.MatchString(policyARN) }
 
-// awsManaged are documents of AWS-managed policies ("AWS Managed Policy
-// Reference"), by the part of the ARN behind "policy".
-var awsManaged = map[string]string{
-	"/AdministratorAccess":    `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
-	"/AmazonS3FullAccess":     `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","s3-object-lambda:*"],"Resource":"*"}]}`,
-	"/AmazonS3ReadOnlyAccess": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Describe*","s3-object-lambda:Get*","s3-object-lambda:List*"],"Resource":"*"}]}`,
-	"/AmazonSQSFullAccess":    `{"Version":"2012-10-17","Statement":[{"Action":["sqs:*"],"Effect":"Allow","Resource":"*"}]}`,
-	"/AmazonSSMReadOnlyAccess": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:Describe*","ssm:Get*","ssm:List*"],` +
-		`"Resource":"*"}]}`,
-	"/AmazonSSMManagedInstanceCore": `{"Version":"2012-10-17","Statement":[` +
-		`{"Effect":"Allow","Action":["ssm:DescribeAssociation","ssm:GetDeployablePatchSnapshotForInstance","ssm:GetDocument","ssm:DescribeDocument",` +
-		`"ssm:GetManifest","ssm:GetParameter","ssm:GetParameters","ssm:ListAssociations","ssm:ListInstanceAssociations","ssm:PutInventory",` +
-		`"ssm:PutComplianceItems","ssm:PutConfigurePackageResult","ssm:UpdateAssociationStatus","ssm:UpdateInstanceAssociationStatus",` +
-		`"ssm:UpdateInstanceInformation"],"Resource":"*"},` +
-		`{"Effect":"Allow","Action":["ssmmessages:CreateControlChannel","ssmmessages:CreateDataChannel","ssmmessages:OpenControlChannel",` +
-		`"ssmmessages:OpenDataChannel"],"Resource":"*"},` +
-		`{"Effect":"Allow","Action":["ec2messages:AcknowledgeMessage","ec2messages:DeleteMessage","ec2messages:FailMessage",` +
-		`"ec2messages:GetEndpoint","ec2messages:GetMessages","ec2messages:SendReply"],"Resource":"*"}]}`,
-	"/service-role/AWSLambdaBasicExecutionRole": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:CreateLogGroup",` +
-		`"logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`,
+// awsManagedText has the documents of the AWS-managed policies that people attach
+// ("AWS Managed Policy Reference"), by the part of the ARN behind "policy".
+//
+//go:embed awsmanaged.json
+var awsManagedText []byte
+
+// awsManagedPolicy is a policy of AWS as it was when the reference was read.
+type awsManagedPolicy struct {
+	Created, Updated time.Time
+	Version          string
+	Document         json.RawMessage
 }
+
+// awsManaged reads the file on first use.
+var awsManaged = sync.OnceValue(func() map[string]awsManagedPolicy {
+	var all map[string]awsManagedPolicy
+	if err := json.Unmarshal(awsManagedText, &all); err != nil {
+		panic("iam: awsmanaged.json: " + err.Error()) // it is a part of the program, and a test reads it
+	}
+	return all
+})
 
 // known is a managed policy of either kind.
 type known struct {
@@ -47,15 +50,18 @@ type known struct {
 	awsARN string // of AWS's own
 }
 
-// awsPolicyDate stands for the dates of AWS's policies, which differ and tell
-// nothing here.
+// awsPolicyDate stands for the dates of the policies whose documents are not here.
 var awsPolicyDate = time.Date(2015, 2, 6, 18, 39, 46, 0, time.UTC)
 
 func awsPolicy(policyARN string) known {
 	path, name := splitPolicyARN(policyARN)
+	p, ok := awsManaged()[path+name]
+	if !ok {
+		p = awsManagedPolicy{Created: awsPolicyDate, Updated: awsPolicyDate, Version: "v1"}
+	}
 	return known{&managed{
-		Name: name, Path: path, ID: "ANPA" + arn.SuffixFrom(policyARN, 17), Created: awsPolicyDate, Updated: awsPolicyDate,
-		Versions: []version{{"v1", awsManaged[path+name], awsPolicyDate}}, Default: "v1",
+		Name: name, Path: path, ID: "ANPA" + arn.SuffixFrom(policyARN, 17), Created: p.Created, Updated: p.Updated,
+		Versions: []version{{p.Version, string(p.Document), p.Updated}}, Default: p.Version,
 	}, policyARN}
 }
 
@@ -93,7 +99,7 @@ func (s *Service) anyPolicy(tx store.Tx, account, policyARN string) (known, erro
 func (s *Service) everyPolicy(tx store.Tx, account, scope string) iter.Seq2[known, error] {
 	return func(yield func(known, error) bool) {
 		if scope != "Local" {
-			for suffix := range awsManaged {
+			for suffix := range awsManaged() {
 				if !yield(awsPolicy(awsManagedPrefix+suffix), nil) {
 					return
 				}

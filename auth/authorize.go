@@ -55,17 +55,22 @@ type Policies interface {
 type ResourcePolicies interface {
 	// ResourcePolicy returns what bears on a resource, which is named as the table
 	// of the service's operations names it. The zero value is that of a resource
-	// that does not exist or has no policy in an unknown account.
+	// that does not exist.
 	ResourcePolicy(ctx context.Context, resource string) (ResourcePolicy, error)
 }
 
 // ResourcePolicy is the resource-based policy of a resource.
 type ResourcePolicy struct {
 	Document *policy.Document // nil: none
-	Owner    string           // the resource's account
+	Owner    string           // the resource's account; "" is the caller's
 	// Delegates says that identity-based policies count only where this one lets
-	// the account decide, as with KMS keys.
+	// the account decide.
 	Delegates bool
+	// Decides says that the service applies the policy itself, too, once the call
+	// is there, with what else it has: access control lists and grants. Whom of
+	// another account it lets in is then left to it; here the caller's own side is
+	// decided.
+	Decides bool
 	// ARN is the resource's own where it was named by another, such as an alias.
 	ARN string
 }
@@ -169,9 +174,12 @@ func (a *IAM) permits(ctx context.Context, r *Request, q policy.Inquiry, resourc
 			return err
 		}
 	}
-	held, err := a.heldBy(ctx, resource)
+	held, err := a.heldBy(ctx, r, resource)
 	if err != nil {
 		return err
+	}
+	if held.Decides && held.Owner != r.Principal.Account {
+		held.Document, held.Owner = nil, ""
 	}
 	if held.ARN != "" {
 		resource = held.ARN
@@ -197,10 +205,13 @@ var rootKeeps = map[string]bool{
 	"sqs:GetQueueAttributes": true, "sqs:SetQueueAttributes": true,
 }
 
-func (a *IAM) heldBy(ctx context.Context, resource string) (ResourcePolicy, error) {
+func (a *IAM) heldBy(ctx context.Context, r *Request, resource string) (ResourcePolicy, error) {
 	rest, ok := strings.CutPrefix(resource, "arn:aws:")
 	if !ok || len(a.Resources) == 0 {
 		return ResourcePolicy{}, nil
+	}
+	if strings.HasPrefix(r.Action, "kms:") && strings.HasSuffix(r.Action, "Alias") && strings.Contains(rest, ":alias/") {
+		return ResourcePolicy{}, nil // acts on the alias itself, not on its key
 	}
 	service, _, _ := strings.Cut(rest, ":")
 	source := a.Resources[service]

@@ -115,6 +115,7 @@ func (p *Platform) wire() (*services, error) {
 		InstanceStack: in.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
+	policies.Resources["s3"], policies.Resources["sqs"] = s.s3, sqsService
 	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain

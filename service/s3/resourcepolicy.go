@@ -1,0 +1,43 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/policy"
+	"github.com/slipway/slipway/store"
+)
+
+var _ auth.ResourcePolicies = (*Service)(nil)
+
+// parsedPolicies keeps the buckets' policies as they are decided by.
+var parsedPolicies policy.Cache
+
+// ResourcePolicy is a bucket's policy, by which its own account's principals may be
+// allowed without a policy of theirs. What it denies, and whom of other accounts
+// it or an access control list lets in, permit decides.
+func (s *Service) ResourcePolicy(ctx context.Context, resource string) (auth.ResourcePolicy, error) {
+	name, ok := strings.CutPrefix(resource, "arn:aws:s3:::")
+	if !ok {
+		return auth.ResourcePolicy{}, nil
+	}
+	name, _, _ = strings.Cut(name, "/")
+	out := auth.ResourcePolicy{Decides: true}
+	text := ""
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		b, err := getBucket(tx, name)
+		if err == nil {
+			out.Owner, text = b.Account, b.Policy
+		}
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return auth.ResourcePolicy{}, nil
+	}
+	if err == nil && text != "" {
+		out.Document, err = parsedPolicies.Parse(text, policy.Resource)
+	}
+	return out, err
+}

@@ -46,6 +46,7 @@ type Driver struct {
 	mu        sync.Mutex
 	instances map[string]*instance
 	addresses map[netip.Addr]string // elastic address -> instance id
+	policy    compute.Policy
 	disks     disks
 	events    chan compute.Event
 	closed    bool
@@ -93,6 +94,7 @@ func (d *Driver) Network() compute.Network {
 		Elastic:   netip.MustParsePrefix("198.18.0.0/20"),
 		Gateway:   netip.MustParseAddr("172.31.0.1"),
 		Metadata:  netip.MustParseAddrPort("169.254.169.254:80"),
+		Routed:    true,
 	}
 }
 

@@ -16,11 +16,14 @@ import (
 func (s *Service) AssociateAddress(ctx context.Context, in *api.AssociateAddressInput) (*api.AssociateAddressOutput, error) {
 	call := auth.From(ctx)
 	var association, flow string
-	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		flow = ""
 		a, err := addressBy(tx, call.Scope, in.AllocationId, in.PublicIp)
 		if err != nil {
 			return err
+		}
+		if a.NAT != "" {
+			return fault.New(fault.OperationNotPermitted, "The address %s belongs to NAT gateway %s.", a.IP, a.NAT)
 		}
 		target, err := s.associable(tx, call.Scope, in)
 		if err != nil {
@@ -72,6 +75,9 @@ func (s *Service) associable(tx store.Tx, scope arn.Scope, in *api.AssociateAddr
 		target, err = loadInstance(tx, scope, in.InstanceId)
 	case in.NetworkInterfaceId != "":
 		target, err = instanceByInterface(tx, scope, in.NetworkInterfaceId)
+		if own, _ := interfaces.kept.Get(tx, interfaces.key(scope, in.NetworkInterfaceId)); own != nil {
+			err = notBuilt("NetworkInterfaceId of an interface that is not an instance's primary one")
+		}
 	default:
 		err = fault.New(fault.MissingParameter, "Either 'instanceId' or 'networkInterfaceId' must be specified")
 	}
@@ -180,6 +186,9 @@ func (s *Service) DisassociateAddress(ctx context.Context, in *api.DisassociateA
 		a, err := associated(tx, scope, in)
 		if err != nil {
 			return err
+		}
+		if a.NAT != "" {
+			return fault.New(fault.OperationNotPermitted, "The address %s belongs to NAT gateway %s.", a.IP, a.NAT)
 		}
 		if a.Association == "" {
 			return dryRun(in.DryRun) // by address: nothing to take off

@@ -35,7 +35,7 @@ func (s *Service) DescribeInstanceAttribute(ctx context.Context, in *api.Describ
 	case "rootDeviceName":
 		out.RootDeviceName = textValue(rootDevice)
 	case "blockDeviceMapping":
-		out.BlockDeviceMappings = i.devices()
+		out.BlockDeviceMappings = devicesOf(i.volumes)
 	case "sourceDestCheck":
 		out.SourceDestCheck = flag(i.SourceCheck)
 	case "ebsOptimized":
@@ -94,7 +94,7 @@ func (s *Service) ModifyInstanceAttribute(ctx context.Context, in *api.ModifyIns
 		return nil, fault.New(fault.InvalidParameterCombination, "Fields for multiple attribute types specified: %s, %s", list[0].name, list[1].name)
 	}
 	a := list[0]
-	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		i, err := loadInstance(tx, call.Scope, in.InstanceId)
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func (s *Service) valueAlterations(in *api.ModifyInstanceAttributeInput, list []
 	}
 	if len(in.Groups) > 0 {
 		list = append(list, alteration{"groupSet", false, func(tx store.Tx, i *instance) (err error) {
-			i.Groups, err = s.resolveGroups(tx, i.Scope, in.Groups, nil)
+			i.Groups, err = s.resolveGroups(tx, i.Scope, i.VPC, in.Groups, nil)
 			return err
 		}})
 	}

@@ -83,7 +83,7 @@ func (s *Service) authorize(ctx context.Context, r ruleRequest) ([]api.SecurityG
 		return nil, err
 	}
 	var made []api.SecurityGroupRule
-	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.update(ctx, func(tx store.Tx) error {
 		made = nil
 		g, err := s.groupBy(tx, call.Scope, r.group, r.name)
 		if err != nil {
@@ -129,6 +129,9 @@ func (s *Service) resolveRules(tx store.Tx, scope arn.Scope, r ruleRequest) ([]r
 		rules, err := permissionRules(p, r.egress, func(pair api.UserIdGroupPair) (string, error) {
 			return s.resolvePair(tx, scope, pair)
 		})
+		if err == nil {
+			err = s.checkLists(tx, scope, rules)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -156,6 +159,19 @@ func (s *Service) resolvePair(tx store.Tx, scope arn.Scope, pair api.UserIdGroup
 		return "", err
 	}
 	return g.ID, nil
+}
+
+// checkLists refuses prefix lists that are not there.
+func (s *Service) checkLists(tx store.Tx, scope arn.Scope, rules []rule) error {
+	for _, r := range rules {
+		if r.List == "" {
+			continue
+		}
+		if _, err := prefixLists.get(s, tx, scope, r.List); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *group) find(w rule) *rule {
@@ -212,7 +228,7 @@ func (s *Service) revoke(ctx context.Context, r ruleRequest) ([]api.RevokedSecur
 		return nil, fault.New(fault.InvalidParameterCombination, "The parameter ipPermissions may not be used in combination with securityGroupRuleIds")
 	}
 	var gone []api.RevokedSecurityGroupRule
-	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		gone = nil
 		g, err := s.groupBy(tx, call.Scope, r.group, r.name)
 		if err != nil {
@@ -276,6 +292,6 @@ func (r rule) revoked(g *group) api.RevokedSecurityGroupRule {
 	return api.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: r.ID, GroupId: g.ID, IsEgress: ptr(r.Egress), IpProtocol: r.Protocol,
 		FromPort: ptr(r.From), ToPort: ptr(r.To), CidrIpv4: r.CIDR, CidrIpv6: r.CIDR6,
-		ReferencedGroupId: r.Group, Description: r.Description,
+		ReferencedGroupId: r.Group, PrefixListId: r.List, Description: r.Description,
 	}
 }

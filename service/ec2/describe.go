@@ -19,6 +19,10 @@ type instanceView struct {
 	*instance
 	tags   tagMap
 	groups []api.GroupIdentifier
+	disks  []*volume
+	// further are its network interfaces beside the primary one.
+	further             []api.NetworkInterface
+	subnetCIDR, vpcCIDR netip.Prefix
 }
 
 // views joins instances with their tags and the names of their groups.
@@ -32,6 +36,9 @@ func (s *Service) views(tx store.Tx, scope arn.Scope, list []*instance) ([]insta
 			return nil, err
 		}
 		if in.State != terminated {
+			if v.disks, err = volumesOf(tx, scope, in.ID); err != nil {
+				return nil, err
+			}
 			for _, id := range in.Groups {
 				if names[id] == "" {
 					g, err := s.groupByID(tx, scope, id)
@@ -41,6 +48,9 @@ func (s *Service) views(tx store.Tx, scope arn.Scope, list []*instance) ([]insta
 					names[id] = g.Name
 				}
 				v.groups = append(v.groups, api.GroupIdentifier{GroupId: id, GroupName: names[id]})
+			}
+			if err := s.joinNetworks(tx, &v); err != nil {
+				return nil, err
 			}
 		}
 		out = append(out, v)
@@ -182,8 +192,11 @@ func (v instanceView) view() api.Instance {
 	o.PrivateDnsNameOptions = &api.PrivateDnsNameOptionsResponse{
 		HostnameType: "ip-name", EnableResourceNameDnsARecord: ptr(false), EnableResourceNameDnsAAAARecord: ptr(false),
 	}
-	o.BlockDeviceMappings = v.devices()
+	o.BlockDeviceMappings = devicesOf(v.disks)
 	o.NetworkInterfaces = []api.InstanceNetworkInterface{v.interfaceView()}
+	for _, i := range v.further {
+		o.NetworkInterfaces = append(o.NetworkInterfaces, asInstances(i))
+	}
 	return o
 }
 
@@ -192,13 +205,6 @@ func (in *instance) monitoring() string {
 		return "enabled"
 	}
 	return "disabled"
-}
-
-func (in *instance) devices() []api.InstanceBlockDeviceMapping {
-	return []api.InstanceBlockDeviceMapping{{
-		DeviceName: rootDevice,
-		Ebs:        &api.EbsInstanceBlockDevice{VolumeId: in.Root.ID, Status: "attached", DeleteOnTermination: ptr(true), AttachTime: ptr(in.Created)},
-	}}
 }
 
 func (in *instance) metadataView() *api.InstanceMetadataOptionsResponse {
@@ -229,6 +235,11 @@ func (v instanceView) interfaceView() api.InstanceNetworkInterface {
 	i.PrivateIpAddresses = []api.InstancePrivateIpAddress{{
 		Primary: ptr(true), PrivateIpAddress: i.PrivateIpAddress, PrivateDnsName: i.PrivateDnsName, Association: i.Association,
 	}}
+	for _, a := range v.Secondary {
+		i.PrivateIpAddresses = append(i.PrivateIpAddresses, api.InstancePrivateIpAddress{
+			Primary: ptr(false), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(v.Scope.Region, a),
+		})
+	}
 	return i
 }
 
@@ -375,17 +386,10 @@ func groupNames(v instanceView, ids bool) ([]string, bool) {
 }
 
 func optionFields(v instanceView, name string) ([]string, bool) {
+	if values, ok := deviceFields(v.disks, name); ok {
+		return values, true
+	}
 	switch name {
-	case "block-device-mapping.device-name":
-		return one(rootDevice)
-	case "block-device-mapping.delete-on-termination":
-		return oneBool(true)
-	case "block-device-mapping.status":
-		return one("attached")
-	case "block-device-mapping.volume-id":
-		return one(v.Root.ID)
-	case "block-device-mapping.attach-time":
-		return one(v.Created.UTC().Format("2006-01-02T15:04:05.000Z"))
 	case "metadata-options.http-endpoint":
 		return one(v.Metadata.Endpoint)
 	case "metadata-options.http-tokens":

@@ -22,6 +22,7 @@ type address struct {
 	Instance    string     `json:"instance,omitempty"`
 	Interface   string     `json:"interface,omitempty"`
 	Private     netip.Addr `json:"private"`
+	NAT         string     `json:"nat,omitempty"`   // the NAT gateway that has it
 	Token       string     `json:"token,omitempty"` // of the durable step that made it
 }
 
@@ -37,7 +38,7 @@ var addresses = store.NewCollection("ec2/address",
 func (a *address) save(tx store.Tx) error { return addresses.Put(tx, a.Scope.Key()+"/"+a.ID, a) }
 
 func (a *address) detach() {
-	a.Association, a.Instance, a.Interface, a.Private = "", "", "", netip.Addr{}
+	a.Association, a.Instance, a.Interface, a.NAT, a.Private = "", "", "", "", netip.Addr{}
 }
 
 func addressByID(tx store.Tx, scope arn.Scope, id string) (*address, error) {

@@ -25,22 +25,32 @@ func (s *Service) exists(tx store.Tx, scope arn.Scope, id string) error {
 	case prefixKey:
 		_, err = keyPairByID(tx, scope, id)
 	case prefixInterface:
-		_, err = instanceByInterface(tx, scope, id)
+		_, err = s.ownInterface(tx, scope, id)
 	case prefixVolume:
-		ok, err = volumeExists(tx, scope, id)
+		_, err = volumes.get(s, tx, scope, id)
+	case prefixSnapshot:
+		_, err = snapshots.get(s, tx, scope, id)
+	case prefixImage: // the built-in one is not the caller's to tag
+		_, err = images.get(s, tx, scope, id)
 	case prefixVPC:
-		ok = id == n.VPC
+		_, err = vpcs.get(s, tx, scope, id)
 	case prefixSubnet:
-		_, ok = n.subnet(id)
+		_, err = subnets.get(s, tx, scope, id)
 	case prefixRouteTable:
-		ok = id == n.RouteTable
+		_, err = routeTables.get(s, tx, scope, id)
 	case prefixGateway:
-		ok = id == n.Gateway
+		_, err = gateways.get(s, tx, scope, id)
+	case prefixNAT:
+		_, err = nats.get(s, tx, scope, id)
+	case prefixPeering:
+		_, err = peeringOf(tx, scope, id)
+	case prefixPrefixList:
+		_, err = prefixLists.get(s, tx, scope, id)
 	case prefixACL:
 		ok = id == n.ACL
 	case prefixDHCP:
 		ok = id == n.DHCP
-	default: // the built-in image is not the caller's to tag
+	default:
 		ok = false
 	}
 	if err == nil && !ok {
@@ -58,14 +68,4 @@ func (s *Service) ruleExists(tx store.Tx, scope arn.Scope, n network, id string)
 	}
 	_, err := n.defaultGroup().ruleByID(id)
 	return err == nil, nil
-}
-
-func volumeExists(tx store.Tx, scope arn.Scope, id string) (bool, error) {
-	list, err := allInstances(tx, scope)
-	for _, in := range list {
-		if in.Root.ID == id && in.State != terminated {
-			return true, err
-		}
-	}
-	return false, err
 }

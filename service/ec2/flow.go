@@ -49,6 +49,9 @@ func (s *Service) register(e *workflow.Engine) {
 	workflow.Register(e, flowReboot, s.rebootFlow)
 	workflow.Register(e, flowTerminate, s.terminateFlow)
 	workflow.Register(e, flowAddress, s.addressFlow)
+	s.registerVolumes(e)
+	s.registerSnapshots(e)
+	s.registerImages(e)
 }
 
 func flowID(flow, id string, generation int64) string {
@@ -106,12 +109,12 @@ func (s *Service) moveAddress(tx store.Tx, p transition) (bool, error) {
 	if err != nil || in == nil || in.Fixed {
 		return false, err
 	}
-	sub, ok := s.network(in.Scope).subnet(in.Subnet)
-	if !ok {
-		return false, nil
+	sub, err := subnets.get(s, tx, in.Scope, in.Subnet)
+	if err != nil {
+		return false, err
 	}
 	old := in.Private
-	if in.Private, err = s.takePrivate(tx, sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
+	if in.Private, err = s.takePrivate(tx, *sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
 		return false, err
 	}
 	if err := release(tx, old, in.ID); err != nil {
@@ -142,7 +145,10 @@ func (s *Service) acting(ctx context.Context, p transition, act func(context.Con
 	defer unlock()
 	var in *instance
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		in, err = current(tx, p)
+		if in, err = current(tx, p); err != nil || in == nil {
+			return err
+		}
+		in.volumes, err = volumesOf(tx, in.Scope, in.ID)
 		return err
 	})
 	if err != nil {
@@ -159,7 +165,7 @@ func (s *Service) spec(in *instance) compute.Spec {
 	host := s.cfg.Driver.Network()
 	t, _ := findType(in.Type)
 	spec := compute.Spec{
-		ID: in.ID, Hostname: privateDNS(in.Scope.Region, in.Private), Image: "builtin",
+		ID: in.ID, Hostname: privateDNS(in.Scope.Region, in.Private), Image: lowerOf(in),
 		Address: in.Private, Subnet: vpcPrefix(host), Gateway: host.Gateway, DNS: s.cfg.DNS,
 		Limits: t.limits(in.Root.GiB),
 		Environment: map[string]string{
@@ -172,18 +178,24 @@ func (s *Service) spec(in *instance) compute.Spec {
 	for k, v := range s.cfg.Environment {
 		spec.Environment[k] = v
 	}
+	s.specVolumes(&spec, in)
 	return spec
 }
 
 func (s *Service) driverLaunch(ctx context.Context, in *instance) (outcome, error) {
-	h, err := s.cfg.Driver.Launch(ctx, s.spec(in))
+	spec, err := s.placed(ctx, in)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := s.makeVolumes(ctx, in); err != nil {
+		return outcome{}, err
+	}
+	h, err := s.cfg.Driver.Launch(ctx, spec)
 	switch {
 	case errors.Is(err, compute.ErrAddressBusy):
 		return outcome{Busy: true}, nil
-	case errors.Is(err, compute.ErrUnsupported):
-		return outcome{}, workflow.Permanent(err)
 	case err != nil:
-		return outcome{}, err
+		return outcome{}, final(err)
 	}
 	if in.Automatic.IsValid() {
 		if err := s.cfg.Driver.AssignAddress(ctx, h, in.Automatic); err != nil {
@@ -201,7 +213,7 @@ func (s *Service) reached(f *workflow.Flow, p transition, out outcome) error {
 			return struct{}{}, err
 		}
 		in.State, in.Handle, in.Boot = running, out.Handle, s.cfg.Boot
-		return struct{}{}, in.save(tx)
+		return struct{}{}, firstError(in.save(tx), s.plugged(tx, in))
 	})
 	return err
 }
@@ -250,7 +262,11 @@ func (s *Service) driverStart(ctx context.Context, in *instance) (outcome, error
 	if h == nil {
 		return outcome{Gone: true}, nil
 	}
-	started, err := s.cfg.Driver.Start(ctx, s.spec(in), *h)
+	spec, err := s.placed(ctx, in)
+	if err != nil {
+		return outcome{}, err
+	}
+	started, err := s.cfg.Driver.Start(ctx, spec, *h)
 	if errors.Is(err, compute.ErrGone) {
 		return outcome{Gone: true}, nil
 	}
@@ -398,7 +414,11 @@ func (s *Service) driverReboot(ctx context.Context, in *instance) (outcome, erro
 	if err != nil || h == nil {
 		return outcome{Gone: true}, err
 	}
-	started, err := s.cfg.Driver.Reboot(ctx, s.spec(in), *h)
+	spec, err := s.placed(ctx, in)
+	if err != nil {
+		return outcome{}, err
+	}
+	started, err := s.cfg.Driver.Reboot(ctx, spec, *h)
 	if errors.Is(err, compute.ErrGone) {
 		return outcome{Gone: true}, nil
 	}
@@ -415,13 +435,18 @@ func (s *Service) terminateFlow(f *workflow.Flow, p transition) error {
 	out, err := workflow.Step(f, "terminate", func(ctx context.Context, _ string) (outcome, error) {
 		return s.acting(ctx, p, func(ctx context.Context, in *instance) (outcome, error) {
 			h, err := s.handle(ctx, in)
-			if err != nil || h == nil {
+			if err != nil {
 				return outcome{}, err
 			}
-			if err := s.dropAddresses(ctx, in, *h); err != nil {
-				return outcome{}, err
+			if h != nil {
+				if err := s.dropAddresses(ctx, in, *h); err != nil {
+					return outcome{}, err
+				}
+				if err := s.cfg.Driver.Terminate(ctx, *h); err != nil {
+					return outcome{}, err
+				}
 			}
-			return outcome{}, s.cfg.Driver.Terminate(ctx, *h)
+			return outcome{}, s.deleteWith(ctx, in)
 		})
 	})
 	if err != nil || out.Overtaken {
@@ -439,10 +464,13 @@ func (s *Service) terminateFlow(f *workflow.Flow, p transition) error {
 
 // bury gives back all that an instance had.
 func (s *Service) bury(tx store.Tx, in *instance) error {
-	for _, ip := range []netip.Addr{in.Private, in.Automatic} {
+	for _, ip := range append([]netip.Addr{in.Private, in.Automatic}, in.Secondary...) {
 		if err := release(tx, ip, in.ID); err != nil {
 			return err
 		}
+	}
+	if err := s.unplug(tx, in); err != nil {
+		return err
 	}
 	if in.Elastic != nil {
 		a, err := addressByID(tx, in.Scope, in.Elastic.Allocation)
@@ -454,12 +482,10 @@ func (s *Service) bury(tx store.Tx, in *instance) error {
 			return err
 		}
 	}
-	for _, id := range []string{in.Interface, in.Root.ID} {
-		if err := dropTags(tx, in.Scope, id); err != nil {
-			return err
-		}
+	if err := firstError(s.releaseVolumes(tx, in), dropTags(tx, in.Scope, in.Interface)); err != nil {
+		return err
 	}
-	in.State, in.Handle, in.Elastic, in.Automatic, in.Private = terminated, nil, nil, netip.Addr{}, netip.Addr{}
+	in.State, in.Handle, in.Elastic, in.Automatic, in.Private, in.Secondary = terminated, nil, nil, netip.Addr{}, netip.Addr{}, nil
 	in.Ended = s.now()
 	return in.save(tx)
 }

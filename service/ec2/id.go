@@ -26,6 +26,11 @@ const (
 	prefixAttachment = "eni-attach-"
 	prefixVolume     = "vol-"
 	prefixImage      = "ami-"
+	prefixSnapshot   = "snap-"
+	prefixBlock      = "vpc-cidr-assoc-"
+	prefixNAT        = "nat-"
+	prefixPeering    = "pcx-"
+	prefixPrefixList = "pl-"
 	prefixProfile    = "iip-assoc-"
 )
 
@@ -50,11 +55,18 @@ var kinds = []kind{
 	{prefixSubnet, "subnet", "subnet ID", fault.InvalidSubnetIDNotFound, "InvalidSubnetID.Malformed"},
 	{prefixRouteTable, "route-table", "routeTable ID", fault.InvalidRouteTableIDNotFound, "InvalidRouteTableId.Malformed"},
 	{prefixGateway, "internet-gateway", "internetGateway ID", fault.InvalidInternetGatewayIDNotFound, "InvalidInternetGatewayId.Malformed"},
+	{prefixRouteAssoc, "", "association ID", fault.InvalidAssociationIDNotFound, "InvalidRouteTableAssociationId.Malformed"},
+	{prefixBlock, "", "vpc CIDR block association ID", fault.InvalidVpcCidrBlockAssociationNotFound, "InvalidVpcCidrBlockAssociationIDError.Malformed"},
+	{prefixNAT, "natgateway", "natGateway ID", fault.NatGatewayNotFound, "NatGatewayMalformed"},
+	{prefixPeering, "vpc-peering-connection", "vpcPeeringConnection ID", fault.InvalidPeeringIDNotFound, "InvalidVpcPeeringConnectionId.Malformed"},
+	{prefixPrefixList, "prefix-list", "prefixList ID", fault.InvalidPrefixListIDNotFound, "InvalidPrefixListID.Malformed"},
+	{prefixAttachment, "", "attachment ID", fault.InvalidAttachmentIDNotFound, "InvalidAttachmentID.Malformed"},
 	{prefixACL, "network-acl", "networkAcl ID", fault.InvalidNetworkACLIDNotFound, "InvalidNetworkAclId.Malformed"},
 	{prefixDHCP, "dhcp-options", "dhcpOption ID", fault.InvalidDhcpOptionIDNotFound, "InvalidDhcpOptionsId.Malformed"},
 	{prefixInterface, "network-interface", "networkInterface ID", fault.InvalidNetworkInterfaceNotFound, "InvalidNetworkInterfaceId.Malformed"},
 	{prefixVolume, "volume", "volume", fault.InvalidVolumeNotFound, "InvalidVolumeID.Malformed"},
 	{prefixImage, "image", "image id", fault.InvalidAMIIDNotFound, fault.InvalidAMIIDMalformed},
+	{prefixSnapshot, "snapshot", "snapshot", fault.InvalidSnapshotNotFound, fault.InvalidSnapshotIDMalformed},
 }
 
 // kindOf finds what an id names by its prefix.

@@ -113,6 +113,7 @@ type instance struct {
 	Index       int32           `json:"index"`
 	ClientToken string          `json:"clientToken,omitempty"`
 	Image       string          `json:"image"`
+	Lower       string          `json:"lower,omitempty"` // the image as the driver knows it; see volume
 	Type        string          `json:"type"`
 	Key         string          `json:"key,omitempty"`
 	PublicKey   string          `json:"publicKey,omitempty"` // the key pair's, as it was at launch
@@ -120,9 +121,10 @@ type instance struct {
 	Subnet      string          `json:"subnet"`
 	VPC         string          `json:"vpc"`
 	Private     netip.Addr      `json:"private"`
-	Fixed       bool            `json:"fixed,omitempty"` // the caller asked for that address
-	MapPublic   bool            `json:"mapPublic"`       // gets a public address at each start
-	Automatic   netip.Addr      `json:"automatic"`       // that address; invalid while there is none
+	Fixed       bool            `json:"fixed,omitempty"`     // the caller asked for that address
+	Secondary   []netip.Addr    `json:"secondary,omitempty"` // further private addresses
+	MapPublic   bool            `json:"mapPublic"`           // gets a public address at each start
+	Automatic   netip.Addr      `json:"automatic"`           // that address; invalid while there is none
 	Elastic     *elastic        `json:"elastic,omitempty"`
 	Interface   string          `json:"interface"`             // eni-…
 	Attachment  string          `json:"attachment"`            // eni-attach-…
@@ -155,6 +157,8 @@ type instance struct {
 	// nothing runs on the host is no news.
 	Rebooting string `json:"rebooting,omitempty"`
 	Boot      string `json:"boot,omitempty"` // of the host, when it was last started
+
+	volumes []*volume // where it was read with them; they have records of their own
 }
 
 var instances = store.NewCollection("ec2/instance",

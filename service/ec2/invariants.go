@@ -38,6 +38,9 @@ func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) er
 		living[in.ID] = in
 		own(in.Private, in.ID)
 		own(in.Automatic, in.ID)
+		for _, a := range in.Secondary {
+			own(a, in.ID)
+		}
 		if err := checkOnHost(ctx, in, driver); err != nil {
 			errs = append(errs, err)
 		}
@@ -64,8 +67,32 @@ func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) er
 			wrong("%s has elastic IP %s, which is not associated with it", in.ID, in.Elastic.Allocation)
 		}
 	}
+	if err := ownedByNetworks(tx, own); err != nil {
+		return err
+	}
 	errs = append(errs, checkClaims(tx, owners), checkStrays(ctx, living, driver))
 	return errors.Join(errs...)
+}
+
+// ownedByNetworks tells of the addresses of network interfaces and NAT gateways.
+func ownedByNetworks(tx store.Tx, own func(netip.Addr, string)) error {
+	for e, err := range interfaces.kept.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		for _, a := range e.Value.addresses() {
+			own(a, e.Value.ID)
+		}
+	}
+	for e, err := range nats.kept.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		if e.Value.available() {
+			own(e.Value.Private, e.Value.ID)
+		}
+	}
+	return nil
 }
 
 // checkOnHost compares one record with the driver.

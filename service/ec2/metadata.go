@@ -59,14 +59,12 @@ func (s *Service) Lookup(ctx context.Context, remote netip.Addr) (metadata.Insta
 
 // metadataOf is all that the metadata service says of an instance, but for the role.
 func (s *Service) metadataOf(v instanceView) metadata.Instance {
-	n := s.network(v.Scope)
-	sub, _ := n.subnet(v.Subnet)
 	out := metadata.Instance{
 		ID: v.ID, Account: v.Scope.Account, Region: v.Scope.Region, Zone: v.Zone, ZoneID: zoneID(v.Zone),
 		ImageID: v.Image, Type: v.Type, Reservation: v.Reservation, LaunchIndex: int(v.Index), Launched: v.Launched,
 		PrivateIP: v.Private, PrivateDNS: privateDNS(v.Scope.Region, v.Private),
 		PublicIP: v.public(), PublicDNS: publicDNS(v.Scope.Region, v.public()),
-		MAC: macOf(v.Private), Interface: v.Interface, SubnetID: v.Subnet, SubnetCIDR: sub.Prefix, VPCID: v.VPC, VPCCIDR: n.Prefix,
+		MAC: macOf(v.Private), Interface: v.Interface, SubnetID: v.Subnet, SubnetCIDR: v.subnetCIDR, VPCID: v.VPC, VPCCIDR: v.vpcCIDR,
 		KeyName: v.Key, PublicKey: v.PublicKey, UserData: v.UserData, Tags: map[string]string{},
 		Enabled: v.Metadata.Endpoint == "enabled", TokensRequired: v.Metadata.Tokens == "required", TagsEnabled: v.Metadata.Tags == "enabled",
 	}

@@ -18,17 +18,10 @@ var zoneLetters = []string{"a", "b", "c"}
 // other gets it.
 var defaultVPC = netip.MustParsePrefix("172.31.0.0/16")
 
-// subnet is one subnet of the default VPC.
-type subnet struct {
-	ID     string
-	Zone   string // us-east-1a
-	Prefix netip.Prefix
-}
-
 // network is the default VPC of a scope and what belongs to it. None of it is
-// stored: ids follow from the scope, addresses from the driver. All accounts and
-// regions stand on the host's one network, so an address is handed out once
-// over all of them (claim.go).
+// stored until it is changed (noun.go): ids follow from the scope, addresses from
+// the driver. All accounts and regions stand on the host's one network, so an
+// address is handed out once over all of them (claim.go).
 type network struct {
 	Scope      arn.Scope
 	VPC        string
@@ -58,9 +51,9 @@ func (s *Service) network(scope arn.Scope) network {
 	}
 	for i, letter := range zoneLetters {
 		n.Subnets = append(n.Subnets, subnet{
-			ID:     arn.IDFrom(prefixSubnet, seed+"subnet/"+letter),
-			Zone:   scope.Region + letter,
-			Prefix: subnetPrefix(n.Prefix, i),
+			ID:   arn.IDFrom(prefixSubnet, seed+"subnet/"+letter),
+			Zone: scope.Region + letter,
+			VPC:  n.VPC, Prefix: subnetPrefix(n.Prefix, i), Default: true, MapPublic: n.MapPublic,
 		})
 	}
 	return n
@@ -100,60 +93,17 @@ func last(p netip.Prefix) netip.Addr {
 	return addrOf(numberOf(p.Masked().Addr()) + uint32(size(p)-1))
 }
 
-func (n network) subnet(id string) (subnet, bool) {
-	for _, s := range n.Subnets {
-		if s.ID == id {
-			return s, true
-		}
-	}
-	return subnet{}, false
-}
-
-func (n network) zone(name string) (subnet, bool) {
-	for _, s := range n.Subnets {
-		if s.Zone == name {
-			return s, true
-		}
-	}
-	return subnet{}, false
-}
-
-// pickSubnet decides where an instance goes: the subnet it names, the zone it
-// names, or the first zone.
-func (n network) pickSubnet(id, zone string) (subnet, error) {
-	if id != "" {
-		if err := checkID(prefixSubnet, id); err != nil {
-			return subnet{}, err
-		}
-		s, ok := n.subnet(id)
-		if !ok {
-			return subnet{}, notFound(prefixSubnet, id)
-		}
-		if zone != "" && zone != s.Zone {
-			return subnet{}, fault.New(fault.InvalidParameterValue,
-				"The availability zone '%s' does not match the zone of subnet '%s'", clip(zone, 64), id)
-		}
-		return s, nil
-	}
+// pickSubnet is the default subnet of a zone, or of the first zone.
+func (n network) pickSubnet(zone string) (subnet, error) {
 	if zone == "" {
 		return n.Subnets[0], nil
 	}
-	s, ok := n.zone(zone)
-	if !ok {
-		return subnet{}, fault.New(fault.InvalidParameterValue, "Invalid availability zone: [%s]", clip(zone, 64))
+	for _, s := range n.Subnets {
+		if s.Zone == zone {
+			return s, nil
+		}
 	}
-	return s, nil
-}
-
-// checkVPC refuses a VPC that is not the scope's.
-func (n network) checkVPC(id string) error {
-	if err := checkID(prefixVPC, id); err != nil {
-		return err
-	}
-	if id != n.VPC {
-		return notFound(prefixVPC, id)
-	}
-	return nil
+	return subnet{}, fault.New(fault.InvalidParameterValue, "Invalid availability zone: [%s]", clip(zone, 64))
 }
 
 // privateDNS is the name of a private address ("Amazon EC2 instance hostname

@@ -45,7 +45,7 @@ func TestTheDefaultVPC(t *testing.T) {
 	_, err = c.CreateDefaultSubnet(c.ctx, &api.CreateDefaultSubnetInput{AvailabilityZoneId: "use1-az1"})
 	wantFault(t, err, fault.NotImplemented, "")
 	_, err = c.CreateVpc(c.ctx, &api.CreateVpcInput{})
-	wantFault(t, err, fault.NotImplemented, "")
+	wantFault(t, err, fault.MissingParameter, "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
 	_, err = c.DescribeVpcs(c.ctx, &api.DescribeVpcsInput{VpcIds: []string{"vpc-00000000"}})
 	wantFault(t, err, fault.InvalidVpcIDNotFound, "The vpc ID 'vpc-00000000' does not exist")
 	attribute := must(c.DescribeVpcAttribute(c.ctx, &api.DescribeVpcAttributeInput{VpcId: vpc.VpcId, Attribute: "enableDnsHostnames"}))(t)

@@ -106,6 +106,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 			errs = append(errs, s.removeOrphan(ctx, h))
 		}
 	}
+	errs = append(errs, s.enforce(ctx), s.purgeNATs(ctx))
 	if !s.watch.placed.Load() {
 		errs = append(errs, s.placeAddresses(ctx, all))
 	}

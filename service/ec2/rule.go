@@ -25,6 +25,7 @@ type rule struct {
 	CIDR        string `json:"cidr,omitempty"`  // IPv4
 	CIDR6       string `json:"cidr6,omitempty"` // IPv6
 	Group       string `json:"group,omitempty"` // of the same account
+	List        string `json:"list,omitempty"`  // prefix list
 	Description string `json:"description,omitempty"`
 	Token       string `json:"token,omitempty"` // of the durable step that made it
 }
@@ -32,12 +33,12 @@ type rule struct {
 // same says whether two rules let the same traffic through.
 func (r rule) same(o rule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From && r.To == o.To &&
-		r.CIDR == o.CIDR && r.CIDR6 == o.CIDR6 && r.Group == o.Group
+		r.CIDR == o.CIDR && r.CIDR6 == o.CIDR6 && r.Group == o.Group && r.List == o.List
 }
 
 // String is the rule in the form of EC2's messages.
 func (r rule) String() string {
-	peer := r.CIDR + r.CIDR6 + r.Group
+	peer := r.CIDR + r.CIDR6 + r.Group + r.List
 	if r.Protocol == "-1" {
 		return "peer: " + peer + ", ALL, ALLOW"
 	}
@@ -179,8 +180,14 @@ func permissionRules(p api.IpPermission, egress bool, resolve func(api.UserIdGro
 			return nil, err
 		}
 	}
-	if len(p.PrefixListIds) > 0 {
-		return nil, fault.New(fault.NotImplemented, "Prefix lists (PrefixListIds) are not built in this version.")
+	for _, l := range p.PrefixListIds {
+		r := base
+		if r.List = l.PrefixListId; !wellFormed(prefixPrefixList, r.List) {
+			return nil, checkID(prefixPrefixList, r.List)
+		}
+		if err := add(r, l.Description); err != nil {
+			return nil, err
+		}
 	}
 	if len(out) == 0 {
 		return nil, fault.New(fault.InvalidPermissionMalformed, "The permission names no IP range, no IPv6 range and no security group.")
@@ -215,6 +222,8 @@ func permissions(rules []rule, egress bool, owner string) []api.IpPermission {
 		switch {
 		case r.CIDR != "":
 			p.IpRanges = append(p.IpRanges, api.IpRange{CidrIp: r.CIDR, Description: r.Description})
+		case r.List != "":
+			p.PrefixListIds = append(p.PrefixListIds, api.PrefixListId{PrefixListId: r.List, Description: r.Description})
 		case r.CIDR6 != "":
 			p.Ipv6Ranges = append(p.Ipv6Ranges, api.Ipv6Range{CidrIpv6: r.CIDR6, Description: r.Description})
 		default:
@@ -244,6 +253,7 @@ func (r rule) view(g *group, tags tagMap) api.SecurityGroupRule {
 		ToPort:               ptr(r.To),
 		CidrIpv4:             r.CIDR,
 		CidrIpv6:             r.CIDR6,
+		PrefixListId:         r.List,
 		Description:          r.Description,
 		Tags:                 tags.list(),
 		SecurityGroupRuleArn: g.Scope.ARN("ec2", "security-group-rule/"+r.ID).String(),

@@ -17,7 +17,7 @@ func (s *Service) ModifySecurityGroupRules(ctx context.Context, in *api.ModifySe
 	if len(in.SecurityGroupRules) == 0 {
 		return nil, fault.New(fault.MissingParameter, "The request must contain the parameter securityGroupRules")
 	}
-	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+	err := s.update(ctx, func(tx store.Tx) error {
 		g, err := s.groupByID(tx, call.Scope, in.GroupId)
 		if err != nil {
 			return err
@@ -64,11 +64,17 @@ func (s *Service) rewrite(tx store.Tx, scope arn.Scope, g *group, u api.Security
 	if err != nil {
 		return err
 	}
+	if err == nil {
+		err = s.checkLists(tx, scope, rules)
+	}
+	if err != nil {
+		return err
+	}
 	if len(rules) != 1 {
 		return fault.New(fault.InvalidParameterCombination, "A rule must name exactly one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId")
 	}
 	w := rules[0]
-	if (w.CIDR == "") != (old.CIDR == "") || (w.CIDR6 == "") != (old.CIDR6 == "") || (w.Group == "") != (old.Group == "") {
+	if (w.CIDR == "") != (old.CIDR == "") || (w.CIDR6 == "") != (old.CIDR6 == "") || (w.Group == "") != (old.Group == "") || (w.List == "") != (old.List == "") {
 		return fault.New(fault.InvalidParameterValue, "The type of source or destination of security group rule %s cannot be changed", old.ID)
 	}
 	if twin := g.find(w); twin != nil && twin.ID != old.ID {

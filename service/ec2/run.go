@@ -112,7 +112,10 @@ func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash s
 	if err != nil {
 		return nil, err
 	}
-	sub, _ := s.network(call.Scope).subnet(model.Subnet)
+	sub, err := subnets.get(s, tx, call.Scope, model.Subnet)
+	if err != nil {
+		return nil, err
+	}
 	model.Reservation = newID(call, "r-", "reservation")
 	if key != "" && call.Token == "" {
 		model.Reservation = arn.IDFrom("r-", key)
@@ -123,13 +126,13 @@ func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash s
 		in.Index, in.Fixed = i, r.asked.IsValid()
 		in.ID = instanceID(call, key, i)
 		s.name(&in)
-		if in.Private, err = s.takePrivate(tx, sub, r.asked, claim{call.Scope, in.ID}); err != nil {
+		if in.Private, err = s.takePrivate(tx, *sub, r.asked, claim{call.Scope, in.ID}); err != nil {
 			if len(made) >= int(r.min) && fault.Is(err, fault.InsufficientFreeAddresses) {
 				break
 			}
 			return nil, err
 		}
-		if err := s.begin(tx, &in, r.tags); err != nil {
+		if err := s.begin(tx, &in, r.disks, r.tags); err != nil {
 			return nil, err
 		}
 		made = append(made, &in)
@@ -166,7 +169,7 @@ func (s *Service) name(in *instance) {
 }
 
 // begin puts a new instance on record and begins its workflow.
-func (s *Service) begin(tx store.Tx, in *instance, tags map[string]tagMap) error {
+func (s *Service) begin(tx store.Tx, in *instance, disks []mapping, tags map[string]tagMap) error {
 	in.enter(pending, nil, "")
 	if in.MapPublic {
 		var err error
@@ -177,7 +180,10 @@ func (s *Service) begin(tx store.Tx, in *instance, tags map[string]tagMap) error
 	if err := instances.Insert(tx, in.key(), in); err != nil {
 		return err
 	}
-	for resourceType, id := range map[string]string{"instance": in.ID, "volume": in.Root.ID, "network-interface": in.Interface} {
+	if err := s.plug(tx, in, disks, tags["volume"]); err != nil {
+		return err
+	}
+	for resourceType, id := range map[string]string{"instance": in.ID, "network-interface": in.Interface} {
 		if err := putTags(tx, in.Scope, resourceType, id, tags[resourceType]); err != nil {
 			return err
 		}
@@ -194,15 +200,46 @@ func (s *Service) resolveModel(tx store.Tx, scope arn.Scope, r *runRequest, m *i
 		}
 		m.PublicKey = k.Public
 	}
+	if err := s.resolvePlace(tx, scope, r, m); err != nil {
+		return err
+	}
+	if err := s.resolveImage(tx, scope, r, m); err != nil {
+		return err
+	}
 	var err error
-	m.Groups, err = s.resolveGroups(tx, scope, r.groupIDs, r.groupNames)
+	m.Groups, err = s.resolveGroups(tx, scope, m.VPC, r.groupIDs, r.groupNames)
 	return err
 }
 
-// resolveGroups finds groups by id and name; none is the default group.
-func (s *Service) resolveGroups(tx store.Tx, scope arn.Scope, ids, names []string) ([]string, error) {
+// resolvePlace finds the subnet that a request names, or a default one.
+func (s *Service) resolvePlace(tx store.Tx, scope arn.Scope, r *runRequest, m *instance) error {
+	var sub *subnet
+	var err error
+	if r.subnet == "" {
+		var home subnet
+		if home, err = s.network(scope).pickSubnet(r.zone); err != nil {
+			return err
+		}
+		r.subnet = home.ID
+	}
+	if sub, err = subnets.get(s, tx, scope, r.subnet); err != nil {
+		return err
+	}
+	if r.zone != "" && r.zone != sub.Zone {
+		return fault.New(fault.InvalidParameterValue, "The availability zone '%s' does not match the zone of subnet '%s'", clip(r.zone, 64), sub.ID)
+	}
+	m.VPC, m.Subnet, m.Zone = sub.VPC, sub.ID, sub.Zone
+	m.MapPublic = value(r.public, sub.MapPublic)
+	return nil
+}
+
+// resolveGroups finds groups of a VPC by id and name; none is its default group.
+func (s *Service) resolveGroups(tx store.Tx, scope arn.Scope, vpc string, ids, names []string) ([]string, error) {
 	var out []string
 	add := func(g *group, err error) error {
+		if err == nil && g.VPC != vpc {
+			err = fault.New(fault.InvalidParameter, "Security group %s and subnet belong to different networks.", g.ID)
+		}
 		if err == nil && !contains(out, g.ID) {
 			out = append(out, g.ID)
 		}
@@ -214,12 +251,16 @@ func (s *Service) resolveGroups(tx store.Tx, scope arn.Scope, ids, names []strin
 		}
 	}
 	for _, name := range names {
-		if err := add(s.groupByName(tx, scope, name)); err != nil {
+		if err := add(s.groupByName(tx, scope, vpc, name)); err != nil {
 			return nil, err
 		}
 	}
 	if len(out) == 0 {
-		out = []string{s.network(scope).Group}
+		g, err := s.groupByName(tx, scope, vpc, defaultGroupName)
+		if err != nil {
+			return nil, err
+		}
+		out = []string{g.ID}
 	}
 	if len(out) > maxGroupsPerInterface {
 		return nil, fault.New(fault.GroupsPerInterfaceLimitExceeded, "The maximum number of security groups per interface (%d) has been reached.", maxGroupsPerInterface)

@@ -14,9 +14,6 @@ import (
 // maxUserData bounds user data before it is coded in base64.
 const maxUserData = 16 << 10
 
-// maxRootGiB bounds the size of a root volume that a caller may ask for.
-const maxRootGiB = 16384
-
 // defaultType is AWS's default for a request that names no instance type.
 const defaultType = "m1.small"
 
@@ -26,11 +23,16 @@ type runRequest struct {
 	min, max    int32
 	model       instance // what all instances of the request have in common
 	asked       netip.Addr
+	subnet      string // "" is the default one of the zone
+	zone        string // "" is any
+	public      *bool  // AssociatePublicIpAddress
 	groupIDs    []string
 	groupNames  []string
 	profileName string
 	profileARN  string
 	tags        map[string]tagMap
+	mappings    []mapping // of the request; the image's come in resolveModel
+	disks       []mapping // both together
 }
 
 // refusal names a parameter that is not built, where the request uses it.
@@ -69,7 +71,7 @@ func (s *Service) checkRun(call auth.Call, in *api.RunInstancesInput) (*runReque
 	m.Optimized, m.SourceCheck = value(in.EbsOptimized, false), true
 	m.Key = in.KeyName
 	for _, check := range []func(*api.RunInstancesInput, *runRequest) error{
-		s.checkImageAndType, s.checkPlace, checkUserData, checkShutdown, checkMetadata, checkRoot, checkCredits, checkProfile,
+		s.checkImageAndType, s.checkPlace, checkUserData, checkShutdown, checkMetadata, checkDisks, checkCredits, checkProfile,
 	} {
 		if err := check(in, r); err != nil {
 			return nil, err
@@ -152,9 +154,6 @@ func (s *Service) checkImageAndType(in *api.RunInstancesInput, r *runRequest) er
 	if err := checkID(prefixImage, in.ImageId); err != nil {
 		return err
 	}
-	if in.ImageId != BuiltinImage(r.model.Scope) {
-		return notFound(prefixImage, in.ImageId)
-	}
 	name := in.InstanceType
 	if name == "" {
 		name = defaultType
@@ -197,26 +196,28 @@ func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 			return fault.New(fault.InvalidParameterValue, "Invalid availability zone-id: [%s]", clip(p.AvailabilityZoneId, 64))
 		}
 	}
-	n := s.network(r.model.Scope)
-	subnetID, address, public := in.SubnetId, in.PrivateIpAddress, n.MapPublic
+	r.subnet, r.zone = in.SubnetId, zoneName
+	address := in.PrivateIpAddress
 	r.groupIDs, r.groupNames = in.SecurityGroupIds, in.SecurityGroups
 	if len(in.NetworkInterfaces) > 0 {
 		i, err := checkInterface(in)
 		if err != nil {
 			return err
 		}
-		subnetID, address, r.groupIDs, r.groupNames = i.SubnetId, i.PrivateIpAddress, i.Groups, nil
-		public = value(i.AssociatePublicIpAddress, public)
+		r.subnet, address, r.groupIDs, r.groupNames = i.SubnetId, i.PrivateIpAddress, i.Groups, nil
+		r.public = i.AssociatePublicIpAddress
 		r.model.Description = i.Description
-		if value(i.AssociatePublicIpAddress, false) && !n.MapPublic {
+		if value(i.AssociatePublicIpAddress, false) && !s.cfg.Driver.Network().Elastic.IsValid() {
 			return fault.New(fault.UnsupportedOperation, "AssociatePublicIpAddress: this host has no range of public addresses")
 		}
 	}
-	sub, err := n.pickSubnet(subnetID, zoneName)
-	if err != nil {
+	if r.subnet != "" {
+		if err := checkID(prefixSubnet, r.subnet); err != nil {
+			return err
+		}
+	} else if _, err := s.network(r.model.Scope).pickSubnet(zoneName); err != nil {
 		return err
 	}
-	r.model.VPC, r.model.Subnet, r.model.Zone, r.model.MapPublic = n.VPC, sub.ID, sub.Zone, public
 	if address == "" {
 		return nil
 	}
@@ -372,44 +373,10 @@ var rootDevices = []string{"/dev/xvda", "/dev/sda1"}
 // type has is ignored ("Add instance store volumes to an EC2 instance").
 var instanceStore = regexp.MustCompile(`^ephemeral(1?[0-9]|2[0-3])$`)
 
-// checkRoot reads the block device mappings: the root device may be sized; other
-// volumes are not built.
-func checkRoot(in *api.RunInstancesInput, r *runRequest) error {
-	r.model.Root.Type = "gp3"
-	for _, b := range in.BlockDeviceMappings {
-		root := contains(rootDevices, b.DeviceName)
-		if !root && (b.NoDevice != "" || b.Ebs == nil && instanceStore.MatchString(b.VirtualName)) {
-			continue
-		}
-		if !root || b.VirtualName != "" || b.NoDevice != "" || b.Ebs == nil {
-			return notBuilt("BlockDeviceMapping for " + clip(b.DeviceName, 64) + " (only the root device, " + rootDevices[0] + ", can be mapped)")
-		}
-		e := b.Ebs
-		if err := refuse([]refusal{
-			{"BlockDeviceMapping.Ebs.SnapshotId", e.SnapshotId != ""},
-			{"BlockDeviceMapping.Ebs.Encrypted", value(e.Encrypted, false)},
-			{"BlockDeviceMapping.Ebs.KmsKeyId", e.KmsKeyId != ""},
-			{"BlockDeviceMapping.Ebs.Iops", e.Iops != nil},
-			{"BlockDeviceMapping.Ebs.Throughput", e.Throughput != nil},
-			{"BlockDeviceMapping.Ebs.OutpostArn", e.OutpostArn != ""},
-			{"BlockDeviceMapping.Ebs.DeleteOnTermination=false", !value(e.DeleteOnTermination, true)},
-			{"BlockDeviceMapping.Ebs.VolumeInitializationRate", e.VolumeInitializationRate != nil},
-			{"BlockDeviceMapping.Ebs.VolumeType=" + e.VolumeType, !contains([]string{"", "gp2", "gp3", "standard"}, e.VolumeType)},
-		}); err != nil {
-			return err
-		}
-		if e.VolumeType != "" {
-			r.model.Root.Type = e.VolumeType
-		}
-		if e.VolumeSize == nil {
-			continue
-		}
-		if *e.VolumeSize < 1 || *e.VolumeSize > maxRootGiB {
-			return fault.New(fault.InvalidParameterValue, "Volume of %dGiB is out of range. Expecting 1 to %d GiB.", *e.VolumeSize, maxRootGiB)
-		}
-		r.model.Root.GiB = int64(*e.VolumeSize)
-	}
-	return nil
+// checkDisks reads the block device mappings.
+func checkDisks(in *api.RunInstancesInput, r *runRequest) (err error) {
+	r.mappings, err = checkMappings(in.BlockDeviceMappings)
+	return err
 }
 
 func checkCredits(in *api.RunInstancesInput, r *runRequest) error {

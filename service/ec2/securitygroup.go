@@ -57,17 +57,25 @@ var groups = store.NewCollection("ec2/group",
 
 func groupKey(scope arn.Scope, id string) string { return scope.Key() + "/" + id }
 
+// standardGroup is a VPC's default group: its members reach each other, and
+// everything outside.
+func standardGroup(scope arn.Scope, id, vpc string) *group {
+	return &group{
+		Scope: scope, ID: id, Name: defaultGroupName, Description: "default VPC security group", VPC: vpc,
+		Rules: []rule{
+			{ID: arn.IDFrom(prefixRule, id+"/in"), Protocol: "-1", From: -1, To: -1, Group: id},
+			{ID: arn.IDFrom(prefixRule, id+"/out"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: "0.0.0.0/0"},
+		},
+	}
+}
+
 // defaultGroup is the default VPC's default group before anyone changed it: its
 // members reach each other, and everything outside.
 func (n network) defaultGroup() *group {
 	seed := "ec2/default/" + n.Scope.Key() + "/sgr/"
-	return &group{
-		Scope: n.Scope, ID: n.Group, Name: defaultGroupName, Description: "default VPC security group", VPC: n.VPC,
-		Rules: []rule{
-			{ID: arn.IDFrom(prefixRule, seed+"in"), Protocol: "-1", From: -1, To: -1, Group: n.Group},
-			{ID: arn.IDFrom(prefixRule, seed+"out"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: "0.0.0.0/0"},
-		},
-	}
+	g := standardGroup(n.Scope, n.Group, n.VPC)
+	g.Rules[0].ID, g.Rules[1].ID = arn.IDFrom(prefixRule, seed+"in"), arn.IDFrom(prefixRule, seed+"out")
+	return g
 }
 
 // groupByID finds a group, the default one included.
@@ -85,16 +93,25 @@ func (s *Service) groupByID(tx store.Tx, scope arn.Scope, id string) (*group, er
 	return g, err
 }
 
-// groupByName finds a group of the default VPC.
-func (s *Service) groupByName(tx store.Tx, scope arn.Scope, name string) (*group, error) {
-	for e, err := range groups.ByIndex(tx, "name", scope.Key()+"/"+name) {
-		return e.Value, err
-	}
+// groupByName finds a group of a VPC; "" is the default VPC.
+func (s *Service) groupByName(tx store.Tx, scope arn.Scope, vpc, name string) (*group, error) {
 	n := s.network(scope)
-	if name == defaultGroupName {
+	if vpc == "" {
+		vpc = n.VPC
+	}
+	for e, err := range groups.ByIndex(tx, "name", scope.Key()+"/"+name) {
+		if err != nil || e.Value.VPC == vpc {
+			return e.Value, err
+		}
+	}
+	if name == defaultGroupName && vpc == n.VPC {
 		return n.defaultGroup(), nil
 	}
-	return nil, fault.New(fault.InvalidGroupNotFound, "The security group '%s' does not exist in default VPC '%s'", clip(name, maxGroupName), n.VPC)
+	which := "VPC"
+	if vpc == n.VPC {
+		which = "default VPC"
+	}
+	return nil, fault.New(fault.InvalidGroupNotFound, "The security group '%s' does not exist in %s '%s'", clip(name, maxGroupName), which, vpc)
 }
 
 // groupBy finds a group by id or, where that is empty, by name.
@@ -103,7 +120,7 @@ func (s *Service) groupBy(tx store.Tx, scope arn.Scope, id, name string) (*group
 	case id != "":
 		return s.groupByID(tx, scope, id)
 	case name != "":
-		return s.groupByName(tx, scope, name)
+		return s.groupByName(tx, scope, "", name)
 	}
 	return nil, fault.New(fault.MissingParameter, "The request must contain the parameter groupName or groupId")
 }
@@ -142,11 +159,9 @@ func checkGroupText(parameter, s string) error {
 // CreateSecurityGroup makes a group that lets everything out and nothing in.
 func (s *Service) CreateSecurityGroup(ctx context.Context, in *api.CreateSecurityGroupInput) (*api.CreateSecurityGroupOutput, error) {
 	call := auth.From(ctx)
-	n := s.network(call.Scope)
+	vpc := s.network(call.Scope).VPC
 	if in.VpcId != "" {
-		if err := n.checkVPC(in.VpcId); err != nil {
-			return nil, err
-		}
+		vpc = in.VpcId
 	}
 	if err := checkGroupText("GroupName", in.GroupName); err != nil {
 		return nil, err
@@ -161,10 +176,13 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, in *api.CreateSecurit
 	if err != nil {
 		return nil, err
 	}
-	g := &group{Scope: call.Scope, Name: in.GroupName, Description: in.Description, VPC: n.VPC, Token: call.Token}
+	g := &group{Scope: call.Scope, Name: in.GroupName, Description: in.Description, VPC: vpc, Token: call.Token}
 	g.ID = newID(call, prefixGroup, "group")
 	g.Rules = []rule{{ID: newID(call, prefixRule, "egress"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: "0.0.0.0/0"}}
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		if _, err := vpcs.get(s, tx, call.Scope, vpc); err != nil {
+			return err
+		}
 		if done, err := s.checkNewGroup(tx, g); done || err != nil {
 			return err
 		}
@@ -187,7 +205,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, in *api.CreateSecurit
 // checkNewGroup refuses a second group of one name. done says that this durable
 // step made the group already.
 func (s *Service) checkNewGroup(tx store.Tx, g *group) (done bool, err error) {
-	old, err := s.groupByName(tx, g.Scope, g.Name)
+	old, err := s.groupByName(tx, g.Scope, g.VPC, g.Name)
 	switch {
 	case err == nil && g.Token != "" && old.Token == g.Token:
 		return true, nil
@@ -246,6 +264,9 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, in *api.DeleteSecurit
 
 func (s *Service) groupUsed(tx store.Tx, g *group) (bool, error) {
 	for _, err := range instances.ByIndex(tx, "group", groupKey(g.Scope, g.ID)) {
+		return true, err
+	}
+	for _, err := range interfaces.kept.ByIndex(tx, "group", groupKey(g.Scope, g.ID)) {
 		return true, err
 	}
 	for _, err := range groups.ByIndex(tx, "refers", groupKey(g.Scope, g.ID)) {

@@ -52,7 +52,7 @@ func permissionFields(g *group, egress bool, name string) (values []string, ok b
 		"protocol":       func(r rule) string { return r.Protocol },
 		"group-id":       func(r rule) string { return r.Group },
 		"group-name":     func(rule) string { return "" }, // pairs name groups by id
-		"prefix-list-id": func(rule) string { return "" },
+		"prefix-list-id": func(r rule) string { return r.List },
 		"user-id": func(r rule) string {
 			if r.Group == "" {
 				return ""

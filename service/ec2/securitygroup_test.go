@@ -85,7 +85,7 @@ func TestRulesAreValidated(t *testing.T) {
 		"description": {api.IpPermission{IpProtocol: "-1", IpRanges: []api.IpRange{{CidrIp: "0.0.0.0/0", Description: "é"}}}, fault.InvalidParameterValue, ""},
 		"nobody":      {api.IpPermission{IpProtocol: "-1"}, fault.InvalidPermissionMalformed, ""},
 		"group":       {api.IpPermission{IpProtocol: "-1", UserIdGroupPairs: []api.UserIdGroupPair{{GroupId: "sg-00000000"}}}, fault.InvalidGroupNotFound, ""},
-		"list":        {api.IpPermission{IpProtocol: "-1", PrefixListIds: []api.PrefixListId{{PrefixListId: "pl-1"}}}, fault.NotImplemented, ""},
+		"list":        {api.IpPermission{IpProtocol: "-1", PrefixListIds: []api.PrefixListId{{PrefixListId: "pl-00000000"}}}, fault.InvalidPrefixListIDNotFound, ""},
 		"twice":       {api.IpPermission{IpProtocol: "-1", IpRanges: []api.IpRange{{CidrIp: "0.0.0.0/0"}, {CidrIp: "1.2.3.4/0"}}}, fault.InvalidPermissionDuplicate, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

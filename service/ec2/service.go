@@ -21,6 +21,7 @@ import (
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
+	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/compute"
@@ -37,6 +38,11 @@ type Config struct {
 	Driver compute.Driver
 	// IAM answers for instance profiles. Without it, naming one is refused.
 	IAM iam.Service
+	// S3 has the archives that images are registered from. Without it, naming one
+	// is refused.
+	S3 s3.Service
+	// Scratch is a folder for archives that are being read; empty is the system's.
+	Scratch string
 	// Authorizer decides whether a caller may pass a profile's role to EC2. The
 	// default lets everyone.
 	Authorizer auth.Authorizer
@@ -61,11 +67,12 @@ type Config struct {
 // Service implements api/ec2.
 type Service struct {
 	api.Unimplemented
-	cfg   Config
-	log   *slog.Logger
-	locks locks
-	loop  *reconcile.Loop
-	watch watch
+	cfg    Config
+	log    *slog.Logger
+	locks  locks
+	loop   *reconcile.Loop
+	watch  watch
+	fabric fabric
 }
 
 var _ api.Service = (*Service)(nil)

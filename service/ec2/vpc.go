@@ -2,7 +2,8 @@ package ec2
 
 import (
 	"context"
-	"strconv"
+	"net/netip"
+	"slices"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -11,236 +12,302 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-// one resource of the default VPC, with its tags.
-type netView struct {
-	network
-	subnet subnet
-	free   int
-	tags   tagMap
+// Limits of VPCs ("Amazon VPC quotas").
+const (
+	maxVPCs      = 5
+	maxVPCBlocks = 5
+)
+
+// block is one CIDR block of a VPC.
+type block struct {
+	Association string       `json:"association"`
+	Prefix      netip.Prefix `json:"prefix"`
 }
 
-// netTags reads the tags of one resource of the default VPC.
-func (s *Service) netTags(ctx context.Context, scope arn.Scope, id string) (tagMap, error) {
-	var tags tagMap
-	err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		tags, err = tagsOf(tx, scope, id)
-		return err
+// vpc is a virtual network. Its addresses are the host's, too: of two VPCs with
+// one range, each gets addresses that the other has not.
+type vpc struct {
+	ID       string  `json:"id"`
+	Blocks   []block `json:"blocks"` // the primary one first
+	Default  bool    `json:"default,omitempty"`
+	DHCP     string  `json:"dhcp"`
+	DNS      bool    `json:"dns"`
+	DNSNames bool    `json:"dnsNames"`
+	Metrics  bool    `json:"metrics,omitempty"`
+	ACL      string  `json:"acl"`
+}
+
+var vpcs = noun[vpc]{
+	prefix: prefixVPC, kept: store.NewCollection[vpc]("ec2/vpc"), id: func(v *vpc) string { return v.ID },
+	inDefault: func(n network) []*vpc {
+		return []*vpc{{
+			ID: n.VPC, Blocks: []block{{arn.IDFrom(prefixBlock, n.VPC), n.Prefix}}, Default: true, DHCP: n.DHCP, DNS: true, DNSNames: true, ACL: n.ACL,
+		}}
+	},
+}
+
+func (v *vpc) contains(p netip.Prefix) bool {
+	return slices.ContainsFunc(v.Blocks, func(b block) bool { return b.Prefix.Bits() <= p.Bits() && b.Prefix.Contains(p.Addr()) })
+}
+
+func (v *vpc) overlaps(p netip.Prefix) bool {
+	return slices.ContainsFunc(v.Blocks, func(b block) bool { return b.Prefix.Overlaps(p) })
+}
+
+// vpcSpaces are where VPCs can be: the private ranges. AWS takes others, too;
+// here they would hide what they belong to from the host.
+var vpcSpaces = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
+}
+
+// checkBlock reads the CIDR block of a VPC.
+func checkBlock(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || !p.Addr().Is4() {
+		return p, fault.New(fault.InvalidParameterValue, "Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", clip(s, 64))
+	}
+	p = p.Masked()
+	if p.Bits() < 16 || p.Bits() > 28 {
+		return p, fault.New(fault.InvalidVpcRange, "The CIDR '%s' is invalid.", p)
+	}
+	if !slices.ContainsFunc(vpcSpaces, func(space netip.Prefix) bool { return space.Contains(p.Addr()) }) {
+		return p, fault.New(fault.InvalidVpcRange, "The CIDR '%s' is invalid. On this host VPCs are in the private ranges 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and 100.64.0.0/10.", p)
+	}
+	return p, nil
+}
+
+// routed refuses what needs networks apart from each other where the host has
+// but one.
+func (s *Service) routed() error {
+	if s.cfg.Driver.Network().Routed {
+		return nil
+	}
+	return fault.New(fault.UnsupportedOperation,
+		"The compute driver '%s' has the default VPC only, as this host gives it. The sandbox driver on Linux with nftables has others; 'slipway doctor' says what is missing.", s.cfg.Driver.Name())
+}
+
+// CreateVpc makes a VPC with its main route table, default security group and
+// default network ACL.
+func (s *Service) CreateVpc(ctx context.Context, in *api.CreateVpcInput) (*api.CreateVpcOutput, error) {
+	call := auth.From(ctx)
+	if err := refuse([]refusal{
+		{"AmazonProvidedIpv6CidrBlock", value(in.AmazonProvidedIpv6CidrBlock, false)}, {"Ipv6CidrBlock", in.Ipv6CidrBlock != ""},
+		{"Ipv6Pool", in.Ipv6Pool != ""}, {"Ipv6IpamPoolId", in.Ipv6IpamPoolId != ""}, {"Ipv6NetmaskLength", in.Ipv6NetmaskLength != nil},
+		{"Ipv6CidrBlockNetworkBorderGroup", in.Ipv6CidrBlockNetworkBorderGroup != ""},
+		{"Ipv4IpamPoolId", in.Ipv4IpamPoolId != ""}, {"Ipv4NetmaskLength", in.Ipv4NetmaskLength != nil},
+		{"VpcEncryptionControl", in.VpcEncryptionControl != nil},
+	}); err != nil {
+		return nil, err
+	}
+	if err := checkTenancy(in.InstanceTenancy); err != nil {
+		return nil, err
+	}
+	if in.CidrBlock == "" {
+		return nil, fault.New(fault.MissingParameter, "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
+	}
+	p, err := checkBlock(in.CidrBlock)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := specTags(call, in.TagSpecifications, "vpc")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.routed(); err != nil {
+		return nil, err
+	}
+	var view tagged[vpc]
+	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		v := &vpc{ID: newID(call, prefixVPC, "vpc"), DHCP: s.network(call.Scope).DHCP, DNS: true}
+		v.Blocks = []block{{arn.IDFrom(prefixBlock, v.ID), p}}
+		v.ACL = arn.IDFrom(prefixACL, v.ID)
+		if v, err = vpcs.made(tx, call, v, tags); err != nil {
+			return err
+		}
+		all, err := vpcs.all(s, tx, call.Scope)
+		if err != nil {
+			return err
+		}
+		if len(all) > maxVPCs {
+			return fault.New(fault.VpcLimitExceeded, "The maximum number of VPCs has been reached.")
+		}
+		view = tagged[vpc]{v, tags["vpc"]}
+		return firstError(s.furnish(tx, call.Scope, v), dryRun(in.DryRun))
 	})
-	return tags, err
+	if err != nil {
+		return nil, err
+	}
+	o := vpcView(call.Scope, view)
+	return &api.CreateVpcOutput{Vpc: &o}, nil
 }
 
-// singleton describes what a scope has one of. found is false where the call's
-// filters or ids leave it out.
-func (s *Service) singleton(ctx context.Context, prefix string, pick func(network) string, ids []string, filters []api.Filter, f fields[netView], dry *bool) (netView, bool, error) {
+func checkTenancy(tenancy string) error {
+	switch tenancy {
+	case "", "default":
+		return nil
+	case "dedicated", "host":
+		return fault.New(fault.NotImplemented, "InstanceTenancy=%s is not built: all instances share this one host.", tenancy)
+	}
+	return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter instanceTenancy is invalid.", clip(tenancy, 64))
+}
+
+// furnish makes what every VPC has from the start.
+func (s *Service) furnish(tx store.Tx, scope arn.Scope, v *vpc) error {
+	t := &routeTable{ID: arn.IDFrom(prefixRouteTable, v.ID), VPC: v.ID}
+	t.Main = arn.IDFrom(prefixRouteAssoc, t.ID)
+	if _, err := routeTables.kept.Get(tx, routeTables.key(scope, t.ID)); err == nil {
+		return nil // by this step, the first time
+	}
+	g := standardGroup(scope, arn.IDFrom(prefixGroup, v.ID), v.ID)
+	return firstError(routeTables.put(tx, scope, t), groups.Put(tx, groupKey(scope, g.ID), g))
+}
+
+// DeleteVpc removes a VPC that has nothing in it but what it had from the start.
+func (s *Service) DeleteVpc(ctx context.Context, in *api.DeleteVpcInput) (*api.DeleteVpcOutput, error) {
 	scope := auth.From(ctx).Scope
-	v := netView{network: s.network(scope)}
-	m, err := newMatcher(filters, f)
+	err := s.update(ctx, func(tx store.Tx) error {
+		v, err := vpcs.get(s, tx, scope, in.VpcId)
+		if err != nil {
+			return err
+		}
+		if v.Default {
+			return fault.New(fault.NotImplemented, "Deleting the default VPC is not built in this version of Slipway: it is the host's own network.")
+		}
+		used, err := s.vpcUsed(tx, scope, v.ID)
+		if err != nil {
+			return err
+		}
+		if used {
+			return fault.New(fault.DependencyViolation, "The vpc '%s' has dependencies and cannot be deleted.", v.ID)
+		}
+		main := arn.IDFrom(prefixRouteTable, v.ID)
+		if t, err := s.mainTable(tx, scope, v.ID); err == nil {
+			main = t.ID
+		}
+		group := arn.IDFrom(prefixGroup, v.ID)
+		return firstError(routeTables.remove(tx, scope, main), groups.Delete(tx, groupKey(scope, group)), dropTags(tx, scope, group),
+			dropTags(tx, scope, v.ACL), vpcs.remove(tx, scope, v.ID), dryRun(in.DryRun))
+	})
 	if err != nil {
-		return v, false, err
+		return nil, err
 	}
-	set, err := newIDSet(prefix, ids)
-	if err != nil {
-		return v, false, err
-	}
-	id := pick(v.network)
-	if lost := missing(ids, func(n string) bool { return n == id }); len(lost) > 0 {
-		return v, false, notFound(prefix, lost...)
-	}
-	if err := dryRun(dry); err != nil {
-		return v, false, err
-	}
-	if v.tags, err = s.netTags(ctx, scope, id); err != nil {
-		return v, false, err
-	}
-	return v, set.wants(id) && m.match(v), nil
+	return &api.DeleteVpcOutput{}, nil
 }
 
-func vpcFields(v netView, name string) ([]string, bool) {
+// vpcUsed says whether anything was made in a VPC.
+func (s *Service) vpcUsed(tx store.Tx, scope arn.Scope, id string) (bool, error) {
+	subs, err := subnets.which(s, tx, scope, func(n *subnet) bool { return n.VPC == id })
+	if err != nil || len(subs) > 0 {
+		return true, err
+	}
+	tables, err := routeTables.which(s, tx, scope, func(t *routeTable) bool { return t.VPC == id && t.Main == "" })
+	if err != nil || len(tables) > 0 {
+		return true, err
+	}
+	gates, err := gateways.which(s, tx, scope, func(g *gateway) bool { return g.VPC == id })
+	if err != nil || len(gates) > 0 {
+		return true, err
+	}
+	peers, err := peeringsOf(tx, scope)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range peers {
+		if p.active() && p.has(id) {
+			return true, nil
+		}
+	}
+	all, err := s.allGroups(tx, scope)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(g *group) bool { return g.VPC == id && g.Name != defaultGroupName }), nil
+}
+
+func vpcFields(t tagged[vpc], name string) ([]string, bool) {
+	v := t.orZero()
+	each := func(read func(block) string) ([]string, bool) {
+		var out []string
+		for _, b := range v.Blocks {
+			out = append(out, read(b))
+		}
+		return out, true
+	}
 	switch name {
-	case "cidr", "cidr-block", "cidrBlock", "cidr-block-association.cidr-block":
-		return one(v.Prefix.String())
+	case "cidr", "cidr-block", "cidrBlock":
+		if len(v.Blocks) == 0 {
+			return nil, true
+		}
+		return one(v.Blocks[0].Prefix.String())
+	case "cidr-block-association.cidr-block":
+		return each(func(b block) string { return b.Prefix.String() })
 	case "cidr-block-association.association-id":
-		return one(v.cidrAssociation())
+		return each(func(b block) string { return b.Association })
 	case "cidr-block-association.state":
 		return one("associated")
-	case "dhcp-options-id":
+	case "dhcp-options-id", "dhcpOptionsId":
 		return one(v.DHCP)
 	case "is-default", "isDefault":
-		return oneBool(true)
-	case "owner-id":
-		return one(v.Scope.Account)
+		return oneBool(v.Default)
 	case "state":
 		return one("available")
 	case "vpc-id":
-		return one(v.VPC)
+		return one(v.ID)
 	case "ipv6-cidr-block-association.ipv6-cidr-block", "ipv6-cidr-block-association.ipv6-pool",
 		"ipv6-cidr-block-association.association-id", "ipv6-cidr-block-association.state":
 		return nil, true
 	}
-	return tagFields(v.tags, name)
+	return tagFields(t.tags, name)
 }
 
-func (n network) cidrAssociation() string { return arn.IDFrom("vpc-cidr-assoc-", n.VPC) }
+// owned adds the filter that all resources of an account answer alike.
+func owned[V any](scope arn.Scope, f fields[V]) fields[V] {
+	return func(v V, name string) ([]string, bool) {
+		if name == "owner-id" {
+			return one(scope.Account)
+		}
+		return f(v, name)
+	}
+}
 
-// DescribeVpcs tells the default VPC.
+// DescribeVpcs lists the caller's VPCs.
 func (s *Service) DescribeVpcs(ctx context.Context, in *api.DescribeVpcsInput) (*api.DescribeVpcsOutput, error) {
-	v, found, err := s.singleton(ctx, prefixVPC, func(n network) string { return n.VPC }, in.VpcIds, in.Filters, vpcFields, in.DryRun)
+	scope := auth.From(ctx).Scope
+	page, next, err := list(ctx, s, listing[tagged[vpc]]{
+		prefix: prefixVPC, ids: in.VpcIds, filters: in.Filters, fields: owned(scope, vpcFields), dry: in.DryRun, token: in.NextToken, max: in.MaxResults,
+		limits: pagesOf1000, id: func(v tagged[vpc]) string { return v.it.ID },
+		load: func(tx store.Tx, scope arn.Scope) ([]tagged[vpc], error) {
+			all, err := vpcs.all(s, tx, scope)
+			return withTags(tx, scope, vpcs, all, err)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := &api.DescribeVpcsOutput{Vpcs: []api.Vpc{}}
-	if found {
-		out.Vpcs = append(out.Vpcs, v.vpc())
+	out := &api.DescribeVpcsOutput{NextToken: next, Vpcs: []api.Vpc{}}
+	for _, v := range page {
+		out.Vpcs = append(out.Vpcs, vpcView(scope, v))
 	}
 	return out, nil
 }
 
-func (v netView) vpc() api.Vpc {
-	return api.Vpc{
-		VpcId: v.VPC, OwnerId: v.Scope.Account, CidrBlock: v.Prefix.String(), State: "available", IsDefault: ptr(true),
-		InstanceTenancy: "default", DhcpOptionsId: v.DHCP, Tags: v.tags.list(),
-		CidrBlockAssociationSet: []api.VpcCidrBlockAssociation{{
-			AssociationId: v.cidrAssociation(), CidrBlock: v.Prefix.String(), CidrBlockState: &api.VpcCidrBlockState{State: "associated"},
-		}},
+func vpcView(scope arn.Scope, v tagged[vpc]) api.Vpc {
+	o := api.Vpc{
+		VpcId: v.it.ID, OwnerId: scope.Account, CidrBlock: v.it.Blocks[0].Prefix.String(), State: "available", IsDefault: ptr(v.it.Default),
+		InstanceTenancy: "default", DhcpOptionsId: v.it.DHCP, Tags: v.tags.list(),
 	}
+	for _, b := range v.it.Blocks {
+		o.CidrBlockAssociationSet = append(o.CidrBlockAssociationSet, *b.view())
+	}
+	return o
+}
+
+func (b block) view() *api.VpcCidrBlockAssociation {
+	return &api.VpcCidrBlockAssociation{AssociationId: b.Association, CidrBlock: b.Prefix.String(), CidrBlockState: &api.VpcCidrBlockState{State: "associated"}}
 }
 
 // CreateDefaultVpc finds that there is one: it cannot be deleted.
 func (s *Service) CreateDefaultVpc(ctx context.Context, in *api.CreateDefaultVpcInput) (*api.CreateDefaultVpcOutput, error) {
 	n := s.network(auth.From(ctx).Scope)
 	return nil, fault.New(fault.DefaultVpcAlreadyExists, "A Default VPC already exists for this account in this region: %s", n.VPC)
-}
-
-// CreateDefaultSubnet finds that there is one in each zone.
-func (s *Service) CreateDefaultSubnet(ctx context.Context, in *api.CreateDefaultSubnetInput) (*api.CreateDefaultSubnetOutput, error) {
-	if err := refuse([]refusal{
-		{"Ipv6Native", value(in.Ipv6Native, false)}, {"AvailabilityZoneId", in.AvailabilityZoneId != ""},
-	}); err != nil {
-		return nil, err
-	}
-	sub, err := s.network(auth.From(ctx).Scope).pickSubnet("", in.AvailabilityZone)
-	if err != nil {
-		return nil, err
-	}
-	return nil, fault.New(fault.DefaultSubnetAlreadyExists, "'%s' already has a default subnet: %s", sub.Zone, sub.ID)
-}
-
-// DescribeVpcAttribute tells one attribute of the default VPC.
-func (s *Service) DescribeVpcAttribute(ctx context.Context, in *api.DescribeVpcAttributeInput) (*api.DescribeVpcAttributeOutput, error) {
-	n := s.network(auth.From(ctx).Scope)
-	if err := n.checkVPC(in.VpcId); err != nil {
-		return nil, err
-	}
-	if err := dryRun(in.DryRun); err != nil {
-		return nil, err
-	}
-	out := &api.DescribeVpcAttributeOutput{VpcId: n.VPC}
-	switch in.Attribute {
-	case "enableDnsHostnames":
-		out.EnableDnsHostnames = &api.AttributeBooleanValue{Value: ptr(true)}
-	case "enableDnsSupport":
-		out.EnableDnsSupport = &api.AttributeBooleanValue{Value: ptr(true)}
-	case "enableNetworkAddressUsageMetrics":
-		out.EnableNetworkAddressUsageMetrics = &api.AttributeBooleanValue{Value: ptr(false)}
-	default:
-		return nil, fault.New(fault.InvalidParameterValue, "Value (%s) for parameter vpcAttribute is invalid. Unknown attribute.", clip(in.Attribute, 64))
-	}
-	return out, nil
-}
-
-func subnetFields(v netView, name string) ([]string, bool) {
-	switch name {
-	case "availability-zone", "availabilityZone":
-		return one(v.subnet.Zone)
-	case "availability-zone-id", "availabilityZoneId":
-		return one(zoneID(v.subnet.Zone))
-	case "available-ip-address-count":
-		return []string{strconv.Itoa(v.free)}, true
-	case "cidr-block", "cidr", "cidrBlock":
-		return one(v.subnet.Prefix.String())
-	case "default-for-az", "defaultForAz":
-		return oneBool(true)
-	case "map-public-ip-on-launch":
-		return oneBool(v.MapPublic)
-	case "owner-id":
-		return one(v.Scope.Account)
-	case "state":
-		return one("available")
-	case "subnet-arn":
-		return one(v.subnetARN())
-	case "subnet-id":
-		return one(v.subnet.ID)
-	case "vpc-id":
-		return one(v.VPC)
-	case "ipv6-native", "enable-dns64", "map-customer-owned-ip-on-launch":
-		return oneBool(false)
-	case "outpost-arn", "customer-owned-ipv4-pool", "ipv6-cidr-block-association.ipv6-cidr-block",
-		"ipv6-cidr-block-association.association-id", "ipv6-cidr-block-association.state":
-		return nil, true
-	}
-	return tagFields(v.tags, name)
-}
-
-func (v netView) subnetARN() string { return v.Scope.ARN("ec2", "subnet/"+v.subnet.ID).String() }
-
-// DescribeSubnets lists the default subnets, one in each zone.
-func (s *Service) DescribeSubnets(ctx context.Context, in *api.DescribeSubnetsInput) (*api.DescribeSubnetsOutput, error) {
-	scope := auth.From(ctx).Scope
-	m, err := newMatcher(in.Filters, subnetFields)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := newIDSet(prefixSubnet, in.SubnetIds)
-	if err != nil {
-		return nil, err
-	}
-	n := s.network(scope)
-	if lost := missing(in.SubnetIds, func(id string) bool { _, ok := n.subnet(id); return ok }); len(lost) > 0 {
-		return nil, notFound(prefixSubnet, lost...)
-	}
-	if err := dryRun(in.DryRun); err != nil {
-		return nil, err
-	}
-	var found []netView
-	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		found = nil
-		for _, sub := range n.Subnets {
-			v := netView{network: n, subnet: sub}
-			if v.tags, err = tagsOf(tx, scope, sub.ID); err != nil {
-				return err
-			}
-			if v.free, err = privatePool(s.cfg.Driver.Network(), sub.Prefix).free(tx); err != nil {
-				return err
-			}
-			if ids.wants(sub.ID) && m.match(v) {
-				found = append(found, v)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := paginate(found, func(v netView) string { return v.subnet.Zone }, in.NextToken, in.MaxResults, pagesOf1000)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.DescribeSubnetsOutput{NextToken: next, Subnets: []api.Subnet{}}
-	for _, v := range page {
-		out.Subnets = append(out.Subnets, v.subnetView())
-	}
-	return out, nil
-}
-
-func (v netView) subnetView() api.Subnet {
-	return api.Subnet{
-		SubnetId: v.subnet.ID, VpcId: v.VPC, OwnerId: v.Scope.Account, SubnetArn: v.subnetARN(), CidrBlock: v.subnet.Prefix.String(),
-		AvailabilityZone: v.subnet.Zone, AvailabilityZoneId: zoneID(v.subnet.Zone), AvailableIpAddressCount: ptr(int32(v.free)),
-		DefaultForAz: ptr(true), MapPublicIpOnLaunch: ptr(v.MapPublic), State: "available", Tags: v.tags.list(),
-		AssignIpv6AddressOnCreation: ptr(false), EnableDns64: ptr(false), Ipv6Native: ptr(false), MapCustomerOwnedIpOnLaunch: ptr(false),
-		Ipv6CidrBlockAssociationSet: []api.SubnetIpv6CidrBlockAssociation{},
-		PrivateDnsNameOptionsOnLaunch: &api.PrivateDnsNameOptionsOnLaunch{
-			HostnameType: "ip-name", EnableResourceNameDnsARecord: ptr(false), EnableResourceNameDnsAAAARecord: ptr(false),
-		},
-	}
 }

@@ -21,6 +21,7 @@ import (
 	cloudformationtypes "github.com/slipway/slipway/resource/cloudformation"
 	ec2types "github.com/slipway/slipway/resource/ec2"
 	iamtypes "github.com/slipway/slipway/resource/iam"
+	kmstypes "github.com/slipway/slipway/resource/kms"
 	s3types "github.com/slipway/slipway/resource/s3"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
 	ssmtypes "github.com/slipway/slipway/resource/ssm"
@@ -116,7 +117,7 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	policies.Resources["s3"], policies.Resources["sqs"] = s.s3, sqsService
-	addTypes(s.types, s.cloudformation, ec2s, iams, s3s, sqss, ssms)
+	addTypes(s.types, s.cloudformation, ec2s, iams, kmss, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain
 	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
@@ -127,10 +128,11 @@ func (p *Platform) wire() (*services, error) {
 
 // addTypes registers every resource type of this build.
 func addTypes(to *cfn.Registry, handles cloudformationtypes.Handles, ec2s ec2api.Service, iams iamapi.Service,
-	s3s s3api.Service, sqss sqsapi.Service, ssms ssmapi.Service) {
+	kmss kmsapi.Service, s3s s3api.Service, sqss sqsapi.Service, ssms ssmapi.Service) {
 	to.Add(cloudformationtypes.Types(handles)...)
 	to.Add(ec2types.Types(ec2s, ssms)...)
 	to.Add(iamtypes.Types(iams)...)
+	to.Add(kmstypes.Types(kmss)...)
 	to.Add(s3types.Types(s3s)...)
 	to.Add(sqstypes.Types(sqss)...)
 	to.Add(ssmtypes.Types(ssms)...)
@@ -155,7 +157,7 @@ func mounts(cf *cloudformation.Service, ec2s *ec2.Service, iams *iam.Service, km
 // implementations are not to be called, and the names of the resource types.
 func Built() ([]wire.Mount, []string) {
 	types := &cfn.Registry{}
-	addTypes(types, nil, nil, nil, nil, nil, nil)
+	addTypes(types, nil, nil, nil, nil, nil, nil, nil)
 	return mounts(&cloudformation.Service{}, &ec2.Service{}, &iam.Service{}, &kms.Service{},
 		&s3.Service{}, &sqs.Service{}, &ssm.Service{}, &sts.Service{}), types.Names()
 }

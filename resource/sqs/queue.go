@@ -14,7 +14,7 @@ import (
 
 // Types are the resource types of SQS.
 func Types(svc api.Service) []cfn.Type {
-	return []cfn.Type{queueType(svc), queuePolicyType(svc)}
+	return []cfn.Type{queueType(svc), queuePolicyType(svc), inlinePolicyType(svc)}
 }
 
 const (
@@ -36,6 +36,8 @@ type queueProperties struct {
 	ReceiveMessageWaitTimeSeconds *int64             `json:"ReceiveMessageWaitTimeSeconds,omitempty"`
 	VisibilityTimeout             *int64             `json:"VisibilityTimeout,omitempty"`
 	SqsManagedSseEnabled          *bool              `json:"SqsManagedSseEnabled,omitempty"`
+	KmsMasterKeyID                string             `json:"KmsMasterKeyId,omitempty"`
+	KmsDataKeyReusePeriodSeconds  *int64             `json:"KmsDataKeyReusePeriodSeconds,omitempty"`
 	RedrivePolicy                 *resource.Document `json:"RedrivePolicy,omitempty"`
 	RedriveAllowPolicy            *resource.Document `json:"RedriveAllowPolicy,omitempty"`
 	Tags                          []resource.Tag     `json:"Tags,omitempty"`
@@ -53,6 +55,8 @@ func (p queueProperties) attributes() map[string]string {
 		api.QueueAttributeNameReceiveMessageWaitTimeSeconds: resource.Text(p.ReceiveMessageWaitTimeSeconds),
 		api.QueueAttributeNameVisibilityTimeout:             resource.Text(p.VisibilityTimeout),
 		api.QueueAttributeNameSqsManagedSseEnabled:          resource.Text(p.SqsManagedSseEnabled),
+		api.QueueAttributeNameKmsMasterKeyId:                p.KmsMasterKeyID,
+		api.QueueAttributeNameKmsDataKeyReusePeriodSeconds:  resource.Text(p.KmsDataKeyReusePeriodSeconds),
 	}
 	if p.isFIFO() { // SQS takes no "false"
 		a[api.QueueAttributeNameFifoQueue] = "true"
@@ -90,6 +94,8 @@ var defaults = map[string]string{
 	api.QueueAttributeNameReceiveMessageWaitTimeSeconds: "0",
 	api.QueueAttributeNameVisibilityTimeout:             "30",
 	api.QueueAttributeNameSqsManagedSseEnabled:          "true",
+	api.QueueAttributeNameKmsMasterKeyId:                "",
+	api.QueueAttributeNameKmsDataKeyReusePeriodSeconds:  "300",
 	api.QueueAttributeNameRedrivePolicy:                 "",
 	api.QueueAttributeNameRedriveAllowPolicy:            "",
 	api.QueueAttributeNameContentBasedDeduplication:     "false",
@@ -172,6 +178,9 @@ func (h queueHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, 
 		VisibilityTimeout:             number(api.QueueAttributeNameVisibilityTimeout),
 		Tags:                          resource.OwnTags(tags),
 	}
+	if p.KmsMasterKeyID = has[api.QueueAttributeNameKmsMasterKeyId]; p.KmsMasterKeyID != "" {
+		p.KmsDataKeyReusePeriodSeconds = number(api.QueueAttributeNameKmsDataKeyReusePeriodSeconds)
+	}
 	if sse, err := strconv.ParseBool(has[api.QueueAttributeNameSqsManagedSseEnabled]); err == nil {
 		p.SqsManagedSseEnabled = &sse
 	}
@@ -208,6 +217,12 @@ func (h queueHandler) update(ctx context.Context, r cfn.Request) (cfn.Result, er
 		}
 	}
 	delete(set, api.QueueAttributeNameFifoQueue) // create-only
+	if p.KmsMasterKeyID != "" && p.SqsManagedSseEnabled == nil {
+		delete(set, api.QueueAttributeNameSqsManagedSseEnabled) // the key takes its place
+	}
+	if p.KmsMasterKeyID == "" && prior.KmsMasterKeyID != "" && p.SqsManagedSseEnabled == nil {
+		set[api.QueueAttributeNameSqsManagedSseEnabled] = defaults[api.QueueAttributeNameSqsManagedSseEnabled]
+	}
 	if len(set) > 0 {
 		_, err := h.svc.SetQueueAttributes(ctx, &api.SetQueueAttributesInput{QueueUrl: r.PhysicalID, Attributes: set})
 		if err != nil {

@@ -115,16 +115,60 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-func TestQueueRefusesWhatIsNotBuilt(t *testing.T) {
+func TestQueueUnderAKey(t *testing.T) {
 	_, types := newTypes(t)
 	queue := lookup(t, types, "AWS::SQS::Queue")
-	for name, props := range map[string]cfn.Properties{
-		"KmsMasterKeyId": {"KmsMasterKeyId": "alias/x"},
-	} {
-		_, err := queue.Create(as(t, "c"), request("c", "", props, nil))
-		if !fault.Is(err, fault.NotImplemented) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
+	keyed := cfn.Properties{"KmsMasterKeyId": "alias/x", "KmsDataKeyReusePeriodSeconds": int64(60)}
+	plain := cfn.Properties{"DelaySeconds": int64(1)}
+	made, err := queue.Create(as(t, "c"), request("c", "", keyed, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() cfn.Properties {
+		t.Helper()
+		got, err := queue.Read(as(t, ""), request("", made.PhysicalID, nil, nil))
+		if err != nil {
+			t.Fatal(err)
 		}
+		return got
+	}
+	if got := read(); got["KmsMasterKeyId"] != "alias/x" || got["KmsDataKeyReusePeriodSeconds"] != int64(60) || got["SqsManagedSseEnabled"] != false {
+		t.Errorf("read %v", got)
+	}
+	if _, err := queue.Update(as(t, "u"), request("u", made.PhysicalID, plain, keyed)); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); got["KmsMasterKeyId"] != nil || got["SqsManagedSseEnabled"] != true {
+		t.Errorf("read without the key: %v", got)
+	}
+}
+
+func TestInlinePolicy(t *testing.T) {
+	_, types := newTypes(t)
+	queue, policy := lookup(t, types, "AWS::SQS::Queue"), lookup(t, types, "AWS::SQS::QueueInlinePolicy")
+	q, err := queue.Create(as(t, "q"), request("q", "", cfn.Properties{"QueueName": "q"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": "*", "Action": []any{"sqs:SendMessage"}, "Resource": "*",
+	}}}
+	props := cfn.Properties{"PolicyDocument": document, "Queue": q.PhysicalID}
+	made, err := policy.Create(as(t, "p"), request("p", "", props, nil))
+	if err != nil || made.PhysicalID != q.PhysicalID {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	got, err := policy.Read(as(t, ""), request("", made.PhysicalID, props, nil))
+	if d := cmp.Diff(props, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	for range 2 {
+		if err := policy.Delete(as(t, "d"), request("d", made.PhysicalID, props, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := policy.Read(as(t, ""), request("", made.PhysicalID, props, nil)); !fault.Is(err, cfn.NotFound) {
+		t.Errorf("read after the deletion: %v", err)
 	}
 }
 

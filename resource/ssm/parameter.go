@@ -4,8 +4,11 @@ package ssm
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	api "github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/arn"
@@ -20,6 +23,7 @@ func Types(svc api.Service) []cfn.Type { return []cfn.Type{parameterType(svc)} }
 const (
 	parameterName = "AWS::SSM::Parameter"
 	suffixLength  = 12
+	noPolicies    = "[{}]"
 )
 
 type parameterProperties struct {
@@ -30,6 +34,7 @@ type parameterProperties struct {
 	AllowedPattern string            `json:"AllowedPattern,omitempty"`
 	DataType       string            `json:"DataType,omitempty"`
 	Tier           string            `json:"Tier,omitempty"`
+	Policies       string            `json:"Policies,omitempty"`
 	Tags           map[string]string `json:"Tags,omitempty"`
 }
 
@@ -68,6 +73,7 @@ func put(p parameterProperties) *api.PutParameterInput {
 	return &api.PutParameterInput{
 		Name: p.Name, Type: p.Type, Value: p.Value, Description: p.Description,
 		AllowedPattern: p.AllowedPattern, DataType: p.DataType, Tier: p.Tier,
+		Policies: p.Policies,
 	}
 }
 
@@ -103,6 +109,13 @@ func (h parameterHandler) read(ctx context.Context, r cfn.Request) (cfn.Properti
 	if len(described.Parameters) == 1 {
 		d := described.Parameters[0]
 		p.Description, p.AllowedPattern, p.Tier = d.Description, d.AllowedPattern, d.Tier
+		if len(d.Policies) > 0 {
+			texts := make([]string, len(d.Policies))
+			for i, policy := range d.Policies {
+				texts[i] = policy.PolicyText
+			}
+			p.Policies = "[" + strings.Join(texts, ",") + "]"
+		}
 	}
 	for _, t := range resource.OwnTags(tags) {
 		if p.Tags == nil {
@@ -143,6 +156,9 @@ func (h parameterHandler) update(ctx context.Context, r cfn.Request) (cfn.Result
 		overwrite := true
 		in := put(p)
 		in.Overwrite = &overwrite
+		if in.Policies == "" && in.Tier != "" && in.Tier != api.ParameterTierStandard {
+			in.Policies = noPolicies // a template that names none wants none
+		}
 		if _, err := h.svc.PutParameter(ctx, in); err != nil {
 			return cfn.Result{}, resource.Found(err, parameterName, p.Name, fault.ParameterNotFound)
 		}
@@ -182,8 +198,17 @@ func (h parameterHandler) same(ctx context.Context, p parameterProperties, r cfn
 		return false, err
 	}
 	return now.Type == p.Type && now.Value == p.Value && now.Description == p.Description &&
-		now.AllowedPattern == p.AllowedPattern && (p.Tier == "" || now.Tier == p.Tier) &&
+		now.AllowedPattern == p.AllowedPattern && samePolicies(now.Policies, p.Policies) && (p.Tier == "" || now.Tier == p.Tier) &&
 		(p.DataType == "" || now.DataType == p.DataType), nil
+}
+
+// samePolicies compares policies by what they say.
+func samePolicies(a, b string) bool {
+	var x, y any
+	if a == "" || b == "" || json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return a == b
+	}
+	return reflect.DeepEqual(x, y)
 }
 
 func (h parameterHandler) delete(ctx context.Context, r cfn.Request) error {

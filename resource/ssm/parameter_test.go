@@ -98,7 +98,33 @@ func TestParameterNames(t *testing.T) {
 	if _, err := param.Create(as(t, "other"), request("other", "", taken, nil)); !fault.Is(err, fault.ParameterAlreadyExists) {
 		t.Errorf("another resource took the parameter: %v", err)
 	}
-	if _, err := param.Create(as(t, "p"), request("p", "", cfn.Properties{"Type": "String", "Value": "x", "Policies": "[{}]"}, nil)); !fault.Is(err, fault.NotImplemented) || !strings.Contains(err.Error(), "Policies") {
-		t.Errorf("Policies: %v", err)
+}
+
+func TestParameterPolicies(t *testing.T) {
+	svc := ssm.New(ssm.Config{Store: storetest.New(t), Ring: keyring.Ephemeral()})
+	param := Types(svc)[0]
+	expires := `[{"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": "2999-12-02T21:34:33.000Z"}}]`
+	props := cfn.Properties{"Name": "p", "Type": "String", "Value": "x", "Tier": "Advanced", "Policies": expires}
+	if _, err := param.Create(as(t, "c"), request("c", "", props, nil)); err != nil {
+		t.Fatal(err)
+	}
+	version := func() int64 {
+		t.Helper()
+		got, err := svc.GetParameter(as(t, ""), &api.GetParameterInput{Name: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *got.Parameter.Version
+	}
+	if _, err := param.Update(as(t, "same"), request("same", "p", props, props)); err != nil || version() != 1 {
+		t.Errorf("an update that changes nothing made version %d (error %v)", version(), err)
+	}
+	next := cfn.Properties{"Name": "p", "Type": "String", "Value": "x", "Tier": "Advanced"}
+	if _, err := param.Update(as(t, "u"), request("u", "p", next, props)); err != nil || version() != 2 {
+		t.Errorf("an update made version %d (error %v)", version(), err)
+	}
+	got, err := param.Read(as(t, ""), request("", "p", next, nil))
+	if err != nil || got["Policies"] != nil {
+		t.Errorf("read %v, %v", got, err)
 	}
 }

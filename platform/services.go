@@ -100,7 +100,7 @@ func (p *Platform) wire() (*services, error) {
 	}
 	s3s := s3api.Intercept(s.s3, guard)
 	s.ec2 = ec2.New(ec2.Config{
-		Store: p.store, Engine: p.engine, Driver: p.driver, IAM: iams, Authorizer: s.authorizer, Logger: cfg.Logger, Now: cfg.Now,
+		Store: p.store, Engine: p.engine, Driver: p.driver, IAM: iams, S3: s3s, Authorizer: s.authorizer, Logger: cfg.Logger, Now: cfg.Now,
 		Endpoint: p.instanceEndpoint(), Credentials: in.roleCredentials, Identity: in.instanceCredentials,
 	})
 	ec2s := ec2api.Intercept(s.ec2, guard)

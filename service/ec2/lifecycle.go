@@ -265,7 +265,10 @@ func (s *Service) oneInstance(ctx context.Context, id string) (*instance, error)
 	scope := auth.From(ctx).Scope
 	var in *instance
 	err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		in, err = loadInstance(tx, scope, id)
+		if in, err = loadInstance(tx, scope, id); err != nil {
+			return err
+		}
+		in.volumes, err = volumesOf(tx, scope, id)
 		return err
 	})
 	return in, err

@@ -82,12 +82,12 @@ func TestRunInstancesRefuses(t *testing.T) {
 		}, fault.InvalidParameterCombination, ""},
 		"behaviour":       {func(in *api.RunInstancesInput) { in.InstanceInitiatedShutdownBehavior = "explode" }, fault.InvalidParameterValue, ""},
 		"launch template": {func(in *api.RunInstancesInput) { in.LaunchTemplate = &api.LaunchTemplateSpecification{} }, fault.NotImplemented, "The parameter LaunchTemplate is not built in this version of Slipway."},
-		"data volume": {func(in *api.RunInstancesInput) {
-			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(1))}}}
+		"encrypted volume": {func(in *api.RunInstancesInput) {
+			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(1)), Encrypted: ptr(true)}}}
 		}, fault.NotImplemented, ""},
 		"other virtual name": {func(in *api.RunInstancesInput) {
 			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", VirtualName: "ephemeral24"}}
-		}, fault.NotImplemented, ""},
+		}, fault.InvalidBlockDeviceMapping, ""},
 		"two interfaces": {func(in *api.RunInstancesInput) {
 			in.NetworkInterfaces = make([]api.InstanceNetworkInterfaceSpecification, 2)
 		}, fault.NotImplemented, ""},

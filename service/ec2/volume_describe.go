@@ -61,7 +61,7 @@ func (t taggedVolume) orZero() *volume {
 func volumeView(v taggedVolume) api.Volume {
 	o := api.Volume{
 		VolumeId: v.ID, Size: ptr(int32(v.Kind.GiB)), SnapshotId: v.Snapshot, AvailabilityZone: v.Zone, AvailabilityZoneId: zoneID(v.Zone),
-		State: v.State, CreateTime: ptr(v.Created), VolumeType: v.Kind.Type, Iops: v.Kind.IOPS, Throughput: v.Kind.Throughput,
+		State: v.State, CreateTime: ptr(v.Created), VolumeType: v.Kind.Type, Iops: v.Kind.iops(), Throughput: v.Kind.Throughput,
 		Encrypted: ptr(false), MultiAttachEnabled: ptr(false), Tags: v.tags.list(), Attachments: []api.VolumeAttachment{},
 	}
 	if v.Attachment != nil {

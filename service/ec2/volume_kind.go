@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"fmt"
-
 	"github.com/slipway/slipway/fault"
 )
 
@@ -94,17 +92,18 @@ func (k *volumeKind) settle() error {
 	if err := k.check(true); err != nil {
 		return err
 	}
-	switch k.Type {
-	case "gp3":
+	if k.Type == "gp3" {
 		k.IOPS, k.Throughput = ptr(value(k.IOPS, 3000)), ptr(value(k.Throughput, 125))
-	case "gp2":
-		k.IOPS = ptr(int32(min(max(k.GiB*3, 100), 16000)))
 	}
 	return nil
 }
 
-func (k volumeKind) String() string {
-	return fmt.Sprintf("%s %d GiB %d IOPS %d MiB/s", k.Type, k.GiB, value(k.IOPS, 0), value(k.Throughput, 0))
+// iops is what a volume is shown with: that of gp2 follows from its size.
+func (k volumeKind) iops() *int32 {
+	if k.Type == "gp2" {
+		return ptr(int32(min(max(k.GiB*3, 100), 16000)))
+	}
+	return k.IOPS
 }
 
 func pick[T any](cond bool, yes, no T) T {

@@ -22,6 +22,7 @@ const (
 
 // modification is a volume's last change of size, type or speed.
 type modification struct {
+	Count    int64      `json:"count"` // of the volume's modifications
 	State    string     `json:"state"`
 	Message  string     `json:"message,omitempty"`
 	Original volumeKind `json:"original"`
@@ -55,9 +56,9 @@ func (s *Service) ModifyVolume(ctx context.Context, in *api.ModifyVolumeInput) (
 		if err := dryRun(in.DryRun); err != nil {
 			return err
 		}
-		v.Modification = &modification{State: modifying, Original: v.Kind, Target: target, Started: s.now()}
+		v.Modification = &modification{Count: 1 + v.modifications(), State: modifying, Original: v.Kind, Target: target, Started: s.now()}
 		// Its own generation would overtake an attachment that is under way.
-		return firstError(volumes.put(tx, scope, v), s.cfg.Engine.Begin(tx, flowModifyVolume, s.modifyID(v), volumeChange{Scope: scope, ID: v.ID}))
+		return firstError(volumes.put(tx, scope, v), s.cfg.Engine.Begin(tx, flowModifyVolume, flowID(flowModifyVolume, v.ID, v.Modification.Count), volumeChange{Scope: scope, ID: v.ID}))
 	})
 	if err != nil {
 		return nil, err
@@ -66,8 +67,11 @@ func (s *Service) ModifyVolume(ctx context.Context, in *api.ModifyVolumeInput) (
 	return &api.ModifyVolumeOutput{VolumeModification: &o}, nil
 }
 
-func (s *Service) modifyID(v *volume) string {
-	return flowModifyVolume + "/" + v.ID + "/" + v.Modification.Started.Format(time.RFC3339Nano)
+func (v *volume) modifications() int64 {
+	if v.Modification == nil {
+		return 0
+	}
+	return v.Modification.Count
 }
 
 // changed is a kind after a request.
@@ -75,9 +79,6 @@ func (k volumeKind) changed(in *api.ModifyVolumeInput) (volumeKind, error) {
 	to := k
 	if in.VolumeType != "" && in.VolumeType != k.Type {
 		to = volumeKind{Type: in.VolumeType, GiB: k.GiB}
-	}
-	if to.Type == "gp2" {
-		to.IOPS = nil
 	}
 	if in.Size != nil {
 		to.GiB = int64(*in.Size)
@@ -152,9 +153,9 @@ func modificationView(v *volume) api.VolumeModification {
 	m := v.Modification
 	o := api.VolumeModification{
 		VolumeId: v.ID, ModificationState: m.State, StatusMessage: m.Message, StartTime: ptr(m.Started), Progress: ptr(int64(0)),
-		TargetSize: ptr(int32(m.Target.GiB)), TargetVolumeType: m.Target.Type, TargetIops: m.Target.IOPS, TargetThroughput: m.Target.Throughput,
+		TargetSize: ptr(int32(m.Target.GiB)), TargetVolumeType: m.Target.Type, TargetIops: m.Target.iops(), TargetThroughput: m.Target.Throughput,
 		TargetMultiAttachEnabled: ptr(false),
-		OriginalSize:             ptr(int32(m.Original.GiB)), OriginalVolumeType: m.Original.Type, OriginalIops: m.Original.IOPS,
+		OriginalSize:             ptr(int32(m.Original.GiB)), OriginalVolumeType: m.Original.Type, OriginalIops: m.Original.iops(),
 		OriginalThroughput: m.Original.Throughput, OriginalMultiAttachEnabled: ptr(false),
 	}
 	if !m.Ended.IsZero() {
@@ -176,7 +177,7 @@ func modificationFields(t taggedVolume, name string) ([]string, bool) {
 	case "modification-state":
 		return one(m.State)
 	case "original-iops":
-		return oneInt(value(m.Original.IOPS, 0))
+		return oneInt(value(m.Original.iops(), 0))
 	case "original-size":
 		return oneInt(m.Original.GiB)
 	case "original-volume-type":
@@ -184,7 +185,7 @@ func modificationFields(t taggedVolume, name string) ([]string, bool) {
 	case "start-time":
 		return one(m.Started.Format(timeLayout))
 	case "target-iops":
-		return oneInt(value(m.Target.IOPS, 0))
+		return oneInt(value(m.Target.iops(), 0))
 	case "target-size":
 		return oneInt(m.Target.GiB)
 	case "target-volume-type":

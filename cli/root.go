@@ -57,7 +57,7 @@ Start it with 'slipway up' and point the tools you have at it:
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newUp(), newDemo(), newAgent(), newEnv(), newStatus(), newDoctor(), newVersion())
+	root.AddCommand(newUp(), newDemo(), newAgent(), newEnv(), newStatus(), newDoctor(), newVersion(), newImage(), newBackup(), newRestore(), newCA())
 	return root
 }
 

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway/slipway/platform"
+)
+
+func newBackup() *cobra.Command {
+	cfg := platform.Config{Version: Version}
+	var keys bool
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Write a backup of a data folder, while Slipway runs or not",
+		Long: `Write the state of a data folder, as it is at one moment, and every object of S3
+into one file. Slipway may be running on the folder, and goes on meanwhile.
+
+The keys that secrets and objects are encrypted under are not in the backup,
+so that who finds it reads nothing. Keep copies of keys/master, objects/key
+and, with --tls, tls/ca-key.pem of the data folder apart from it; they never
+change. Or put them in with --with-keys, and keep the backup as you keep keys.
+
+Disks of instances, volumes, snapshots and images are not in a backup.`,
+		Args: oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			head, err := platform.Backup(cmd.Context(), cfg, args[0], keys)
+			if err != nil {
+				return err
+			}
+			with := "without keys: keep them apart ('slipway help backup')"
+			if head.Keys {
+				with = "with its keys: keep it safe"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "backed up %s to %s, %d files, %s\n", cfg.Dir, args[0], head.Files, with)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&cfg.Dir, "data", defaultData(), "folder that keeps all state")
+	cmd.Flags().BoolVar(&keys, "with-keys", false, "put the keys into the backup")
+	return cmd
+}
+
+func newRestore() *cobra.Command {
+	cfg := platform.Config{Version: Version}
+	var keys string
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make a data folder of a backup",
+		Long: `Make a new data folder of a backup, having checked all of it. A folder that is
+there and not empty is left alone.`,
+		Args: oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, err := platform.Restore(cmd.Context(), cfg, args[0], keys)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "restored %s: %d records and %d files of %s\n",
+				cfg.Dir, found.Documents, found.Files, found.Created.Format(time.RFC3339))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&cfg.Dir, "data", defaultData(), "folder to make")
+	cmd.Flags().StringVar(&keys, "keys", "", "folder with keys/master and objects/key, for a backup without keys")
+	return cmd
+}
+
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{errors.New("'" + cmd.CommandPath() + "' takes one argument, a file")}
+	}
+	return nil
+}

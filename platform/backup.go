@@ -1,0 +1,288 @@
+package platform
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/store/sqlite"
+)
+
+// A backup is a tar archive: backup.json, which says what it is, the store as
+// it was at one moment, every object file that the store names, and, where they
+// are asked for, the keys. Last comes checksums.json, a SHA-256 of each. The disks of
+// instances, volumes and images are not in it.
+
+const (
+	backupFormat  = 1
+	backupHead    = "backup.json"
+	backupSums    = "checksums.json"
+	maxBackupHead = 1 << 20   // bytes of backup.json
+	maxBackupSums = 256 << 20 // and of checksums.json
+	objectsDir    = "objects"
+	fileRecords   = store.BulkPrefix + "s3/file/" // one per object file that is in use
+)
+
+// keyFiles are the secrets of a data folder: whoever has them and the rest reads
+// everything.
+var keyFiles = []string{"keys/master", "objects/key", tlsDir + "/" + caKey}
+
+// BackupHead says what a backup is.
+type BackupHead struct {
+	Format  int       `json:"format"`
+	Version string    `json:"version"` // of the Slipway that made it
+	Created time.Time `json:"created"`
+	Keys    bool      `json:"keys"` // the keys are in it
+	Files   int       `json:"files"`
+}
+
+// Backup writes a backup of a data folder, on which a Slipway may be running, to a
+// file that is not there yet.
+func Backup(ctx context.Context, cfg Config, file string, keys bool) (head BackupHead, err error) {
+	if err := cfg.complete(); err != nil {
+		return head, err
+	}
+	if _, err := os.Stat(file); err == nil {
+		return head, fmt.Errorf("%s is there already: name a new file", file)
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Dir, sqlite.FileName)); err != nil {
+		return head, fmt.Errorf("%s is no data folder of a Slipway: %w", cfg.Dir, err)
+	}
+	// In the data folder, so that links to the object files can be made.
+	stage, err := os.MkdirTemp(cfg.Dir, ".backup-*")
+	if err != nil {
+		return head, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
+	files, err := gather(ctx, cfg.Dir, stage, keys)
+	if err != nil {
+		return head, err
+	}
+	head = BackupHead{Format: backupFormat, Version: cfg.Version, Created: cfg.Now().UTC().Truncate(time.Second), Keys: keys, Files: len(files)}
+	out, err := os.OpenFile(file+".part", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return head, err
+	}
+	err = writeBackup(ctx, out, head, stage, files)
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return head, errors.Join(err, os.Remove(out.Name()))
+	}
+	return head, os.Rename(out.Name(), file)
+}
+
+// gather collects what belongs to a backup in a folder, and lists it. Object
+// files that are made or removed meanwhile make it look again: only a file that the
+// store's copy names must be there.
+func gather(ctx context.Context, dir, stage string, keys bool) ([]string, error) {
+	const tries = 5
+	for try := range tries {
+		if err := linkObjects(dir, stage); err != nil {
+			return nil, err
+		}
+		db := filepath.Join(stage, sqlite.FileName)
+		if err := sqlite.Snapshot(ctx, dir, db); err != nil {
+			return nil, err
+		}
+		if err := linkObjects(dir, stage); err != nil {
+			return nil, err
+		}
+		named, err := namedFiles(ctx, stage)
+		if err != nil {
+			return nil, err
+		}
+		missing := ""
+		for _, name := range named {
+			if _, err := os.Stat(filepath.Join(stage, name)); err != nil {
+				missing = name
+			}
+		}
+		if missing == "" {
+			return withKeys(dir, stage, named, keys)
+		}
+		if try == tries-1 {
+			return nil, fmt.Errorf("the store names the object file %s, which is not there", missing)
+		}
+		if err := os.Remove(db); err != nil {
+			return nil, err
+		}
+	}
+	panic("unreachable")
+}
+
+// withKeys adds the store, the authority's certificate, and the keys.
+func withKeys(dir, stage string, files []string, keys bool) ([]string, error) {
+	more := []string{tlsDir + "/" + caName}
+	if keys {
+		more = append(more, keyFiles...)
+	}
+	for _, name := range more {
+		to := filepath.Join(stage, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return nil, err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(to, content, 0o600); err != nil {
+			return nil, err
+		}
+		files = append(files, name)
+	}
+	return append([]string{sqlite.FileName}, files...), nil
+}
+
+// objectFiles is where object files stand in a data folder.
+var objectFiles = filepath.Join(objectsDir, "objects")
+
+// linkObjects links every object file into the folder. Files never change, so a
+// link is a copy; where links cannot be made, they are copied.
+func linkObjects(dir, stage string) error {
+	root := filepath.Join(dir, objectFiles)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // removed meanwhile, or there are none yet
+			}
+			return err
+		}
+		to := filepath.Join(stage, objectFiles, path[len(root):])
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o700)
+		}
+		err = os.Link(path, to)
+		if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return copyFile(path, to)
+	})
+	return err
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// namedFiles are the object files that the store in a folder names.
+func namedFiles(ctx context.Context, dir string) (names []string, err error) {
+	st, err := sqlite.Open(ctx, dir, sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	err = st.View(ctx, func(tx store.Tx) error {
+		for doc, err := range tx.Scan(fileRecords, store.PrefixEnd(fileRecords)) {
+			if err != nil {
+				return err
+			}
+			id := strings.TrimPrefix(doc.Key, fileRecords)
+			if len(id) < 2 || strings.ContainsAny(id, "/.\\") {
+				return fmt.Errorf("the store names an object file %q", id)
+			}
+			names = append(names, filepath.ToSlash(filepath.Join(objectFiles, id[:2], id)))
+		}
+		return nil
+	})
+	return names, err
+}
+
+func writeBackup(ctx context.Context, out io.Writer, head BackupHead, stage string, files []string) error {
+	w := tar.NewWriter(out)
+	first, err := json.Marshal(head)
+	if err != nil {
+		return err
+	}
+	if err := addBytes(w, backupHead, first, head.Created); err != nil {
+		return err
+	}
+	sums := map[string]string{}
+	for _, name := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if sums[name], err = addFile(w, stage, name, head.Created); err != nil {
+			return fmt.Errorf("back up %s: %w", name, err)
+		}
+	}
+	last, err := json.Marshal(sums)
+	if err != nil {
+		return err
+	}
+	return errors.Join(addBytes(w, backupSums, last, head.Created), w.Close())
+}
+
+func addBytes(w *tar.Writer, name string, content []byte, at time.Time) error {
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), ModTime: at, Format: tar.FormatPAX}); err != nil {
+		return err
+	}
+	_, err := w.Write(content)
+	return err
+}
+
+// addFile writes a file and returns its checksum.
+func addFile(w *tar.Writer, stage, name string, at time.Time) (string, error) {
+	f, err := os.Open(filepath.Join(stage, filepath.FromSlash(name)))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: info.Size(), ModTime: at, Format: tar.FormatPAX}); err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, sum), f); err != nil {
+		return "", err
+	}
+	return hexOf(sum), nil
+}
+
+func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+
+// backedUp reports whether a backup may hold a file of that name. A name that is
+// not one of these is never written.
+func backedUp(name string) bool {
+	if name == sqlite.FileName || name == tlsDir+"/"+caName || slices.Contains(keyFiles, name) {
+		return true
+	}
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 || parts[0] != objectsDir || parts[1] != "objects" || len(parts[2]) != 2 || !strings.HasPrefix(parts[3], parts[2]) {
+		return false
+	}
+	return strings.Trim(parts[3], "0123456789abcdef") == ""
+}

@@ -99,7 +99,8 @@ func (q *Inquiry) join(identity, boundary, session, resource says) Verdict {
 	case resource.Decision:
 		return Verdict{Denied, ByResource}
 	}
-	local := q.Owner == "" || q.Owner == q.Caller.Account
+	// Who has no account has no other policies than the resource's.
+	local := q.Owner == "" || q.Owner == q.Caller.Account || q.Caller.Account == ""
 	switch {
 	case local && resource.Decision == Allowed && resource.how == ByName:
 		return Verdict{Allowed, ByResource}

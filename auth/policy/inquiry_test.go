@@ -79,7 +79,8 @@ func TestInquiries(t *testing.T) {
 		{name: "root", who: Caller{Account: home, ARN: "arn:aws:iam::" + home + ":root"}, unbound: true, want: Allowed, by: ByIdentity},
 		{name: "root, denied", who: Caller{Account: home, ARN: "arn:aws:iam::" + home + ":root"}, unbound: true, attached: names("Deny", everybody), want: Denied, by: ByResource},
 		{name: "root of another account", who: Caller{Account: home}, unbound: true, owner: other, want: NoMatch, by: ByResource},
-		{name: "anybody", attached: names("Allow", everybody), owner: home, want: NoMatch, by: ByIdentity},
+		{name: "anybody", attached: names("Allow", everybody), owner: home, want: Allowed, by: ByResource},
+		{name: "anybody, of an account", attached: names("Allow", account), owner: home, want: NoMatch, by: ByIdentity},
 		{name: "resource denies the user", who: ann, identity: allow, attached: names("Deny", user), want: Denied, by: ByResource},
 		{name: "resource denies another", who: ann, identity: allow, attached: names("Deny", role), want: Allowed, by: ByIdentity},
 	} {

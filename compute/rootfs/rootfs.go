@@ -263,3 +263,14 @@ func Pull(ctx context.Context, ref, file string) error {
 	}
 	return tarball.WriteToFile(file, tag, img)
 }
+
+// Pack writes the plain files of a folder, an OCI layout, into an archive.
+func Pack(dir, file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(f)
+	err = w.AddFS(os.DirFS(dir))
+	return errors.Join(err, w.Close(), f.Close())
+}

@@ -6,7 +6,11 @@ LDFLAGS := -s -w -X github.com/slipway/slipway/cli.Version=$(VERSION)
 # The kills of `make crash`; `make test` runs a few.
 KILLS ?= 200
 
-.PHONY: help build demo test conformance bench crash generate checkgenerate lint tools clean
+# The systems: instances run on Linux, and in the process driver of darwin; windows
+# has the agent and the commands of a client.
+TARGETS := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
+
+.PHONY: help build demo test conformance bench crash generate checkgenerate lint tools clean cross
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 16
@@ -37,6 +41,10 @@ generate: ## Write api/ anew from model/
 checkgenerate: generate ## Fail if generating changes a file
 	@git diff --exit-code --stat -- api docs model || { echo 'generated files are not current: commit what "make generate" writes'; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- api docs model)" || { echo 'generating made files that are not committed:'; git ls-files --others --exclude-standard -- api docs model; exit 1; }
+
+cross: ## Check that the binary compiles for each system that it is for
+	@set -e; for target in $(TARGETS); do echo "compile for $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath -o /dev/null ./cmd/slipway; done
 
 lint: ## Format, vet and static checks
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change:"; echo "$$unformatted"; exit 1; }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,86 +81,6 @@ func openNamed(name string, cfg Config) (compute.Driver, error) {
 		return sandbox.New(sandbox.Config{Dir: dir, Slipway: cfg.Binary, Logger: cfg.Logger})
 	}
 	return process.New(process.Config{Dir: dir, Slipway: cfg.Binary, Logger: cfg.Logger})
-}
-
-// Finding is one thing that Examine looked at.
-type Finding struct {
-	Name     string
-	OK       bool
-	Required bool // Slipway does not start without it
-	Detail   string
-	Remedy   string
-}
-
-// minFree is the free space below which the doctor warns, in bytes.
-const minFree = 1 << 30
-
-// Examine looks at what this host can and cannot do for Slipway.
-func Examine(ctx context.Context, cfg Config) []Finding {
-	if err := cfg.complete(); err != nil {
-		return []Finding{{Name: "configuration", Required: true, Detail: err.Error()}}
-	}
-	findings := []Finding{examineDir(cfg.Dir), examineListen(ctx, cfg)}
-	probed := sandbox.Probe()
-	for _, f := range probed {
-		// Without sandboxes, instances run in the process driver.
-		findings = append(findings, Finding{Name: f.Check, OK: f.OK, Detail: f.Detail, Remedy: f.Remedy})
-	}
-	instances := Finding{Name: "instances", OK: true, Detail: "run in sandboxes"}
-	if lacks(probed) != nil {
-		instances.Detail = "run in the process driver: as processes of this user, with addresses of 127.0.0.0/8"
-	}
-	return append(findings, instances)
-}
-
-// examineDir finds whether the data folder, or the folder that it would be made
-// in, can be written and has room.
-func examineDir(dir string) Finding {
-	f := Finding{Name: "data folder", Required: true}
-	at := dir
-	for {
-		if _, err := os.Stat(at); err == nil {
-			break
-		}
-		if parent := filepath.Dir(at); parent != at {
-			at = parent
-			continue
-		}
-		break
-	}
-	probe, err := os.CreateTemp(at, ".slipway-doctor-*")
-	if err != nil {
-		f.Detail, f.Remedy = err.Error(), "give --data a folder that you may write"
-		return f
-	}
-	_ = probe.Close()
-	_ = os.Remove(probe.Name())
-	free, err := freeBytes(at)
-	switch {
-	case err != nil:
-		f.OK, f.Detail = true, dir+" can be written"
-	case free < minFree:
-		f.Detail, f.Remedy = fmt.Sprintf("%s has %d MiB free", dir, free>>20), "free some space, or give --data a folder on a larger disk"
-	default:
-		f.OK, f.Detail = true, fmt.Sprintf("%s can be written and has %d GiB free", dir, free>>30)
-	}
-	return f
-}
-
-func examineListen(ctx context.Context, cfg Config) Finding {
-	f := Finding{Name: "API address", Required: true}
-	if s, err := ReadStatus(ctx, cfg.Dir); err == nil {
-		f.OK, f.Detail = true, "Slipway runs and listens on "+s.Endpoint
-		return f
-	}
-	l, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		f.Detail, f.Remedy = err.Error(), "end what listens there, or give --listen another address"
-		return f
-	}
-	_ = l.Close()
-	f.OK, f.Detail = true, cfg.Listen+" is free"
-	return f
 }
 
 // Clean removes from the host what a Slipway that no longer runs left of its

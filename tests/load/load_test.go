@@ -154,18 +154,27 @@ func BenchmarkIdleMemory(b *testing.B) {
 	s := start(b, b.TempDir())
 	var resident int64
 	for b.Loop() {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID))
-		if err != nil {
-			b.Skipf("resident memory is read from /proc, which this system lacks: %v", err)
-		}
-		m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
-		kb, _ := strconv.ParseInt(string(m[1]), 10, 64)
-		resident = kb << 10
+		resident = residentOf(b, s.PID)
 	}
 	b.ReportMetric(float64(resident)/(1<<20), "MiB-idle")
 	if resident > idleMemoryLimit {
 		b.Errorf("idle server takes %d MiB, limit %d MiB", resident>>20, idleMemoryLimit>>20)
 	}
+}
+
+// residentOf is a process's resident memory in bytes.
+func residentOf(b *testing.B, pid int) int64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Skipf("resident memory is read from /proc, which this system lacks: %v", err)
+	}
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if m == nil {
+		b.Fatalf("process %d has no memory", pid)
+	}
+	kb, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return kb << 10
 }
 
 var (

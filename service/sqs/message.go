@@ -16,8 +16,8 @@ import (
 // A message is three documents below its queue's place for messages:
 //
 //	v/<visible at>/<id>  empty: what can be received when, so a receive reads a range
-//	s/<id>               state: changes with each receive
-//	b/<id>               content: written once
+//	s/<id>               state: changes with each receive; a small content is in it
+//	b/<id>               a larger content: written once
 //
 // The id begins with the time that the message was sent, so s/ is in the order
 // in which messages expire. A FIFO queue's ids begin with the sequence number,
@@ -33,6 +33,26 @@ type state struct {
 	Source    string `json:",omitempty"` // the ARN of the queue that gave it up
 	Group     string `json:",omitempty"` // FIFO queues only
 	Sequence  int64  `json:",omitempty"` // FIFO queues only
+	Content   *kept  `json:",omitempty"` // nil: it stands apart
+}
+
+// maxInState is how many bytes of content are written again with each change of
+// a message's state rather than read and removed apart.
+const maxInState = 1024
+
+func (k *kept) small() bool { return len(k.Plain)+len(k.Sealed)+len(k.Key) <= maxInState }
+
+// content is the stored content of a message.
+func (st *state) content(tx store.Tx, data, id string) (kept, error) {
+	if st.Content != nil {
+		return *st.Content, nil
+	}
+	var k kept
+	doc, err := tx.Get(contentKey(data, id))
+	if err != nil {
+		return k, err
+	}
+	return k, json.Unmarshal(doc.Value, &k)
 }
 
 // content is what a message says. It stands sealed where its queue is
@@ -117,14 +137,10 @@ func (s *Service) seal(ctx context.Context, q *queue, id string, c content) (kep
 }
 
 // open decrypts a message for a caller.
-func (s *Service) open(tx store.Tx, data, id, who string) (content, error) {
-	var k kept
+func (s *Service) open(tx store.Tx, data, id, who string, st *state) (content, error) {
 	var c content
-	doc, err := tx.Get(contentKey(data, id))
+	k, err := st.content(tx, data, id)
 	if err != nil {
-		return c, err
-	}
-	if err := json.Unmarshal(doc.Value, &k); err != nil {
 		return c, err
 	}
 	switch {
@@ -141,9 +157,9 @@ func (s *Service) open(tx store.Tx, data, id, who string) (content, error) {
 
 // lift takes a message's stored form for its move to another place: encryption
 // stays as it was.
-func (s *Service) lift(tx store.Tx, data, id string) (func(newID string) (kept, error), error) {
-	var k kept
-	if _, err := getJSON(tx, contentKey(data, id), &k); err != nil {
+func (s *Service) lift(tx store.Tx, data, id string, st *state) (func(newID string) (kept, error), error) {
+	k, err := st.content(tx, data, id)
+	if err != nil {
 		return nil, err
 	}
 	return func(newID string) (kept, error) {
@@ -221,10 +237,14 @@ func remove(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
 			return err
 		}
 	}
+	if st.Content == nil {
+		if err := tx.Delete(contentKey(q.Data, id)); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		tx.Delete(visibleKey(q.Data, st.Visible, id)),
 		tx.Delete(stateKey(q.Data, id)),
-		tx.Delete(contentKey(q.Data, id)),
 		addTotal(tx, q.Data, -1),
 		addLater(tx, q.Data, st.Visible, st.Receives > 0, -1, now))
 }

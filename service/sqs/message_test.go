@@ -375,7 +375,7 @@ func TestSweep(t *testing.T) {
 		if err := b.sweepOnce(b.ctx); err != nil {
 			t.Fatal(err)
 		}
-		if n := b.documents(); n != 3 {
+		if n := b.documents(); n != 2 {
 			t.Fatalf("%d documents left, want those of one message", n)
 		}
 	}

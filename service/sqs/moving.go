@@ -175,7 +175,7 @@ func (s *Service) moveBack(tx store.Tx, t *moveTask, q *queue, id string, now ti
 	if err != nil {
 		return err
 	}
-	lifted, err := s.lift(tx, q.Data, id)
+	lifted, err := s.lift(tx, q.Data, id, st)
 	if err != nil {
 		return err
 	}

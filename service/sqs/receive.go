@@ -137,6 +137,13 @@ func (q *queue) order() string {
 
 // receive looks first, so that an empty queue costs no write.
 func (s *Service) receive(ctx context.Context, r *receipt) error {
+	if !s.dry.has(r.place) && r.in.ReceiveRequestAttemptId == "" {
+		// The last receive found messages: so will this one, most likely.
+		if err := s.takeFrom(ctx, r); err != nil || len(r.messages) > 0 {
+			return err
+		}
+		s.dry.set(r.place, true)
+	}
 	ready := false
 	err := s.store.View(ctx, func(tx store.Tx) error {
 		q, err := lookup(ctx, tx, r.place)
@@ -171,6 +178,13 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 	if err != nil || !ready {
 		return err
 	}
+	err = s.takeFrom(ctx, r)
+	s.dry.set(r.place, len(r.messages) == 0)
+	return err
+}
+
+// takeFrom receives in one transaction.
+func (s *Service) takeFrom(ctx context.Context, r *receipt) error {
 	return s.withDataKeys(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
 			r.messages, r.taken, r.scanned = nil, nil, 0
@@ -201,12 +215,6 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 	if err != nil {
 		return err
 	}
-	if room < 1 {
-		if q.Attributes.Fifo {
-			return nil // without an error, as documented
-		}
-		return fault.New(fault.OverLimit, "Maximum number of in flight messages: %d has been reached.", s.maxInFlight)
-	}
 	r.room = min(r.limit, room)
 	// With a visibility timeout of 0 a message taken is met again.
 	met := map[string]bool{}
@@ -214,6 +222,9 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 	for doc, err := range tx.Scan(order, order+visibleAt(r.now.UnixMilli()+1)) {
 		if err != nil {
 			return err
+		}
+		if room < 1 && !q.Attributes.Fifo { // a FIFO queue gives none without an error, as documented
+			return fault.New(fault.OverLimit, "Maximum number of in flight messages: %d has been reached.", s.maxInFlight)
 		}
 		if r.full() {
 			break
@@ -287,7 +298,7 @@ func (s *Service) takeOne(tx store.Tx, q *queue, r *receipt, id string, st *stat
 
 // show adds a message to the answer.
 func (s *Service) show(tx store.Tx, q *queue, r *receipt, id string, st *state) error {
-	c, err := s.open(tx, q.Data, id, r.who)
+	c, err := s.open(tx, q.Data, id, r.who, st)
 	if err != nil {
 		return err
 	}
@@ -341,7 +352,7 @@ func (s *Service) giveUp(tx store.Tx, q *queue, from place, id string, st *state
 
 // transfer moves a message to another queue with a new state.
 func (s *Service) transfer(tx store.Tx, q, to *queue, id string, st, next *state, now time.Time) error {
-	lifted, err := s.lift(tx, q.Data, id)
+	lifted, err := s.lift(tx, q.Data, id, st)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,10 @@ func (s *Service) put(ctx context.Context, tx store.Tx, q *queue, id string, c c
 }
 
 func lay(tx store.Tx, q *queue, id string, k kept, st *state, now time.Time) error {
-	if err := putJSON(tx, contentKey(q.Data, id), k); err != nil {
+	st.Content = nil
+	if k.small() {
+		st.Content = &k
+	} else if err := putJSON(tx, contentKey(q.Data, id), k); err != nil {
 		return err
 	}
 	return insert(tx, q, id, st, now)

@@ -40,6 +40,7 @@ type Service struct {
 
 	maxInFlight int // messages of a queue
 	dataKeys    dataKeys
+	dry         dry
 
 	drain    sync.Once
 	draining chan struct{} // closed once long polls are to end

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // entity tags are MD5 by S3's definition.
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,10 +14,12 @@ import (
 	"github.com/slipway/slipway/auth/checksum"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/s3/blob"
+	"github.com/slipway/slipway/store"
 )
 
 // CompleteMultipartUpload makes an object of the named parts, without touching
-// their bytes, and drops the others.
+// their bytes, and drops the others. Asked again, it answers the same as long as
+// the object is there.
 func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteMultipartUploadInput) (*api.CompleteMultipartUploadOutput, error) {
 	stated, err := readStated(in)
 	if err != nil {
@@ -27,6 +30,7 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 	err = s.update(ctx, nil, func(c *change) error {
 		var u *upload
 		if b, u, err = findUpload(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key, in.UploadId); err != nil {
+			b, o, err = completed(ctx, c, in, err)
 			return err
 		}
 		if err := (writeCondition{in.IfMatch, in.IfNoneMatch}).check(c, b, in.Key); err != nil {
@@ -64,6 +68,43 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 		set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
 	return out, err
+}
+
+// completed finds the object that an upload has made already, of the same parts,
+// where unknown is the refusal of an upload that is not there.
+func completed(ctx context.Context, c *change, in *api.CompleteMultipartUploadInput, unknown error) (*bucket, *object, error) {
+	if refused, ok := fault.As(unknown); !ok || refused.Code != fault.NoSuchUpload || in.UploadId == "" {
+		return nil, nil, unknown
+	}
+	b, err := lookup(ctx, c, in.Bucket, in.ExpectedBucketOwner, in.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	tags := md5.New() //nolint:gosec // as above
+	for _, p := range in.MultipartUpload.Parts {
+		raw, err := hex.DecodeString(strings.Trim(p.ETag, `"`))
+		if err != nil {
+			return nil, nil, unknown
+		}
+		tags.Write(raw)
+	}
+	etag := hex.EncodeToString(tags.Sum(nil)) + "-" + strconv.Itoa(len(in.MultipartUpload.Parts))
+	o, err := objects.Get(c, b.Name+"/"+in.Key)
+	if err == nil && o.Upload == in.UploadId && o.ETag == etag {
+		return b, o, nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, nil, err
+	}
+	for e, err := range versions.Scan(c, versionsOf(b.Name, in.Key)) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.Value.Upload == in.UploadId && e.Value.ETag == etag {
+			return b, e.Value, nil
+		}
+	}
+	return nil, nil, unknown
 }
 
 // stated is what a completion says about the whole and about each part.
@@ -156,7 +197,7 @@ func checkPartSum(u *upload, p *part, named api.CompletedPart) error {
 // assemble describes the object that the parts make.
 func assemble(u *upload, chosen []*part, st stated) (*object, error) {
 	tags := md5.New() //nolint:gosec // as above
-	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Enc: u.Enc, Parts: int32(len(chosen)), Content: content{Place: inParts, ID: blob.NewID()}}
+	o := &object{Key: u.Key, Meta: u.Meta, Tags: u.Tags, Enc: u.Enc, Upload: u.ID, Parts: int32(len(chosen)), Content: content{Place: inParts, ID: blob.NewID()}}
 	for _, p := range chosen {
 		raw, err := hex.DecodeString(p.ETag)
 		if err != nil {

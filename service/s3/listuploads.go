@@ -2,6 +2,10 @@ package s3
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth"
@@ -17,24 +21,77 @@ type uploadPage struct {
 	lastID    string
 }
 
-// add takes an upload onto the page, or says that the page is full.
-func (p *uploadPage) add(u *upload, prefix, delimiter string, limit int) (more bool) {
-	group := commonPrefix(u.Key, prefix, delimiter)
-	if n := len(p.prefixes); group != "" && n > 0 && p.prefixes[n-1] == group {
-		p.lastKey, p.lastID = u.Key, u.ID
-		return true
+// uploadListing asks for a page of uploads. An upload's record key holds the
+// object key in hexadecimal, in which a prefix stays a prefix.
+type uploadListing struct {
+	bucket, prefix, delimiter string
+	key, id                   string // what comes after these is listed
+	limit                     int
+}
+
+func (l uploadListing) record(key string) string {
+	return uploads.Prefix() + l.bucket + "/" + hex.EncodeToString([]byte(key))
+}
+
+// start is where in the records the page begins.
+func (l uploadListing) start() string {
+	from := l.record(l.prefix)
+	switch {
+	case l.key == "":
+	case l.id != "":
+		from = max(from, l.record(l.key)+"/"+l.id+"\x00")
+	case strings.HasPrefix(l.key, l.prefix) && commonPrefix(l.key, l.prefix, l.delimiter) == l.key:
+		from = max(from, store.PrefixEnd(l.record(l.key))) // the whole group was listed
+	default:
+		from = max(from, store.PrefixEnd(l.record(l.key)+"/"))
 	}
-	if len(p.uploads)+len(p.prefixes) >= limit {
-		p.truncated = limit > 0
-		return false
+	return from
+}
+
+// list reads a page. A group is left as soon as it is known.
+func (l uploadListing) list(tx store.Tx) (*uploadPage, error) {
+	p := &uploadPage{}
+	if l.limit == 0 {
+		return p, nil
 	}
-	if group != "" {
-		p.prefixes = append(p.prefixes, group)
-	} else {
+	from, end := l.start(), store.PrefixEnd(l.record(l.prefix))
+	for from != "" {
+		next, err := l.scan(tx, from, end, p)
+		if err != nil {
+			return nil, err
+		}
+		from = next
+	}
+	return p, nil
+}
+
+// scan reads uploads until the page is full, they end, or a new group begins:
+// then it says where the group ends.
+func (l uploadListing) scan(tx store.Tx, from, end string, p *uploadPage) (next string, err error) {
+	if from >= end {
+		return "", nil
+	}
+	for doc, err := range tx.Scan(from, end) {
+		if err != nil {
+			return "", err
+		}
+		if len(p.uploads)+len(p.prefixes) == l.limit {
+			p.truncated = true
+			return "", nil
+		}
+		u := new(upload)
+		if err := json.Unmarshal(doc.Value, u); err != nil {
+			return "", fmt.Errorf("decode %s: %w", doc.Key, err)
+		}
+		if group := commonPrefix(u.Key, l.prefix, l.delimiter); group != "" {
+			p.prefixes = append(p.prefixes, group)
+			p.lastKey, p.lastID = group, ""
+			return store.PrefixEnd(l.record(group)), nil
+		}
 		p.uploads = append(p.uploads, u)
+		p.lastKey, p.lastID = u.Key, u.ID
 	}
-	p.lastKey, p.lastID = u.Key, u.ID
-	return true
+	return "", nil
 }
 
 // ListMultipartUploads lists the uploads under way in a bucket.
@@ -43,28 +100,14 @@ func (s *Service) ListMultipartUploads(ctx context.Context, in *api.ListMultipar
 	if err != nil {
 		return nil, err
 	}
-	p := &uploadPage{}
+	var p *uploadPage
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		b, err := lookup(ctx, tx, in.Bucket, in.ExpectedBucketOwner, "")
 		if err != nil {
 			return err
 		}
-		// An upload's record key holds the object key in hexadecimal, in which a
-		// prefix stays a prefix.
-		prefix := versionsOf(b.Name, in.Prefix)
-		for entry, err := range uploads.Scan(tx, prefix[:len(prefix)-1]) {
-			if err != nil {
-				return err
-			}
-			u := entry.Value
-			if in.KeyMarker != "" && (u.Key < in.KeyMarker || u.Key == in.KeyMarker && (in.UploadIdMarker == "" || u.ID <= in.UploadIdMarker)) {
-				continue
-			}
-			if !p.add(u, in.Prefix, in.Delimiter, limit) {
-				return nil
-			}
-		}
-		return nil
+		p, err = uploadListing{b.Name, in.Prefix, in.Delimiter, in.KeyMarker, in.UploadIdMarker, limit}.list(tx)
+		return err
 	})
 	if err != nil {
 		return nil, err

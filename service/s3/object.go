@@ -27,6 +27,7 @@ type object struct {
 	Size     int64
 	ETag     string // without quotes
 	Content  content
+	Upload   string      `json:",omitempty"` // that made it
 	Parts    int32       `json:",omitempty"` // of a multipart upload
 	Sum      *sum        `json:",omitempty"`
 	Enc      *encryption `json:",omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -359,6 +360,22 @@ func partsOf(tx store.Tx, uploadID string) (list []*part, err error) {
 	return list, nil
 }
 
+// partsAfter gives up to limit parts with numbers above one.
+func partsAfter(tx store.Tx, uploadID string, number int32, limit int) (list []*part, err error) {
+	prefix := parts.Prefix() + uploadID + "/"
+	for doc, err := range tx.Scan(parts.Prefix()+partKey(uploadID, number)+"\x00", store.PrefixEnd(prefix)) {
+		if err != nil || len(list) == limit {
+			return list, err
+		}
+		p := new(part)
+		if err := json.Unmarshal(doc.Value, p); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", doc.Key, err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
 // AbortMultipartUpload gives an upload up.
 func (s *Service) AbortMultipartUpload(ctx context.Context, in *api.AbortMultipartUploadInput) (*api.AbortMultipartUploadOutput, error) {
 	err := s.update(ctx, nil, func(c *change) error {
@@ -386,7 +403,7 @@ func (s *Service) ListParts(ctx context.Context, in *api.ListPartsInput) (*api.L
 		if _, u, err = findUpload(ctx, tx, in.Bucket, in.ExpectedBucketOwner, in.Key, in.UploadId); err != nil {
 			return err
 		}
-		list, err = partsOf(tx, u.ID)
+		list, err = partsAfter(tx, u.ID, value(in.PartNumberMarker), limit+1)
 		return err
 	})
 	if err != nil {
@@ -401,9 +418,6 @@ func (s *Service) ListParts(ctx context.Context, in *api.ListPartsInput) (*api.L
 		StorageClass: (&object{Meta: u.Meta}).storageClass(), ChecksumAlgorithm: string(u.Algorithm), ChecksumType: u.Type,
 	}
 	for _, p := range list {
-		if p.Number <= marker {
-			continue
-		}
 		if len(out.Parts) == limit {
 			truncated = true
 			break

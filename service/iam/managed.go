@@ -414,48 +414,6 @@ func (s *Service) DeletePolicy(ctx context.Context, in *api.DeletePolicyInput) (
 	})
 }
 
-// ListEntitiesForPolicy lists who uses a policy.
-func (s *Service) ListEntitiesForPolicy(ctx context.Context, in *api.ListEntitiesForPolicyInput) (*api.ListEntitiesForPolicyOutput, error) {
-	if in.Marker != "" {
-		return nil, badMarker(in.Marker) // one page holds them all
-	}
-	account := auth.From(ctx).Scope.Account
-	var used attached
-	err := s.store.View(ctx, func(tx store.Tx) error {
-		if _, err := s.anyPolicy(tx, account, in.PolicyArn); err != nil {
-			return err
-		}
-		value := in.PolicyArn
-		if in.PolicyUsageFilter == "PermissionsBoundary" {
-			value = "boundary:" + value
-		}
-		var err error
-		used, err = attachments(tx, account, value)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := &api.ListEntitiesForPolicyOutput{PolicyRoles: []api.PolicyRole{}, PolicyUsers: []api.PolicyUser{}, PolicyGroups: []api.PolicyGroup{}, IsTruncated: new(false)}
-	wants := func(kind string) bool { return in.EntityFilter == "" || in.EntityFilter == kind }
-	for _, r := range used.roles {
-		if wants("Role") && underPath(in.PathPrefix, r.Path) {
-			out.PolicyRoles = append(out.PolicyRoles, api.PolicyRole{RoleName: r.Name, RoleId: r.ID})
-		}
-	}
-	for _, u := range used.users {
-		if wants("User") && underPath(in.PathPrefix, u.Path) {
-			out.PolicyUsers = append(out.PolicyUsers, api.PolicyUser{UserName: u.Name, UserId: u.ID})
-		}
-	}
-	for _, g := range used.groups {
-		if wants("Group") && underPath(in.PathPrefix, g.Path) {
-			out.PolicyGroups = append(out.PolicyGroups, api.PolicyGroup{GroupName: g.Name, GroupId: g.ID})
-		}
-	}
-	return out, nil
-}
-
 // TagPolicy puts tags on a customer-managed policy.
 func (s *Service) TagPolicy(ctx context.Context, in *api.TagPolicyInput) (*api.TagPolicyOutput, error) {
 	return &api.TagPolicyOutput{}, s.editPolicy(ctx, in.PolicyArn, func(_ store.Tx, p *managed) (err error) {

@@ -110,22 +110,27 @@ func (s *Service) ListServiceSpecificCredentials(ctx context.Context, in *api.Li
 	if err != nil {
 		return nil, err
 	}
-	// A user has a handful at most, so one page holds them.
-	if in.Marker != "" {
-		return nil, badMarker(in.Marker)
-	}
-	page, _, err := listCredentials(ctx, s, serviceCredentials, name, "", nil, func(c *serviceCredential) string { return c.ID })
+	all, _, err := listCredentials(ctx, s, serviceCredentials, name, "", new(int32(1000)), func(c *serviceCredential) string { return c.ID })
 	if err != nil {
 		return nil, err
 	}
-	out := &api.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []api.ServiceSpecificCredentialMetadata{}}
-	for _, c := range page {
+	byID := map[string]*serviceCredential{}
+	for _, c := range all {
 		if in.ServiceName == "" || c.Service == in.ServiceName {
-			out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, api.ServiceSpecificCredentialMetadata{
-				UserName: name, Status: c.Status, ServiceUserName: c.UserName, CreateDate: &c.Created, ExpirationDate: c.Expires,
-				ServiceSpecificCredentialId: c.ID, ServiceName: c.Service,
-			})
+			byID[c.ID] = c
 		}
+	}
+	page, next := pageOf(sortedNames(byID), in.Marker, in.MaxItems)
+	out := &api.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []api.ServiceSpecificCredentialMetadata{}, Marker: next}
+	if next != "" {
+		out.IsTruncated = new(true) // this operation says nothing of a whole list
+	}
+	for _, id := range page {
+		c := byID[id]
+		out.ServiceSpecificCredentials = append(out.ServiceSpecificCredentials, api.ServiceSpecificCredentialMetadata{
+			UserName: name, Status: c.Status, ServiceUserName: c.UserName, CreateDate: &c.Created, ExpirationDate: c.Expires,
+			ServiceSpecificCredentialId: c.ID, ServiceName: c.Service,
+		})
 	}
 	return out, nil
 }

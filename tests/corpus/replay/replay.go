@@ -203,6 +203,18 @@ func (c *Case) Call(entry string, ctx context.Context, in any) (any, error) {
 	return out, err
 }
 
+// Hold holds a value, as JSON has it, against an entry that is no answer of one
+// call.
+func (c *Case) Hold(entry string, got any) {
+	c.Helper()
+	want, ok := c.content[entry]
+	if !ok {
+		c.Fatalf("the record has no entry %s", entry)
+	}
+	delete(c.content, entry)
+	c.Compare(entry, want, got)
+}
+
 // As is the output of a call that must have succeeded.
 func As[T any](out any, err error) *T {
 	if err != nil {

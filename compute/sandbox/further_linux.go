@@ -30,6 +30,9 @@ func (d *Driver) SetInterfaces(ctx context.Context, h compute.Handle, list []com
 
 func (d *Driver) setInterfaces(in *keeper.Instance, list []compute.Interface) error {
 	had := in.Record().Spec
+	if len(list) == 0 && len(had.Interfaces) == 0 {
+		return nil
+	}
 	next := had
 	next.Interfaces = list
 	if gone := without(had, next); len(gone) > 0 {

@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"slices"
+
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/store"
 )
@@ -47,7 +49,9 @@ func (s *Service) exists(tx store.Tx, scope arn.Scope, id string) error {
 	case prefixPrefixList:
 		_, err = prefixLists.get(s, tx, scope, id)
 	case prefixACL:
-		ok = id == n.ACL
+		var all []*vpc
+		all, err = vpcs.all(s, tx, scope)
+		ok = slices.ContainsFunc(all, func(v *vpc) bool { return v.ACL == id })
 	case prefixDHCP:
 		ok = id == n.DHCP
 	default:

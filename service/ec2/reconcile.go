@@ -256,7 +256,7 @@ func (s *Service) removeOrphan(ctx context.Context, h compute.Handle) error {
 	return s.cfg.Driver.Terminate(ctx, h)
 }
 
-// placeAddresses asserts all public addresses once after a start, as a crash may
+// placeAddresses asserts all public addresses and interfaces once after a start, as a crash may
 // have come between a record and the host, and again after a move that failed.
 func (s *Service) placeAddresses(ctx context.Context, all []*instance) error {
 	s.watch.placed.Store(true) // before it looks: a move that fails meanwhile counts
@@ -264,6 +264,9 @@ func (s *Service) placeAddresses(ctx context.Context, all []*instance) error {
 	for _, in := range all {
 		if ip := in.public(); in.State == running && ip.IsValid() {
 			errs = append(errs, s.assertAddress(ctx, move{IP: ip}, nil))
+		}
+		if in.State == running {
+			errs = append(errs, s.setInterfaces(ctx, in.Scope, in.ID))
 		}
 	}
 	err := errors.Join(errs...)

@@ -321,7 +321,7 @@ func Guard(a Authorizer) func(ctx context.Context, service, operation string, in
 		if c.Service != "" && c.Service != service && c.Principal.Kind != Service {
 			c.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
 		}
-		c.Service, c.Operation = service, operation
+		c.Service, c.Operation, c.SignedFor = service, operation, ""
 		for _, r := range c.Requests(input) {
 			if err := a.Authorize(ctx, r); err != nil {
 				return nil, err

@@ -107,6 +107,10 @@ type Call struct {
 	// ("http://127.0.0.1:4566"); URLs in answers begin with it.
 	Endpoint string
 
+	// SignedFor is the region that the request's own signature names; "" for a call
+	// that another part of Slipway makes, and for one without a signature.
+	SignedFor string
+
 	// SourceARN and SourceAccount are the resource, and its account, on whose
 	// behalf an AWS service calls for itself.
 	SourceARN, SourceAccount string

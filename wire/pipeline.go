@@ -195,6 +195,9 @@ func (x *exchange) identify() error {
 		Operation: x.opName, Time: x.start, SourceIP: source, UserAgent: x.r.UserAgent(),
 		Endpoint: scheme + "://" + x.host,
 	}
+	if who.Service != "" {
+		x.call.SignedFor = who.Scope.Region
+	}
 	return nil
 }
 

@@ -143,6 +143,9 @@ func (restXML) refuse(x *exchange, resp *response, e *fault.Error, shape *api.Sh
 	if etag, ok := e.Fields["ETag"].(string); ok && resp.status == http.StatusNotModified {
 		resp.header.Set("ETag", etag)
 	}
+	if region, ok := e.Fields["Region"].(string); ok {
+		resp.header.Set("x-amz-bucket-region", region)
+	}
 	if x.r.Method == http.MethodHead || resp.status == http.StatusNotModified {
 		return // no body; clients go by the status
 	}

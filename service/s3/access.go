@@ -24,6 +24,9 @@ func lookupVersion(ctx context.Context, tx store.Tx, t target) (*bucket, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := elsewhere(auth.From(ctx), b); err != nil {
+		return nil, err
+	}
 	if err := permit(auth.From(ctx), tx, b, t.key, t.version); err != nil {
 		return nil, err
 	}
@@ -124,6 +127,17 @@ func grantedByList(call auth.Call, tx store.Tx, b *bucket, action, key, id strin
 		return err == nil && permits(b.grants(), call, b, grantRead), err
 	}
 	return permits(f.object.access(b).Grants, call, b, p), nil
+}
+
+// elsewhere refuses a request that was signed for another region than the
+// bucket's. There is one endpoint for all regions, so it is the signature that
+// is wrong: clients sign again for the region that they are told.
+func elsewhere(call auth.Call, b *bucket) error {
+	if call.SignedFor == "" || call.SignedFor == b.Region || call.Operation == "GetBucketLocation" {
+		return nil
+	}
+	return fault.New(fault.AuthorizationHeaderMalform, "The authorization header is malformed; the region '%s' is wrong; expecting '%s'", call.SignedFor, b.Region).
+		With("Region", b.Region)
 }
 
 // policyActions are what the root user of the bucket's account may always do.

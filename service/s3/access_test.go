@@ -88,3 +88,33 @@ func TestBucketPolicyDecides(t *testing.T) {
 		t.Fatalf("delete both = %+v, %v; want the secret one denied", out, err)
 	}
 }
+
+// A signature for another region than the bucket's is refused with the region,
+// for which clients then sign again; where the bucket is may be asked anywhere.
+func TestSignedForAnotherRegion(t *testing.T) {
+	f := newFixture(t).bucket("bkt")
+	signed := func(region, operation string) context.Context {
+		call := auth.From(f.ctx)
+		call.SignedFor, call.Scope.Region, call.Operation = region, region, operation
+		return auth.With(context.Background(), call)
+	}
+	_, err := f.HeadBucket(signed("eu-west-1", "HeadBucket"), &api.HeadBucketInput{Bucket: "bkt"})
+	wantFault(t, err, fault.AuthorizationHeaderMalform, "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'")
+	if e, _ := fault.As(err); e.Fields["Region"] != usEast1 {
+		t.Errorf("fields %v", e.Fields)
+	}
+	_, err = f.HeadBucket(signed(usEast1, "HeadBucket"), &api.HeadBucketInput{Bucket: "bkt"})
+	noError(t, err)
+	_, err = f.GetBucketLocation(signed("eu-west-1", "GetBucketLocation"), &api.GetBucketLocationInput{Bucket: "bkt"})
+	noError(t, err)
+}
+
+func TestRequestPayment(t *testing.T) {
+	f := newFixture(t).bucket("bkt")
+	for payer, want := range map[string]string{"BucketOwner": "", "Requester": fault.NotImplemented, "Nobody": fault.MalformedXML} {
+		_, err := f.PutBucketRequestPayment(f.ctx, &api.PutBucketRequestPaymentInput{Bucket: "bkt", RequestPaymentConfiguration: &api.RequestPaymentConfiguration{Payer: payer}})
+		if got := code(t, err); got != want {
+			t.Errorf("%s: %q, want %q", payer, got, want)
+		}
+	}
+}

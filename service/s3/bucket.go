@@ -62,6 +62,9 @@ func (s *Service) CreateBucket(ctx context.Context, in *api.CreateBucketInput) (
 		old, err := buckets.Get(c, b.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
+			if err := checkQuota(c, b.Account); err != nil {
+				return err
+			}
 			return buckets.Put(c, b.Name, b)
 		case err != nil:
 			return err
@@ -84,6 +87,21 @@ func (s *Service) CreateBucket(ctx context.Context, in *api.CreateBucketInput) (
 		location = call.Endpoint + "/" + b.Name
 	}
 	return &api.CreateBucketOutput{Location: location, BucketArn: bucketARN(b.Name)}, nil
+}
+
+// checkQuota refuses a bucket more than an account may have ("General purpose
+// bucket quotas", S3 User Guide).
+func checkQuota(tx store.Tx, account string) error {
+	n := 0
+	for _, err := range buckets.ByIndex(tx, indexAccount, account) {
+		if err != nil {
+			return err
+		}
+		if n++; n >= maxBuckets {
+			return fault.New(fault.TooManyBuckets, "You have attempted to create more buckets than allowed")
+		}
+	}
+	return nil
 }
 
 // newBucket is the record that the input asks for, with AWS's defaults.

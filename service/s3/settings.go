@@ -156,6 +156,24 @@ func (s *Service) GetBucketRequestPayment(ctx context.Context, in *api.GetBucket
 	return &api.GetBucketRequestPaymentOutput{Payer: "BucketOwner"}, nil
 }
 
+// PutBucketRequestPayment takes the owner as the one who pays. There are no
+// bills here for others to pay.
+func (s *Service) PutBucketRequestPayment(ctx context.Context, in *api.PutBucketRequestPaymentInput) (*api.PutBucketRequestPaymentOutput, error) {
+	if _, err := s.bucket(ctx, in.Bucket, in.ExpectedBucketOwner); err != nil {
+		return nil, err
+	}
+	if in.RequestPaymentConfiguration == nil {
+		return nil, malformedXML()
+	}
+	switch in.RequestPaymentConfiguration.Payer {
+	case "BucketOwner":
+		return &api.PutBucketRequestPaymentOutput{}, nil
+	case "Requester":
+		return nil, notBuilt("request payment by the requester")
+	}
+	return nil, malformedXML()
+}
+
 // changeSettings is change for settings with a record of their own.
 func (s *Service) changeSettings(ctx context.Context, name, expected string, fn func(c *change, b *bucket) error) error {
 	return s.update(ctx, nil, func(c *change) error {

@@ -3,10 +3,12 @@ package auth
 import "github.com/slipway/slipway/arn"
 
 var stsTable = table{prefix: "sts", keys: stsKeys, operations: entries(
-	act(nil, "DecodeAuthorizationMessage GetAccessKeyInfo GetCallerIdentity GetDelegatedAccessToken GetSessionToken GetWebIdentityToken"),
+	act(nil, "DecodeAuthorizationMessage GetAccessKeyInfo GetDelegatedAccessToken GetSessionToken GetWebIdentityToken"),
 	act(func(c *Call, in membersOf) []string {
 		return []string{c.Scope.Global("sts", "federated-user/"+in.text("Name")).String()}
 	}, "GetFederationToken"),
+	// Everybody may ask who they are, whatever policies say.
+	map[string]operation{"GetCallerIdentity": {action: noAction}},
 	// Package service/sts decides these together with the role's trust policy.
 	act(member("RoleArn"), "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity"),
 	act(func(_ *Call, in membersOf) []string {

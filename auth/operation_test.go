@@ -58,7 +58,7 @@ func TestEveryOperationAsks(t *testing.T) {
 		for _, o := range s.Operations {
 			call := auth.Call{Principal: who, Scope: arn.Scope{Account: who.Account, Region: "us-east-1"}, Service: s.Name, Operation: o.Name}
 			asked := call.Requests(o.NewInput())
-			if len(asked) == 0 {
+			if len(asked) == 0 && o.Name != "GetCallerIdentity" {
 				t.Errorf("%s:%s asks for nothing", s.Name, o.Name)
 			}
 			for _, r := range asked {

@@ -45,6 +45,7 @@ type services struct {
 	types          *cfn.Registry
 	mounts         []wire.Mount
 	keys           *auth.KeyCache
+	policies       *auth.PolicyCache
 	sessions       *auth.Sessions
 	authorizer     auth.Authorizer
 	metrics        *metrics
@@ -68,7 +69,8 @@ func (p *Platform) wire() (*services, error) {
 	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	s.iam = iamService
 	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService), p.store, "auth/", "iam/")
-	policies := &auth.IAM{Policies: iamService, Ring: p.ring}
+	s.policies = auth.NewPolicyCache(iamService, p.store, "iam/")
+	policies := &auth.IAM{Policies: s.policies, Ring: p.ring}
 	s.authorizer = enforcement{policies}
 	guard := api.Interceptor(auth.Guard(s.authorizer))
 	iams := iamapi.Intercept(iamService, guard)
@@ -175,4 +177,5 @@ func (s *services) stop() {
 		l.Stop()
 	}
 	s.keys.Close()
+	s.policies.Close()
 }

@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"context"
+	"strings"
+
+	"github.com/slipway/slipway/auth/policy"
+	"github.com/slipway/slipway/store"
+)
+
+// PolicyCache keeps the policies of principals that were looked up, which every
+// call asks for and few calls change. The documents are compiled once.
+type PolicyCache struct {
+	Policies
+	principals *memo[principalID, principalPolicies]
+	managed    *memo[[2]string, *policy.Document]
+}
+
+type principalID struct {
+	kind                  Kind
+	account, name, unique string
+}
+
+type principalPolicies struct {
+	identity []*policy.Document
+	boundary *policy.Document
+}
+
+// NewPolicyCache puts a cache before policies, whose records begin with the
+// prefixes. Close ends its watches.
+func NewPolicyCache(policies Policies, st store.Store, prefixes ...string) *PolicyCache {
+	return &PolicyCache{policies, newMemo[principalID, principalPolicies](st, prefixes...), newMemo[[2]string, *policy.Document](st, prefixes...)}
+}
+
+// Close ends the watches; the cache is not used after.
+func (c *PolicyCache) Close() {
+	c.principals.Close()
+	c.managed.Close()
+}
+
+// PoliciesOf returns the documents of a user or an assumed role.
+func (c *PolicyCache) PoliciesOf(ctx context.Context, p Principal) ([]*policy.Document, *policy.Document, error) {
+	unique, _, _ := strings.Cut(p.UserID, ":") // without the session
+	held, err := c.principals.get(principalID{p.Kind, p.Account, p.Name, unique}, func() (principalPolicies, error) {
+		identity, boundary, err := c.Policies.PoliciesOf(ctx, p)
+		return principalPolicies{identity, boundary}, err
+	})
+	return held.identity, held.boundary, err
+}
+
+// ManagedPolicy returns the version in force of a managed policy.
+func (c *PolicyCache) ManagedPolicy(ctx context.Context, account, policyARN string) (*policy.Document, error) {
+	return c.managed.get([2]string{account, policyARN}, func() (*policy.Document, error) {
+		return c.Policies.ManagedPolicy(ctx, account, policyARN)
+	})
+}

@@ -66,16 +66,9 @@ func (p *Platform) wire() (*services, error) {
 	cfg := p.cfg
 	s := &services{sessions: auth.NewSessions(p.ring), types: &cfn.Registry{}}
 
-	iamService := iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
-	s.iam = iamService
-	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, iamService), p.store, "auth/", "iam/")
-	s.policies = auth.NewPolicyCache(iamService, p.store, "iam/")
-	policies := &auth.IAM{Policies: s.policies, Ring: p.ring}
-	s.authorizer = enforcement{policies}
+	stsService, policies := p.wireIdentity(s)
 	guard := api.Interceptor(auth.Guard(s.authorizer))
-	iams := iamapi.Intercept(iamService, guard)
-
-	stsService := sts.New(sts.Config{IAM: iams, Sessions: s.sessions, Trust: policies, Keys: s.keys, Ring: p.ring, Now: cfg.Now})
+	iams := iamapi.Intercept(s.iam, guard)
 	in := insiders{sts: stsService, sessions: s.sessions, now: cfg.Now}
 
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
@@ -122,10 +115,21 @@ func (p *Platform) wire() (*services, error) {
 	addTypes(s.types, s.cloudformation, ec2s, iams, kmss, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain
-	s.mounts = mounts(s.cloudformation, s.ec2, iamService, kmsService, s.s3, sqsService, ssmService, stsService)
+	s.mounts = mounts(s.cloudformation, s.ec2, s.iam, kmsService, s.s3, sqsService, ssmService, stsService)
 	s.quotas = newQuotas(cfg.Quota, cfg.Now)
 	s.metrics = newMetrics(cfg.Version, s.mounts)
 	return s, nil
+}
+
+// wireIdentity makes the services that say who calls and what they may do.
+func (p *Platform) wireIdentity(s *services) (*sts.Service, *auth.IAM) {
+	s.iam = iam.New(iam.Config{Store: p.store, Ring: p.ring, Now: p.cfg.Now, Logger: p.cfg.Logger})
+	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, s.iam), p.store, "auth/", "iam/")
+	s.policies = auth.NewPolicyCache(s.iam, p.store, "iam/")
+	policies := &auth.IAM{Policies: s.policies, Ring: p.ring}
+	s.authorizer = enforcement{policies}
+	asked := iamapi.Intercept(s.iam, api.Interceptor(auth.Guard(s.authorizer)))
+	return sts.New(sts.Config{IAM: asked, Sessions: s.sessions, Trust: policies, Keys: s.keys, Ring: p.ring, Now: p.cfg.Now}), policies
 }
 
 // addTypes registers every resource type of this build.

@@ -342,6 +342,9 @@ func (n *network) openFilter() error {
 		}
 	}
 	n.routed = true
+	if err := n.passForward(); err != nil {
+		n.log.Warn("a firewall on this host may drop what instances send", "error", err)
+	}
 	if err := n.openGuard(); err != nil {
 		n.log.Warn("instances are not kept from sending under others' addresses", "error", err)
 		return nil
@@ -394,6 +397,7 @@ func (n *network) remove() (removed []string, err error) {
 	for _, name := range n.saved.Forwarding {
 		note("forwarding on "+name, write("/proc/sys/net/ipv4/conf/"+name+"/forwarding", "0"))
 	}
+	note("rules for "+n.bridge+" in firewalls of this host", n.unpassForward())
 	note("nftables tables "+n.bridge, n.removeTables())
 	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
 	note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{

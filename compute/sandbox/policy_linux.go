@@ -29,7 +29,7 @@ func (d *Driver) ApplyPolicy(ctx context.Context, p compute.Policy) error {
 	if d.net.applied == text {
 		return nil
 	}
-	if err := d.net.replaceTable(&p); err != nil {
+	if err := errors.Join(d.net.passForward(), d.net.replaceTable(&p)); err != nil {
 		return fmt.Errorf("sandbox: apply the network policy: %w", err)
 	}
 	d.net.applied = text

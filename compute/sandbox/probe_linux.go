@@ -40,6 +40,7 @@ func Probe() []Finding {
 	try("metadata route", true, "use a kernel with CONFIG_IP_MULTIPLE_TABLES", func() error { return elsewhere(tryRule) })
 	try("address translation", false, "load the kernel modules nf_tables, nf_conntrack and nft_masq; without them no security group is enforced, there is the default VPC only, and instances reach the host and each other only", func() error { return elsewhere(tryNAT) })
 	try("bridge filter", false, "load the kernel module nf_tables with support for bridges; without it an instance can pose as another that sends without waiting for answers", func() error { return elsewhere(tryGuard) })
+	found = append(found, probeForward())
 	try("way out", false, "give the host a default route; without one instances reach the host and each other only", func() error {
 		if len(outbound()) == 0 {
 			return fmt.Errorf("this host has no default route")
@@ -179,4 +180,19 @@ func tryGuard() error {
 func candidateGateway() netip.Addr {
 	instances, _ := candidates()
 	return instances[0].Addr().Next()
+}
+
+// probeForward tells of firewalls that drop what the host forwards.
+func probeForward() Finding {
+	f := Finding{Check: "firewalls", OK: true, Detail: "none drops forwarded packets by default"}
+	c, err := nftables.New()
+	if err != nil {
+		return f
+	}
+	chains, err := forwardDrops(c)
+	if err != nil || len(chains) == 0 {
+		return f
+	}
+	f.Detail = fmt.Sprintf("%s of table %s drops forwarded packets by default; Slipway adds rules to it that let its instances' through", chains[0].Name, chains[0].Table.Name)
+	return f
 }

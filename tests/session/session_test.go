@@ -137,7 +137,7 @@ func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	listen := "127.0.0.1:0"
 	if s.endpoint != "" {
-		listen = strings.TrimPrefix(s.endpoint, "http://")
+		listen = address(s.endpoint)
 	}
 	srv, err := server.Start(binary, nil, append([]string{"--data", s.data, "--listen", listen, "--wait-scale", "0.01"}, args...)...)
 	if neg {
@@ -151,9 +151,15 @@ func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	s.srv, s.endpoint = srv, srv.Endpoint
 	ts.Setenv("ENDPOINT", srv.Endpoint)
-	ts.Setenv("ADDRESS", strings.TrimPrefix(srv.Endpoint, "http://"))
+	ts.Setenv("ADDRESS", address(srv.Endpoint))
 	ts.Setenv("SLIPWAY_PID", fmt.Sprint(srv.PID))
 	ts.Check(os.WriteFile(ts.MkAbs("up.log"), []byte(srv.Log()), 0o644))
+}
+
+// address is an endpoint's host and port.
+func address(endpoint string) string {
+	_, after, _ := strings.Cut(endpoint, "://")
+	return after
 }
 
 // down ends Slipway with SIGTERM; it must end well.

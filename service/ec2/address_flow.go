@@ -162,3 +162,16 @@ func (s *Service) putOn(ctx context.Context, target *instance, ip netip.Addr, fr
 	}
 	return err
 }
+
+// dropAddresses takes an instance's public addresses off the host.
+func (s *Service) dropAddresses(ctx context.Context, in *instance, h compute.Handle) error {
+	for _, ip := range []netip.Addr{in.Automatic, in.public()} {
+		if !ip.IsValid() {
+			continue
+		}
+		if err := s.cfg.Driver.UnassignAddress(ctx, h, ip); err != nil && !errors.Is(err, compute.ErrGone) {
+			return err
+		}
+	}
+	return nil
+}

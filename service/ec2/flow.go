@@ -339,19 +339,6 @@ func (s *Service) driverStop(ctx context.Context, in *instance, force bool) (out
 	return outcome{Handle: h}, s.dropAddresses(ctx, in, *h)
 }
 
-// dropAddresses takes an instance's public addresses off the host.
-func (s *Service) dropAddresses(ctx context.Context, in *instance, h compute.Handle) error {
-	for _, ip := range []netip.Addr{in.Automatic, in.public()} {
-		if !ip.IsValid() {
-			continue
-		}
-		if err := s.cfg.Driver.UnassignAddress(ctx, h, ip); err != nil && !errors.Is(err, compute.ErrGone) {
-			return err
-		}
-	}
-	return nil
-}
-
 func (s *Service) stoppedTx(f *workflow.Flow, p transition, why *reason) error {
 	_, err := workflow.Tx(f, "stopped", func(tx store.Tx) (struct{}, error) {
 		in, err := current(tx, p)

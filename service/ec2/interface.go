@@ -144,33 +144,15 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *api.CreateNetw
 			if old.Hash != i.Hash {
 				return fault.New(fault.IdempotentParameterMatch, "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
 			}
-			i = old
 			return nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		sub, err := subnets.get(s, tx, call.Scope, i.Subnet)
-		if err != nil {
+		if err := s.equip(tx, i, in.Groups, asked, others, count); err != nil {
 			return err
 		}
-		i.VPC, i.Zone = sub.VPC, sub.Zone
-		if i.Groups, err = s.resolveGroups(tx, call.Scope, i.VPC, in.Groups, nil); err != nil {
-			return err
-		}
-		if i.Private, err = s.takePrivate(tx, *sub, asked, claim{call.Scope, i.ID}); err != nil {
-			return err
-		}
-		if i.Secondary, err = s.takeSecondary(tx, *sub, others, count, claim{call.Scope, i.ID}); err != nil {
-			return err
-		}
-		if _, err := interfaces.made(tx, call, i, tags); err != nil {
-			return err
-		}
-		all, err := interfaces.all(s, tx, call.Scope)
-		if err == nil && len(all) > maxInterfaces {
-			err = fault.New(fault.NetworkInterfaceLimitExceeded, "The maximum number of network interfaces has been reached.")
-		}
+		_, err = interfaces.made(tx, call, i, tags)
 		return firstError(err, dryRun(in.DryRun))
 	})
 	if err != nil {
@@ -181,6 +163,30 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *api.CreateNetw
 		return nil, err
 	}
 	return &api.CreateNetworkInterfaceOutput{NetworkInterface: &out.NetworkInterfaces[0], ClientToken: in.ClientToken}, nil
+}
+
+// equip gives a new interface its place, groups and addresses.
+func (s *Service) equip(tx store.Tx, i *netInterface, groupIDs []string, asked netip.Addr, others []netip.Addr, count int) error {
+	sub, err := subnets.get(s, tx, i.Scope, i.Subnet)
+	if err != nil {
+		return err
+	}
+	all, err := interfaces.all(s, tx, i.Scope)
+	if err != nil {
+		return err
+	}
+	if len(all) >= maxInterfaces {
+		return fault.New(fault.NetworkInterfaceLimitExceeded, "The maximum number of network interfaces has been reached.")
+	}
+	i.VPC, i.Zone = sub.VPC, sub.Zone
+	if i.Groups, err = s.resolveGroups(tx, i.Scope, i.VPC, groupIDs, nil); err != nil {
+		return err
+	}
+	if i.Private, err = s.takePrivate(tx, *sub, asked, claim{i.Scope, i.ID}); err != nil {
+		return err
+	}
+	i.Secondary, err = s.takeSecondary(tx, *sub, others, count, claim{i.Scope, i.ID})
+	return err
 }
 
 // specifiedAddresses reads the addresses that a call asks for: the primary and others.

@@ -192,7 +192,7 @@ func (x *exchange) identify() error {
 	}
 	x.call = auth.Call{
 		Principal: who.Principal, Scope: who.Scope, RequestID: x.id, Service: x.svc.desc.Name,
-		Operation: x.opName, Time: x.start, SourceIP: source, UserAgent: x.r.UserAgent(),
+		Operation: x.opName, Time: x.start, SourceIP: source, UserAgent: x.r.UserAgent(), Referer: x.r.Referer(),
 		Endpoint: scheme + "://" + x.host,
 	}
 	if who.Service != "" {

@@ -49,7 +49,7 @@ type harness struct {
 	listen  string
 	server  *server.Server
 	client  *client
-	traffic *traffic
+	loads   []load
 	slots   []*slot
 	kills   int
 	caught  int           // operations that were under way when a server was killed
@@ -79,7 +79,7 @@ func TestKills(t *testing.T) {
 	}
 	t.Cleanup(h.end)
 	h.start()
-	h.traffic, err = newTraffic(t.Context(), h.client)
+	h.loads, err = loads(t.Context(), h.client)
 	h.must(err)
 	for i := range slots {
 		h.slots = append(h.slots, &slot{name: fmt.Sprintf("crash-%c", 'a'+i)})
@@ -196,11 +196,13 @@ func (h *harness) operate(instant time.Duration) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
 	var calls sync.WaitGroup
-	errs := make([]error, slots+1)
+	errs := make([]error, slots+len(h.loads))
 	for i, s := range h.slots {
 		calls.Go(func() { errs[i] = s.issue(ctx, h.client) })
 	}
-	calls.Go(func() { errs[slots] = h.traffic.flow(ctx, h.client) })
+	for i, l := range h.loads {
+		calls.Go(func() { errs[slots+i] = l.flow(ctx, h.client) })
+	}
 	h.wait(instant)
 	h.kill()
 	calls.Wait()
@@ -226,7 +228,9 @@ func (h *harness) settle() {
 func (h *harness) inventories(ctx context.Context) (owned, there inventory) {
 	h.t.Helper()
 	owned = inventory{}
-	h.traffic.owned(owned)
+	for _, l := range h.loads {
+		l.owned(owned)
+	}
 	for _, s := range h.slots {
 		if s.at.status != absent {
 			h.must(owned.ownedBy(ctx, h.client, s.name))
@@ -241,11 +245,14 @@ func (h *harness) check() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
+	var wrong []string
+	for _, l := range h.loads {
+		lost, err := l.check(ctx, h.client)
+		h.must(err)
+		wrong = append(wrong, lost...)
+	}
 	owned, there := h.inventories(ctx)
-	wrong := differences(owned, there)
-	lost, err := h.traffic.check(ctx, h.client)
-	h.must(err)
-	if wrong = append(wrong, lost...); len(wrong) > 0 {
+	if wrong = append(wrong, differences(owned, there)...); len(wrong) > 0 {
 		h.fail("%s", strings.Join(wrong, "\n"))
 	}
 }

@@ -49,19 +49,9 @@ func (t *traffic) owned(i inventory) {
 	i.add("AWS::SSM::Parameter", trafficParameter)
 }
 
-// flow sends until the server does not answer. An answer that says no is an
-// error: nothing of this is wrong.
+// flow sends until the server does not answer.
 func (t *traffic) flow(ctx context.Context, c *client) error {
-	for i := 0; i < mostSent && ctx.Err() == nil; i++ {
-		for _, send := range []func(context.Context, *client) error{t.object, t.message, t.parameter} {
-			if err := send(ctx, c); refused(err) || failed(err) {
-				return err
-			} else if err != nil {
-				return nil // the server is gone
-			}
-		}
-	}
-	return nil
+	return repeat(ctx, c, mostSent, t.object, t.message, t.parameter)
 }
 
 // body is the content of an object: small ones are kept in the store, large

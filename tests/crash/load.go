@@ -1,0 +1,56 @@
+package crash
+
+import "context"
+
+// load is plain use of a service beside the stacks: what was acknowledged of it
+// must be there whatever happens.
+type load interface {
+	// owned adds the load's own resources.
+	owned(i inventory)
+	// flow works until the server does not answer. An answer that says no is an
+	// error: nothing of this is wrong.
+	flow(ctx context.Context, c *client) error
+	// check tells what is not as it was acknowledged, and tidies up, so that the
+	// next round begins small.
+	check(ctx context.Context, c *client) (wrong []string, err error)
+}
+
+// repeat does steps, one after the other, until the server does not answer or
+// each was done at most times.
+func repeat(ctx context.Context, c *client, most int, steps ...func(context.Context, *client) error) error {
+	for i := 0; i < most && ctx.Err() == nil; i++ {
+		for _, step := range steps {
+			if err := step(ctx, c); refused(err) || failed(err) {
+				return err
+			} else if err != nil {
+				return nil // the server is gone
+			}
+		}
+	}
+	return nil
+}
+
+// loads are all that the harness does beside its stacks.
+func loads(ctx context.Context, c *client) ([]load, error) {
+	plain, err := newTraffic(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	multipart, err := newUploads(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	fifo, err := newOrder(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := newMove(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	ec2, err := newMachines(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return []load{plain, multipart, fifo, moved, ec2}, nil
+}

@@ -18,7 +18,7 @@ import (
 )
 
 // skeletonVersion changes whenever what makeBase writes does.
-const skeletonVersion = "2"
+const skeletonVersion = "3"
 
 // hostFiles are the parts of the host's /etc that installed programs need and
 // that hold no secrets. Of these, only what every user may read is copied.
@@ -48,6 +48,11 @@ func (d *Driver) makeBase() (string, error) {
 			key += fmt.Sprint(p, st.ModTime().UnixNano())
 		}
 	}
+	hidden, err := hiddenFiles()
+	if err != nil {
+		return "", fmt.Errorf("look for the host's private files: %w", err)
+	}
+	key += strings.Join(hidden, "\x00")
 	name := filepath.Join("base", arn.Hash(key)[:12])
 	if _, err := os.Stat(d.Path(name)); err == nil {
 		return name, nil
@@ -109,6 +114,9 @@ func writeSkeleton(dir string) error {
 	}
 	if err := writeBinaries(root, usr); err != nil {
 		return err
+	}
+	if err := writeHidden(usr); err != nil {
+		return fmt.Errorf("hide the host's private files: %w", err)
 	}
 	return writePoints(filepath.Join(dir, "points"))
 }

@@ -71,7 +71,7 @@ func (s *stage) run() error {
 			do   func() error
 		}{
 			{"stage", s.enter}, {"root file system", s.root}, {"/dev", s.devices},
-			{"slipway binary", s.binary}, {"leave the host's root", s.leave}, {"first process", s.fork},
+			{"slipway binary", s.binary}, {"leave the host's root", s.leave}, {"confinement", confine}, {"first process", s.fork},
 		} {
 			if err := step.do(); err != nil {
 				return fmt.Errorf("%s: %w", step.name, err)

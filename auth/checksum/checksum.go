@@ -5,8 +5,10 @@
 package checksum
 
 import (
+	"crypto/md5"  //nolint:gosec // as SHA1
 	"crypto/sha1" //nolint:gosec // S3 offers it to detect damage, not to resist an attacker.
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -14,6 +16,8 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Algorithm is a checksum algorithm by its name in the API.
@@ -27,10 +31,13 @@ const (
 	CRC64NVME Algorithm = "CRC64NVME"
 	SHA1      Algorithm = "SHA1"
 	SHA256    Algorithm = "SHA256"
+	SHA512    Algorithm = "SHA512"
+	MD5       Algorithm = "MD5"
+	XXHASH64  Algorithm = "XXHASH64"
 )
 
 // All lists the algorithms.
-var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256}
+var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64}
 
 // The two ways in which the checksum of a multipart object is made.
 const (
@@ -73,6 +80,12 @@ func (a Algorithm) New() hash.Hash {
 		return sha1.New()
 	case SHA256:
 		return sha256.New()
+	case SHA512:
+		return sha512.New()
+	case MD5:
+		return md5.New() //nolint:gosec // as SHA1
+	case XXHASH64:
+		return xxhash.New()
 	}
 	panic("checksum: no algorithm " + string(a))
 }

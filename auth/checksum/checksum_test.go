@@ -18,6 +18,9 @@ func TestSums(t *testing.T) {
 		{CRC64NVME, "test-checksum", "1f2xscCCZCU="},
 		{CRC32C, "123456789", "4waSgw=="},
 		{CRC64NVME, "123456789", "rosUhgp5mIg="},
+		{SHA512, "", "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="},
+		{MD5, "", "1B2M2Y8AsgTpgAmY7PhCfg=="},
+		{XXHASH64, "", "70bbN1HY6Zk="},
 		{SHA1, "", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="},
 		{SHA256, "", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="},
 	}

@@ -40,8 +40,8 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 	if err != nil {
 		return nil, err
 	}
-	if inPlace(src, in) {
-		return nil, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	if err := inPlace(src, in); err != nil {
+		return nil, err
 	}
 	cond := readCondition{in.CopySourceIfMatch, in.CopySourceIfNoneMatch, in.CopySourceIfModifiedSince, in.CopySourceIfUnmodifiedSince, "x-amz-copy-source-"}
 	sel, body, err := s.choosePart(readingSource(ctx), reading{target: src, cond: cond,
@@ -66,15 +66,22 @@ func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api
 	if err != nil {
 		return nil, err
 	}
+	out := copied(o, b, sel)
+	out.Expiration, err = s.expiration(ctx, b, o)
+	return out, err
+}
+
+// copied tells what a copy made.
+func copied(o *object, b *bucket, sel selected) *api.CopyObjectOutput {
 	out := &api.CopyObjectOutput{
 		VersionId: shownVersion(b, o), CopySourceVersionId: shownVersion(sel.bucket, sel.object),
 		CopyObjectResult: &api.CopyObjectResult{ETag: quote(o.ETag), LastModified: &o.Modified, ChecksumType: o.Sum.Type},
 	}
 	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	c := out.CopyObjectResult
-	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.set(o.Sum.Algorithm, o.Sum.Value)
-	out.Expiration, err = s.expiration(ctx, b, o)
-	return out, err
+	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256,
+		&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64}.set(o.Sum.Algorithm, o.Sum.Value)
+	return out
 }
 
 func copyProtection(in *api.CopyObjectInput) protection {
@@ -96,11 +103,15 @@ func checkCopy(in *api.CopyObjectInput) error {
 	return copyProtection(in).check()
 }
 
-// inPlace reports whether a copy would change nothing.
-func inPlace(src target, in *api.CopyObjectInput) bool {
-	return src.bucket == in.Bucket && src.key == in.Key && src.version == "" &&
+// inPlace refuses a copy that would change nothing.
+func inPlace(src target, in *api.CopyObjectInput) error {
+	same := src.bucket == in.Bucket && src.key == in.Key && src.version == "" &&
 		in.MetadataDirective != directiveReplace && in.TaggingDirective != directiveReplace &&
 		in.StorageClass == "" && in.WebsiteRedirectLocation == "" && in.ServerSideEncryption == "" && in.SSECustomerAlgorithm == ""
+	if !same {
+		return nil
+	}
+	return invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 }
 
 // inherit takes over what the directives leave to the source.

@@ -158,7 +158,8 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 	sel.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
-		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
+		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
+			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
 			set(sel.sum.Algorithm, sel.sum.Value)
 	}
 	return out, nil
@@ -213,7 +214,8 @@ func (s *Service) HeadObject(ctx context.Context, in *api.HeadObjectInput) (*api
 	sel.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
-		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256}.
+		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
+			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
 			set(sel.sum.Algorithm, sel.sum.Value)
 	}
 	return out, nil
@@ -271,7 +273,8 @@ func (s *Service) attribute(ctx context.Context, in *api.GetObjectAttributesInpu
 			out.Checksum = &api.Checksum{ChecksumType: o.Sum.Type}
 			c := out.Checksum
 			v, _, _ := strings.Cut(o.Sum.Value, "-")
-			fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256}.set(o.Sum.Algorithm, v)
+			fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256,
+				&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64}.set(o.Sum.Algorithm, v)
 		}
 	case "ObjectParts":
 		if o.Content.Place != inParts {
@@ -310,7 +313,8 @@ func objectParts(in *api.GetObjectAttributesInput, o *object, segments []segment
 			break
 		}
 		p := api.ObjectPart{PartNumber: ptr(seg.N), Size: ptr(seg.Size)}
-		fields{&p.ChecksumCRC32, &p.ChecksumCRC32C, &p.ChecksumCRC64NVME, &p.ChecksumSHA1, &p.ChecksumSHA256}.set(o.Sum.Algorithm, seg.Sum)
+		fields{&p.ChecksumCRC32, &p.ChecksumCRC32C, &p.ChecksumCRC64NVME, &p.ChecksumSHA1, &p.ChecksumSHA256,
+			&p.ChecksumSHA512, &p.ChecksumMD5, &p.ChecksumXXHASH64}.set(o.Sum.Algorithm, seg.Sum)
 		out.Parts = append(out.Parts, p)
 		last = seg.N
 	}

@@ -43,14 +43,20 @@ func (m sums) of(a checksum.Algorithm) string {
 		return m.SHA1
 	case checksum.SHA256:
 		return m.SHA256
+	case checksum.SHA512:
+		return m.SHA512
+	case checksum.MD5:
+		return m.MD5
+	case checksum.XXHASH64:
+		return m.XXHASH64
 	}
 	return ""
 }
 
 // one gives the one checksum that is set, if any.
 func (m sums) one() (a checksum.Algorithm, v string, err error) {
-	if m.SHA512 != "" || m.MD5 != "" || m.XXHASH64 != "" || m.XXHASH3 != "" || m.XXHASH128 != "" {
-		return "", "", notBuilt("a checksum of SHA512, MD5, XXHASH64, XXHASH3 or XXHASH128")
+	if m.XXHASH3 != "" || m.XXHASH128 != "" {
+		return "", "", notBuilt("a checksum of XXHASH3 or XXHASH128")
 	}
 	for _, algorithm := range checksum.All {
 		s := m.of(algorithm)
@@ -66,7 +72,9 @@ func (m sums) one() (a checksum.Algorithm, v string, err error) {
 }
 
 // fields point to the checksum members of an output.
-type fields struct{ CRC32, CRC32C, CRC64NVME, SHA1, SHA256 *string }
+type fields struct {
+	CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64 *string
+}
 
 func (f fields) set(a checksum.Algorithm, v string) {
 	switch a {
@@ -80,6 +88,12 @@ func (f fields) set(a checksum.Algorithm, v string) {
 		*f.SHA1 = v
 	case checksum.SHA256:
 		*f.SHA256 = v
+	case checksum.SHA512:
+		*f.SHA512 = v
+	case checksum.MD5:
+		*f.MD5 = v
+	case checksum.XXHASH64:
+		*f.XXHASH64 = v
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/auth/checksum"
@@ -16,10 +17,7 @@ const (
 
 // CopyObject copies an object of up to 5 GiB. The copy has bytes of its own.
 func (s *Service) CopyObject(ctx context.Context, in *api.CopyObjectInput) (*api.CopyObjectOutput, error) {
-	if err := copyExtras(in).check(s.now()); err != nil {
-		return nil, err
-	}
-	if err := checkCopy(in); err != nil {
+	if err := checkCopy(in, s.now()); err != nil {
 		return nil, err
 	}
 	src, err := parseCopySource(in.CopySource)
@@ -94,7 +92,10 @@ func copyExtras(in *api.CopyObjectInput) extras {
 		lockRequest{in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus}}
 }
 
-func checkCopy(in *api.CopyObjectInput) error {
+func checkCopy(in *api.CopyObjectInput, now time.Time) error {
+	if err := copyExtras(in).check(now); err != nil {
+		return err
+	}
 	for name, directive := range map[string]string{"x-amz-metadata-directive": in.MetadataDirective, "x-amz-tagging-directive": in.TaggingDirective} {
 		if directive != "" && directive != directiveCopy && directive != directiveReplace {
 			return invalidArgument(name, directive, "Unknown %s.", strings.ReplaceAll(strings.TrimPrefix(name, "x-amz-"), "-", " "))

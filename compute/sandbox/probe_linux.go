@@ -1,15 +1,18 @@
 package sandbox
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/disk"
 )
 
 // Probe tells what this host can and cannot do, by trying: mounts in a mount
@@ -36,6 +39,8 @@ func Probe() []Finding {
 	try("user namespaces", true, "set the sysctl user.max_user_namespaces above 0; in a container, run it privileged", tryUserNamespace)
 	try("idmapped overlay of /usr", true, "use Linux 5.19 or later with ext4, XFS or btrfs below /usr; in a container, run it privileged", tryOverlay)
 	try("cgroup limits", true, "mount the cpu, memory and pids controllers of cgroup v2 at /sys/fs/cgroup; in a container, run it privileged with --cgroupns=host", tryCgroups)
+	try("volumes", false, "load the kernel module loop (in a container: run it privileged) and install e2fsprogs; without them no instance's disk is limited, and there are no volumes, snapshots and own images", tryVolume)
+	try("growing volumes in use", false, "run Slipway with the capability CAP_SYS_RESOURCE; without it a volume grows only while its instance is stopped", disk.CanGrowMounted)
 	try("bridges", true, "load the kernel modules bridge and veth", func() error { return elsewhere(tryBridge) })
 	try("metadata route", true, "use a kernel with CONFIG_IP_MULTIPLE_TABLES", func() error { return elsewhere(tryRule) })
 	try("address translation", false, "load the kernel modules nf_tables, nf_conntrack and nft_masq; without them no security group is enforced, there is the default VPC only, and instances reach the host and each other only", func() error { return elsewhere(tryNAT) })
@@ -103,6 +108,27 @@ func tryOverlay() error {
 		}
 		return nil
 	})
+}
+
+// tryVolume makes a small volume and mounts it.
+func tryVolume() error {
+	if err := disk.Supported(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "slipway-probe-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "volume")
+	if err := disk.Format(context.Background(), path, 16<<20); err != nil {
+		return err
+	}
+	m, err := disk.Open(path, "slipway-probe", false)
+	if err != nil {
+		return err
+	}
+	return m.Close()
 }
 
 func tryCgroups() error {

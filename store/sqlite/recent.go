@@ -34,6 +34,11 @@ func (r *recent) get(t *readTx, key string) (store.Doc, bool) {
 	if r.committing {
 		return store.Doc{}, false
 	}
+	// A commit takes views off the list when it has given them their snapshots.
+	// One that was served before and is not on it any more has its own by now.
+	if _, listed := r.views[t]; t.served && !listed {
+		return store.Doc{}, false
+	}
 	doc, ok := r.docs[key]
 	if !ok {
 		return store.Doc{}, false

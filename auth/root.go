@@ -19,33 +19,36 @@ type rootRecord struct {
 	AccessKeyID string
 	Account     string
 	Secret      []byte // sealed
+	// Unshown is set until RootShown: a start that is killed before it has shown
+	// the secret leaves it to the next one.
+	Unshown bool `json:",omitempty"`
 }
 
 // EnsureRoot makes the root user's access key on the first start of a data
-// folder in closed mode. created is true that one time: the caller prints the
-// secret, which nothing shows again.
-func EnsureRoot(ctx context.Context, st store.Store, ring *keyring.Ring) (creds Credentials, created bool, err error) {
+// folder in closed mode. unshown is true until RootShown: the caller prints the
+// secret, calls that, and nothing shows it again.
+func EnsureRoot(ctx context.Context, st store.Store, ring *keyring.Ring) (creds Credentials, unshown bool, err error) {
 	fresh := Credentials{AccessKeyID: NewAccessKeyID("AKIA"), SecretAccessKey: NewSecret()}
 	sealed, err := ring.Seal(rootKey+"/"+fresh.AccessKeyID, []byte(fresh.SecretAccessKey))
 	if err != nil {
 		return Credentials{}, false, err
 	}
 	err = st.Update(ctx, func(tx store.Tx) error {
-		creds, created = Credentials{}, false
+		creds, unshown = Credentials{}, false
 		found, err := readRoot(tx)
 		if err == nil {
 			secret, err := ring.Open(rootKey+"/"+found.AccessKeyID, found.Secret)
 			if err != nil {
 				return fmt.Errorf("auth: the root key does not open: keys/master is not the one of this data folder: %w", err)
 			}
-			creds = Credentials{AccessKeyID: found.AccessKeyID, SecretAccessKey: string(secret)}
+			creds, unshown = Credentials{AccessKeyID: found.AccessKeyID, SecretAccessKey: string(secret)}, found.Unshown
 			return nil
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		creds, created = fresh, true
-		b, err := json.Marshal(rootRecord{fresh.AccessKeyID, arn.DefaultAccount, sealed})
+		creds, unshown = fresh, true
+		b, err := json.Marshal(rootRecord{fresh.AccessKeyID, arn.DefaultAccount, sealed, true})
 		if err != nil {
 			return err
 		}
@@ -54,7 +57,23 @@ func EnsureRoot(ctx context.Context, st store.Store, ring *keyring.Ring) (creds 
 	if err != nil {
 		return Credentials{}, false, err
 	}
-	return creds, created, nil
+	return creds, unshown, nil
+}
+
+// RootShown says that the secret was shown to whoever started Slipway.
+func RootShown(ctx context.Context, st store.Store) error {
+	return st.Update(ctx, func(tx store.Tx) error {
+		found, err := readRoot(tx)
+		if err != nil || !found.Unshown {
+			return err
+		}
+		found.Unshown = false
+		b, err := json.Marshal(found)
+		if err != nil {
+			return err
+		}
+		return tx.Put(rootKey, b)
+	})
 }
 
 func readRoot(tx store.Tx) (rootRecord, error) {

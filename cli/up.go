@@ -83,8 +83,14 @@ func runUp(ctx context.Context, cfg platform.Config, out io.Writer) error {
 		return err
 	}
 	if root := p.NewRootKey(); root != nil {
-		fmt.Fprintf(out, "Root access key of account %s. It is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  AWS_SECRET_ACCESS_KEY=%s\n\n",
+		_, err := fmt.Fprintf(out, "Root access key of account %s. It is shown this once:\n  AWS_ACCESS_KEY_ID=%s\n  AWS_SECRET_ACCESS_KEY=%s\n\n",
 			root.Account, root.AccessKeyID, root.SecretAccessKey)
+		if err == nil {
+			err = p.RootKeyShown(ctx)
+		}
+		if err != nil { // the next start shows it
+			cfg.Logger.Warn("the root access key may not have been seen", "error", err)
+		}
 	}
 	// Scripts and tests read the endpoint from this line, which comes last.
 	fmt.Fprintf(out, "Slipway %s listens on %s (data in %s, instances in %s)\n", cfg.Version, p.Endpoint(), p.Dir(), p.Driver())

@@ -120,11 +120,11 @@ func reachable(addr string) string {
 func (p *Platform) Start(ctx context.Context) error {
 	p.running = true
 	if p.closed() {
-		root, created, err := auth.EnsureRoot(ctx, p.store, p.ring)
+		root, unshown, err := auth.EnsureRoot(ctx, p.store, p.ring)
 		if err != nil {
 			return err
 		}
-		if created {
+		if unshown {
 			p.rootKey = &RootKey{arn.DefaultAccount, root.AccessKeyID, root.SecretAccessKey}
 		}
 	}
@@ -188,8 +188,11 @@ func (p *Platform) Dir() string { return p.cfg.Dir }
 // Driver names where instances run.
 func (p *Platform) Driver() string { return p.driver.Name() }
 
-// NewRootKey is the root key that this start made, or nil.
+// NewRootKey is the root key that nobody has been shown yet, or nil.
 func (p *Platform) NewRootKey() *RootKey { return p.rootKey }
+
+// RootKeyShown says that it was shown, so that no later start shows it again.
+func (p *Platform) RootKeyShown(ctx context.Context) error { return auth.RootShown(ctx, p.store) }
 
 // Stop ends the listeners, lets requests finish until ctx ends, stops
 // workflows and loops, and closes the store. Instances go on. It blocks until

@@ -91,6 +91,13 @@ func (s *Service) associable(tx store.Tx, scope arn.Scope, in *api.AssociateAddr
 	default:
 		return nil, fault.New(fault.InvalidInstanceID, "The instance '%s' is not in a valid state for this operation.", target.ID)
 	}
+	gates, err := gateways.which(s, tx, scope, func(g *gateway) bool { return g.VPC == target.VPC })
+	if err != nil {
+		return nil, err
+	}
+	if len(gates) == 0 {
+		return nil, fault.New(fault.GatewayNotAttached, "Network %s is not attached to any internet gateway", target.VPC)
+	}
 	if in.PrivateIpAddress != "" && in.PrivateIpAddress != target.Private.String() {
 		return nil, fault.New(fault.InvalidParameterValue, "The private IP address '%s' is not assigned to the instance '%s'", clip(in.PrivateIpAddress, 64), target.ID)
 	}

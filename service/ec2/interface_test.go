@@ -67,6 +67,31 @@ func TestInterfacesAreAttachedToRunningInstances(t *testing.T) {
 	c.sound()
 }
 
+func TestSecondaryAddressesAtLaunch(t *testing.T) {
+	c := newCloud(t)
+	s := c.site(t)
+	i := c.run(func(in *api.RunInstancesInput) {
+		in.NetworkInterfaces = []api.InstanceNetworkInterfaceSpecification{{
+			DeviceIndex: ptr(int32(0)), SubnetId: s.private, PrivateIpAddresses: []api.PrivateIpAddressSpecification{
+				{PrivateIpAddress: "10.0.2.20", Primary: ptr(true)}, {PrivateIpAddress: "10.0.2.21"},
+			},
+		}}
+	})
+	if got := i.NetworkInterfaces[0].PrivateIpAddresses; i.PrivateIpAddress != "10.0.2.20" || len(got) != 2 || got[1].PrivateIpAddress != "10.0.2.21" {
+		t.Errorf("got %+v", got)
+	}
+	if got := c.driver.Interfaces(i.InstanceId); len(got) != 1 || got[0].Secondary[0].String() != "10.0.2.21" {
+		t.Errorf("the host has %+v", got)
+	}
+	lonely := must(c.CreateVpc(c.ctx, &api.CreateVpcInput{CidrBlock: "10.2.0.0/16"}))(t).Vpc.VpcId
+	sub := must(c.CreateSubnet(c.ctx, &api.CreateSubnetInput{VpcId: lonely, CidrBlock: "10.2.0.0/24"}))(t).Subnet.SubnetId
+	shut := c.run(func(in *api.RunInstancesInput) { in.SubnetId = sub })
+	eip := must(c.AllocateAddress(c.ctx, &api.AllocateAddressInput{}))(t).AllocationId
+	_, err := c.AssociateAddress(c.ctx, &api.AssociateAddressInput{AllocationId: eip, InstanceId: shut.InstanceId})
+	wantFault(t, err, fault.GatewayNotAttached, "Network "+lonely+" is not attached to any internet gateway")
+	c.sound()
+}
+
 func TestAnInstancesEndLetsItsInterfacesGo(t *testing.T) {
 	c := newCloud(t)
 	s := c.site(t)

@@ -34,6 +34,9 @@ func (s *Service) Start(ctx context.Context) {
 		return
 	}
 	s.watch.started = true
+	if !s.cfg.Driver.Network().Routed {
+		s.log.Warn("this compute driver does not enforce security groups, and has the default VPC only", "driver", s.cfg.Driver.Name())
+	}
 	ctx, s.watch.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.watch.done = make(chan struct{})
 	s.loop.Start(ctx)

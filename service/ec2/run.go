@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -130,6 +131,9 @@ func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash s
 			if len(made) >= int(r.min) && fault.Is(err, fault.InsufficientFreeAddresses) {
 				break
 			}
+			return nil, err
+		}
+		if in.Secondary, err = s.takeSecondary(tx, *sub, slices.Clone(r.others), r.secondary, claim{call.Scope, in.ID}); err != nil {
 			return nil, err
 		}
 		if err := s.begin(tx, &in, r.disks, r.tags); err != nil {

@@ -23,9 +23,11 @@ type runRequest struct {
 	min, max    int32
 	model       instance // what all instances of the request have in common
 	asked       netip.Addr
-	subnet      string // "" is the default one of the zone
-	zone        string // "" is any
-	public      *bool  // AssociatePublicIpAddress
+	others      []netip.Addr // secondary addresses
+	secondary   int          // how many more are asked for
+	subnet      string       // "" is the default one of the zone
+	zone        string       // "" is any
+	public      *bool        // AssociatePublicIpAddress
 	groupIDs    []string
 	groupNames  []string
 	profileName string
@@ -206,6 +208,9 @@ func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 		}
 		r.subnet, address, r.groupIDs, r.groupNames = i.SubnetId, i.PrivateIpAddress, i.Groups, nil
 		r.public = i.AssociatePublicIpAddress
+		if address, err = s.checkSecondary(i, r); err != nil {
+			return err
+		}
 		r.model.Description = i.Description
 		if value(i.AssociatePublicIpAddress, false) && !s.cfg.Driver.Network().Elastic.IsValid() {
 			return fault.New(fault.UnsupportedOperation, "AssociatePublicIpAddress: this host has no range of public addresses")
@@ -232,6 +237,27 @@ func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 	return nil
 }
 
+// checkSecondary reads the addresses of a request's network interface, and gives
+// the primary one.
+func (s *Service) checkSecondary(i *api.InstanceNetworkInterfaceSpecification, r *runRequest) (string, error) {
+	if len(i.PrivateIpAddresses) == 1 && i.PrivateIpAddress == "" {
+		return i.PrivateIpAddresses[0].PrivateIpAddress, nil
+	}
+	primary, others, err := specifiedAddresses(i.PrivateIpAddress, i.PrivateIpAddresses)
+	if err != nil {
+		return "", err
+	}
+	r.others, r.secondary = others, int(value(i.SecondaryPrivateIpAddressCount, 0))
+	switch {
+	case len(r.others) == 0 && r.secondary == 0:
+	case len(r.others) > 0 && (r.secondary > 0 || r.max > 1):
+		return "", fault.New(fault.InvalidParameterCombination, "Secondary addresses may be named for one instance only, and not together with secondaryPrivateIpAddressCount")
+	default:
+		return text(primary), s.routed()
+	}
+	return text(primary), nil
+}
+
 // checkInterface takes a request's only network interface.
 func checkInterface(in *api.RunInstancesInput) (*api.InstanceNetworkInterfaceSpecification, error) {
 	conflict := func(what string) error {
@@ -254,10 +280,6 @@ func checkInterface(in *api.RunInstancesInput) (*api.InstanceNetworkInterfaceSpe
 	if *i.DeviceIndex != 0 {
 		return nil, fault.New(fault.InvalidParameterCombination, "The first network interface must have device index 0")
 	}
-	if len(i.PrivateIpAddresses) == 1 && i.PrivateIpAddress == "" {
-		i.PrivateIpAddress = i.PrivateIpAddresses[0].PrivateIpAddress
-		i.PrivateIpAddresses = nil
-	}
 	err := refuse([]refusal{
 		{"NetworkInterface.1.AssociateCarrierIpAddress", value(i.AssociateCarrierIpAddress, false)},
 		{"NetworkInterface.1.ConnectionTrackingSpecification", i.ConnectionTrackingSpecification != nil},
@@ -271,8 +293,6 @@ func checkInterface(in *api.RunInstancesInput) (*api.InstanceNetworkInterfaceSpe
 		{"NetworkInterface.1.NetworkCardIndex", value(i.NetworkCardIndex, 0) != 0},
 		{"NetworkInterface.1.NetworkInterfaceId", i.NetworkInterfaceId != ""},
 		{"NetworkInterface.1.PrimaryIpv6", value(i.PrimaryIpv6, false)},
-		{"NetworkInterface.1.PrivateIpAddresses", len(i.PrivateIpAddresses) > 0},
-		{"NetworkInterface.1.SecondaryPrivateIpAddressCount", value(i.SecondaryPrivateIpAddressCount, 0) > 0},
 	})
 	return &i, err
 }

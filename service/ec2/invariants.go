@@ -70,7 +70,7 @@ func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) er
 	if err := ownedByNetworks(tx, own); err != nil {
 		return err
 	}
-	errs = append(errs, checkClaims(tx, owners), checkStrays(ctx, living, driver))
+	errs = append(errs, checkVolumes(ctx, tx, living, driver), checkClaims(tx, owners), checkStrays(ctx, living, driver))
 	return errors.Join(errs...)
 }
 

@@ -16,6 +16,9 @@ func TestNetworks(t *testing.T) {
 	if group, _ := v.Attributes["DefaultSecurityGroup"].(string); !strings.HasPrefix(group, "sg-") || v.Attributes["CidrBlock"] != "10.0.0.0/16" {
 		t.Errorf("attributes of the VPC: %v", v.Attributes)
 	}
+	if acl, _ := v.Attributes["DefaultNetworkAcl"].(string); !strings.HasPrefix(acl, "acl-") {
+		t.Errorf("default network ACL %q", acl)
+	}
 	if got := f.read("VPC", v.PhysicalID); got["EnableDnsHostnames"] != true {
 		t.Errorf("the VPC reads as %v", got)
 	}

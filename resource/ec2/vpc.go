@@ -84,6 +84,12 @@ func (h vpcHandler) attributes(ctx context.Context, v *api.Vpc) (cfn.Properties,
 	if err != nil {
 		return nil, err
 	}
+	acls, err := h.svc.DescribeNetworkAcls(ctx, &api.DescribeNetworkAclsInput{Filters: []api.Filter{
+		{Name: "vpc-id", Values: []string{v.VpcId}}, {Name: "default", Values: []string{"true"}},
+	}})
+	if err != nil {
+		return nil, err
+	}
 	blocks := []any{}
 	for _, b := range v.CidrBlockAssociationSet {
 		blocks = append(blocks, b.AssociationId)
@@ -91,6 +97,9 @@ func (h vpcHandler) attributes(ctx context.Context, v *api.Vpc) (cfn.Properties,
 	out := cfn.Properties{"VpcId": v.VpcId, "CidrBlock": v.CidrBlock, "CidrBlockAssociations": blocks, "Ipv6CidrBlocks": []any{}}
 	if len(groups.SecurityGroups) > 0 {
 		out["DefaultSecurityGroup"] = groups.SecurityGroups[0].GroupId
+	}
+	if len(acls.NetworkAcls) > 0 {
+		out["DefaultNetworkAcl"] = acls.NetworkAcls[0].NetworkAclId
 	}
 	return out, nil
 }

@@ -168,6 +168,19 @@ func (c *Collection[T]) ByIndex(tx Tx, index, value string) iter.Seq2[Entry[T], 
 	}
 }
 
+// Count tells how many documents the index has under value, and reads none of them.
+func (c *Collection[T]) Count(tx Tx, index, value string) (int, error) {
+	c.index(index)
+	n, from := 0, c.indexKey(index, value, "")
+	for _, err := range tx.Scan(from, PrefixEnd(from)) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // Reindex writes every index entry anew: after an index was added or its Keys
 // changed meaning.
 func (c *Collection[T]) Reindex(tx Tx) error {

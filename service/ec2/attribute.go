@@ -224,6 +224,15 @@ func (s *Service) ModifyInstanceMetadataOptions(ctx context.Context, in *api.Mod
 		if err := i.Metadata.set(in.HttpTokens, in.HttpEndpoint, in.InstanceMetadataTags, in.HttpProtocolIpv6, in.HttpPutResponseHopLimit); err != nil {
 			return err
 		}
+		own, err := settingsOf(tx, call.Scope)
+		if err != nil {
+			return err
+		}
+		if in.HttpTokens != "" {
+			if err := own.permits(i.Metadata); err != nil {
+				return err
+			}
+		}
 		out.InstanceMetadataOptions = i.metadataView()
 		return firstError(i.save(tx), dryRun(in.DryRun))
 	})

@@ -30,6 +30,8 @@ func (s *Service) exists(tx store.Tx, scope arn.Scope, id string) error {
 		_, err = s.ownInterface(tx, scope, id)
 	case prefixVolume:
 		_, err = volumes.get(s, tx, scope, id)
+	case prefixTemplate:
+		_, err = templates.get(s, tx, scope, id)
 	case prefixSnapshot:
 		_, err = snapshots.get(s, tx, scope, id)
 	case prefixImage: // the built-in one is not the caller's to tag

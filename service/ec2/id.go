@@ -32,6 +32,7 @@ const (
 	prefixPeering    = "pcx-"
 	prefixPrefixList = "pl-"
 	prefixProfile    = "iip-assoc-"
+	prefixTemplate   = "lt-"
 )
 
 // kind is what a resource id names.
@@ -66,6 +67,7 @@ var kinds = []kind{
 	{prefixInterface, "network-interface", "networkInterface ID", fault.InvalidNetworkInterfaceNotFound, "InvalidNetworkInterfaceId.Malformed"},
 	{prefixVolume, "volume", "volume", fault.InvalidVolumeNotFound, "InvalidVolumeID.Malformed"},
 	{prefixImage, "image", "image id", fault.InvalidAMIIDNotFound, fault.InvalidAMIIDMalformed},
+	{prefixTemplate, "launch-template", "launch template", fault.InvalidTemplateIDNotFound, fault.InvalidTemplateIDMalformed},
 	{prefixSnapshot, "snapshot", "snapshot", fault.InvalidSnapshotNotFound, fault.InvalidSnapshotIDMalformed},
 }
 
@@ -104,6 +106,9 @@ func notFound(prefix string, ids ...string) error {
 	k := kindWith(prefix)
 	if prefix == prefixImage {
 		return fault.New(k.notFound, "The image id '[%s]' does not exist", strings.Join(ids, ", "))
+	}
+	if prefix == prefixTemplate {
+		return fault.New(k.notFound, "The specified launch template, with template ID %s, does not exist.", strings.Join(ids, ", "))
 	}
 	if len(ids) > 1 {
 		return fault.New(k.notFound, "The %ss '%s' do not exist", k.noun, strings.Join(ids, ", "))

@@ -175,6 +175,13 @@ var instances = store.NewCollection("ec2/instance",
 	}},
 	// "id": a caller that has no scope, such as the metadata service.
 	store.Index[instance]{Name: "id", Keys: func(_ string, in *instance) []string { return []string{in.ID} }},
+	// "living": counted at each launch.
+	store.Index[instance]{Name: "living", Keys: func(_ string, in *instance) []string {
+		if in.State.ending() {
+			return nil
+		}
+		return []string{in.Scope.Key()}
+	}},
 	store.Index[instance]{Name: "interface", Keys: func(_ string, in *instance) []string {
 		return []string{in.Scope.Key() + "/" + in.Interface}
 	}},

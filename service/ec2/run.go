@@ -38,14 +38,20 @@ func launchTokenKey(call auth.Call, clientToken string) string {
 // workflow for each starts it.
 func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (*api.RunInstancesOutput, error) {
 	call := auth.From(ctx)
-	r, err := s.checkRun(call, in)
+	asked := in
+	in, origin, err := s.templated(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
+	r, err := s.checkRun(ctx, call, in)
+	if err != nil {
+		return nil, err
+	}
+	r.originate(origin)
 	if r.model.Profile, err = s.passProfile(ctx, call, r.profileName, r.profileARN); err != nil {
 		return nil, err
 	}
-	hash, err := requestHash(in)
+	hash, err := requestHash(asked)
 	if err != nil {
 		return nil, err
 	}
@@ -274,14 +280,9 @@ func (s *Service) resolveGroups(tx store.Tx, scope arn.Scope, vpc string, ids, n
 
 // room is how many of the instances asked for fit into the account's limit.
 func (s *Service) room(tx store.Tx, scope arn.Scope, r *runRequest) (int32, error) {
-	have := 0
-	for e, err := range instances.Scan(tx, scope.Key()+"/") {
-		if err != nil {
-			return 0, err
-		}
-		if !e.Value.State.ending() {
-			have++
-		}
+	have, err := livingInstances(tx, scope)
+	if err != nil {
+		return 0, err
 	}
 	free := int32(max(0, s.maxInstances()-have))
 	if free < r.min {

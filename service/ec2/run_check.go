@@ -1,7 +1,9 @@
 package ec2
 
 import (
+	"context"
 	"encoding/base64"
+	"maps"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -33,6 +35,7 @@ type runRequest struct {
 	profileName string
 	profileARN  string
 	tags        map[string]tagMap
+	settings    *settings // the account's own defaults
 	mappings    []mapping // of the request; the image's come in resolveModel
 	disks       []mapping // both together
 }
@@ -56,11 +59,15 @@ func notBuilt(parameter string) error {
 	return fault.New(fault.NotImplemented, "The parameter %s is not built in this version of Slipway.", parameter)
 }
 
-func (s *Service) checkRun(call auth.Call, in *api.RunInstancesInput) (*runRequest, error) {
-	if err := refuse(unbuiltRun(in)); err != nil {
+func (s *Service) checkRun(ctx context.Context, call auth.Call, in *api.RunInstancesInput) (*runRequest, error) {
+	if err := firstError(refuse(unbuiltRun(in)), checkMarket(in)); err != nil {
 		return nil, err
 	}
 	r := &runRequest{min: value(in.MinCount, 1), max: value(in.MaxCount, 1)}
+	var err error
+	if r.settings, err = s.readSettings(ctx); err != nil {
+		return nil, err
+	}
 	if err := checkCounts(r.min, r.max); err != nil {
 		return nil, err
 	}
@@ -79,9 +86,18 @@ func (s *Service) checkRun(call auth.Call, in *api.RunInstancesInput) (*runReque
 			return nil, err
 		}
 	}
-	var err error
 	r.tags, err = specTags(call, in.TagSpecifications, "instance", "volume", "network-interface")
 	return r, err
+}
+
+// originate adds the tags that tell of the launch template.
+func (r *runRequest) originate(tags tagMap) {
+	if len(tags) == 0 {
+		return
+	}
+	all := maps.Clone(tags)
+	maps.Copy(all, r.tags["instance"])
+	r.tags["instance"] = all
 }
 
 func value[T any](p *T, otherwise T) T {
@@ -115,11 +131,10 @@ func unbuiltRun(in *api.RunInstancesInput) []refusal {
 		{"EnablePrimaryIpv6", value(in.EnablePrimaryIpv6, false)},
 		{"EnclaveOptions.Enabled", in.EnclaveOptions != nil && value(in.EnclaveOptions.Enabled, false)},
 		{"HibernationOptions.Configured", in.HibernationOptions != nil && value(in.HibernationOptions.Configured, false)},
-		{"InstanceMarketOptions", in.InstanceMarketOptions != nil},
 		{"Ipv6AddressCount", value(in.Ipv6AddressCount, 0) != 0},
 		{"Ipv6Address", len(in.Ipv6Addresses) > 0},
 		{"KernelId", in.KernelId != ""},
-		{"LaunchTemplate", in.LaunchTemplate != nil},
+		{"MaintenanceOptions.AutoRecovery=disabled", in.MaintenanceOptions != nil && in.MaintenanceOptions.AutoRecovery == "disabled"},
 		{"LicenseSpecification", len(in.LicenseSpecifications) > 0},
 		{"Monitoring.Enabled", in.Monitoring != nil && value(in.Monitoring.Enabled, false)},
 		{"NetworkPerformanceOptions", in.NetworkPerformanceOptions != nil},
@@ -144,14 +159,33 @@ func unbuiltRun(in *api.RunInstancesInput) []refusal {
 			refusal{"Placement.HostResourceGroupArn", p.HostResourceGroupArn != ""},
 			refusal{"Placement.PartitionNumber", p.PartitionNumber != nil},
 			refusal{"Placement.SpreadDomain", p.SpreadDomain != ""},
-			refusal{"Placement.Tenancy", p.Tenancy != "" && p.Tenancy != "default"})
+		)
 	}
 	return list
+}
+
+// checkMarket says plainly what one host cannot sell: capacity by auction, and
+// hardware that nobody else is on.
+func checkMarket(in *api.RunInstancesInput) error {
+	if o := in.InstanceMarketOptions; o != nil && (o.MarketType != "" || o.SpotOptions != nil) {
+		market := o.MarketType
+		if market == "" {
+			market = "spot"
+		}
+		return fault.New(fault.NotImplemented, "The parameter InstanceMarketOptions.MarketType=%s is not built in this version of Slipway: a host has no market of spare capacity. Launch on demand.", clip(market, 64))
+	}
+	if p := in.Placement; p != nil && p.Tenancy != "" && p.Tenancy != "default" {
+		return fault.New(fault.NotImplemented, "The parameter Placement.Tenancy=%s is not built in this version of Slipway: all instances share their host.", clip(p.Tenancy, 64))
+	}
+	return nil
 }
 
 func (s *Service) checkImageAndType(in *api.RunInstancesInput, r *runRequest) error {
 	if in.ImageId == "" {
 		return fault.New(fault.MissingParameter, "The request must contain the parameter ImageId")
+	}
+	if strings.HasPrefix(in.ImageId, "resolve:ssm:") {
+		return notBuilt("ImageId=resolve:ssm (a parameter for an image id)")
 	}
 	if err := checkID(prefixImage, in.ImageId); err != nil {
 		return err
@@ -347,12 +381,13 @@ func badShutdown(s string) error {
 }
 
 func checkMetadata(in *api.RunInstancesInput, r *runRequest) error {
-	r.model.Metadata = metadataOptions{Tokens: "required", Endpoint: "enabled", Tags: "disabled", HopLimit: 2}
-	o := in.MetadataOptions
-	if o == nil {
-		return nil
+	r.model.Metadata = r.settings.metadataOfLaunch()
+	if o := in.MetadataOptions; o != nil {
+		if err := r.model.Metadata.set(o.HttpTokens, o.HttpEndpoint, o.InstanceMetadataTags, o.HttpProtocolIpv6, o.HttpPutResponseHopLimit); err != nil {
+			return err
+		}
 	}
-	return r.model.Metadata.set(o.HttpTokens, o.HttpEndpoint, o.InstanceMetadataTags, o.HttpProtocolIpv6, o.HttpPutResponseHopLimit)
+	return r.settings.permits(r.model.Metadata)
 }
 
 // set changes what the caller named.
@@ -400,13 +435,7 @@ func checkDisks(in *api.RunInstancesInput, r *runRequest) (err error) {
 }
 
 func checkCredits(in *api.RunInstancesInput, r *runRequest) error {
-	t, _ := findType(r.model.Type)
-	if t.family != nil && t.family.burst {
-		r.model.Credits = "unlimited"
-		if t.family.name == "t2" {
-			r.model.Credits = "standard"
-		}
-	}
+	r.model.Credits = r.settings.creditsOfLaunch(r.model.Type)
 	if in.CreditSpecification == nil {
 		return nil
 	}
@@ -414,8 +443,8 @@ func checkCredits(in *api.RunInstancesInput, r *runRequest) error {
 		return fault.New(fault.InvalidParameterCombination, "CreditSpecification is not supported with instance type '%s'", r.model.Type)
 	}
 	c := in.CreditSpecification.CpuCredits
-	if c != "standard" && c != "unlimited" {
-		return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter CreditSpecification.CpuCredits is invalid. Expecting standard or unlimited.", clip(c, 64))
+	if err := checkCreditOption("CreditSpecification.CpuCredits", c); err != nil {
+		return err
 	}
 	r.model.Credits = c
 	return nil

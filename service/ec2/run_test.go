@@ -80,8 +80,8 @@ func TestRunInstancesRefuses(t *testing.T) {
 		"profile by name and arn": {func(in *api.RunInstancesInput) {
 			in.IamInstanceProfile = &api.IamInstanceProfileSpecification{Name: "web", Arn: "arn:aws:iam::111111111111:instance-profile/web"}
 		}, fault.InvalidParameterCombination, ""},
-		"behaviour":       {func(in *api.RunInstancesInput) { in.InstanceInitiatedShutdownBehavior = "explode" }, fault.InvalidParameterValue, ""},
-		"launch template": {func(in *api.RunInstancesInput) { in.LaunchTemplate = &api.LaunchTemplateSpecification{} }, fault.NotImplemented, "The parameter LaunchTemplate is not built in this version of Slipway."},
+		"behaviour": {func(in *api.RunInstancesInput) { in.InstanceInitiatedShutdownBehavior = "explode" }, fault.InvalidParameterValue, ""},
+		"dedicated": {func(in *api.RunInstancesInput) { in.Placement = &api.Placement{Tenancy: "dedicated"} }, fault.NotImplemented, "The parameter Placement.Tenancy=dedicated is not built in this version of Slipway: all instances share their host."},
 		"encrypted volume": {func(in *api.RunInstancesInput) {
 			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", Ebs: &api.EbsBlockDevice{VolumeSize: ptr(int32(1)), Encrypted: ptr(true)}}}
 		}, fault.NotImplemented, ""},

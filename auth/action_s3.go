@@ -14,7 +14,7 @@ var s3Table = table{prefix: "s3", keys: s3Keys, operations: entries(
 		"GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus GetBucketRequestPayment GetBucketTagging GetBucketVersioning "+
 		"GetBucketWebsite GetBucketAbac PutBucketAbac PutBucketAcl PutBucketLogging PutBucketNotification PutBucketOwnershipControls "+
 		"PutBucketPolicy PutBucketRequestPayment PutBucketTagging PutBucketVersioning PutBucketWebsite DeleteBucket DeleteBucketPolicy "+
-		"DeleteBucketWebsite GetObjectLegalHold GetObjectRetention GetObjectTorrent PutObjectLegalHold PutObjectRetention "+
+		"DeleteBucketWebsite GetObjectLegalHold GetObjectRetention GetObjectTorrent PutObjectLegalHold "+
 		"RestoreObject UpdateObjectEncryption"),
 	act(nil, "WriteGetObjectResponse"),
 	s3Actions("DeleteBucketAnalyticsConfiguration PutAnalyticsConfiguration, GetBucketAnalyticsConfiguration GetAnalyticsConfiguration, "+
@@ -59,6 +59,7 @@ var s3Table = table{prefix: "s3", keys: s3Keys, operations: entries(
 			a.passRole(a.in.text("ReplicationConfiguration.Role"), "s3.amazonaws.com")
 		}},
 		"PutObject":               {on: bucketOrObject, needs: objectSettings},
+		"PutObjectRetention":      {on: bucketOrObject, needs: bypass},
 		"CreateMultipartUpload":   {action: "s3:PutObject", on: bucketOrObject, needs: objectSettings},
 		"UploadPart":              {action: "s3:PutObject", on: bucketOrObject},
 		"CompleteMultipartUpload": {action: "s3:PutObject", on: bucketOrObject},
@@ -110,8 +111,15 @@ func onVersion(a *asking) {
 	if a.call.Operation == "GetObjectAttributes" {
 		a.also(versionAction("s3:GetObject", a.in.text("VersionId") != ""), resources...)
 	}
-	if a.call.Operation == "DeleteObject" && a.in.flag("BypassGovernanceRetention") {
-		a.also("s3:BypassGovernanceRetention", resources...)
+	if a.call.Operation == "DeleteObject" {
+		bypass(a)
+	}
+}
+
+// bypass is the leave to pass by a retention of mode GOVERNANCE.
+func bypass(a *asking) {
+	if a.in.flag("BypassGovernanceRetention") {
+		a.also("s3:BypassGovernanceRetention", bucketOrObject(a.call, a.in)...)
 	}
 }
 
@@ -197,6 +205,7 @@ func deletions(a *asking) {
 	bucket := "arn:aws:s3:::" + a.in.text("Bucket") + "/"
 	if a.in.text("Key") != "" { // one of them, as the service asks its bucket's policy
 		a.also(versionAction("s3:DeleteObject", a.in.text("VersionId") != ""), bucketOrObject(a.call, a.in)...)
+		bypass(a)
 		return
 	}
 	for _, o := range a.in.member("Delete").list("Objects") {

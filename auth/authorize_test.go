@@ -21,6 +21,7 @@ func TestActionsAndResources(t *testing.T) {
 		RoleName, UserName, GroupName, InstanceProfileName                           string
 		Names, InstanceIds                                                           []string
 		VersionId, Tagging, SourceArn, DestinationArn, TaskHandle                    string
+		BypassGovernanceRetention                                                    bool
 		Delete                                                                       *struct {
 			Objects []struct{ Key, VersionId string }
 		}
@@ -47,6 +48,7 @@ func TestActionsAndResources(t *testing.T) {
 			Objects []struct{ Key, VersionId string }
 		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", "1"}}}}, "s3:DeleteObject arn:aws:s3:::b/x; s3:DeleteObjectVersion arn:aws:s3:::b/y"},
 		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:DeleteObjectVersion arn:aws:s3:::b/k"},
+		{"s3", "PutObjectRetention", in{Bucket: "b", Key: "k", BypassGovernanceRetention: true}, "s3:PutObjectRetention arn:aws:s3:::b/k; s3:BypassGovernanceRetention arn:aws:s3:::b/k"},
 		{"s3", "HeadObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:GetObjectVersion arn:aws:s3:::b/k"},
 		{"s3", "UploadPartCopy", in{Bucket: "b", Key: "k", CopySource: "src/a"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::src/a"},
 		{"s3", "PutObject", in{Bucket: "b", Key: "k", Tagging: "a=b"}, "s3:PutObject arn:aws:s3:::b/k; s3:PutObjectTagging arn:aws:s3:::b/k"},

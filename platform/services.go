@@ -87,13 +87,13 @@ func (p *Platform) wire() (*services, error) {
 	var err error
 	sqss := sqsapi.Intercept(sqsService, guard)
 	s.s3, err = s3.New(s3.Config{
-		Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger, KMS: kmss,
+		Store: p.store, Dir: filepath.Join(cfg.Dir, "objects"), Clock: cfg.Now, Logger: cfg.Logger, KMS: kmss, Authorizer: s.authorizer,
 		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: sqss}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	s3s := s3api.Intercept(s.s3, guard)
+	s3s := s3api.Intercept(s.s3.API(), guard)
 	s.ec2 = ec2.New(ec2.Config{
 		Store: p.store, Engine: p.engine, Driver: p.driver, IAM: iams, S3: s3s, Authorizer: s.authorizer, Logger: cfg.Logger, Now: cfg.Now,
 		Endpoint: p.instanceEndpoint(), Credentials: in.roleCredentials, Identity: in.instanceCredentials,
@@ -152,7 +152,7 @@ func mounts(cf *cloudformation.Service, ec2s *ec2.Service, iams *iam.Service, km
 		{Desc: ec2api.Describe(), Impl: ec2s},
 		{Desc: iamapi.Describe(), Impl: iams},
 		{Desc: kmsapi.Describe(), Impl: kmss},
-		{Desc: s3api.Describe(), Impl: s3s},
+		{Desc: s3api.Describe(), Impl: s3s.API()},
 		{Desc: sqsapi.Describe(), Impl: sqss},
 		{Desc: ssmapi.Describe(), Impl: ssms},
 		{Desc: stsapi.Describe(), Impl: stss},

@@ -3,7 +3,9 @@ package s3
 import (
 	"context"
 	"errors"
+	"strings"
 
+	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/policy"
@@ -27,7 +29,7 @@ func lookupVersion(ctx context.Context, tx store.Tx, t target) (*bucket, error) 
 	if err := elsewhere(auth.From(ctx), b); err != nil {
 		return nil, err
 	}
-	if err := permit(auth.From(ctx), tx, b, t.key, t.version); err != nil {
+	if err := permit(ctx, tx, b, t.key, t.version); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -56,50 +58,107 @@ func findBucket(tx store.Tx, name, expected string) (*bucket, error) {
 	return b, nil
 }
 
+// askedKey is the context's key of a call's input.
+type askedKey struct{}
+
+func asking(ctx context.Context, input any) context.Context {
+	return context.WithValue(ctx, askedKey{}, input)
+}
+
+// API is the service as it is to be called: bucket policies ask about more of a
+// call's input than the bucket and the key, and find it in the context.
+func (s *Service) API() api.Service {
+	return api.Intercept(s, func(ctx context.Context, _, _ string, input any, call func(context.Context) (any, error)) (any, error) {
+		return call(asking(ctx, input))
+	})
+}
+
+// named names what a call acts on, as inputs do.
+type named struct{ Bucket, Key, VersionId string }
+
+// asks are what the call needs leave for in the bucket: the actions, each with
+// one resource. There is always one.
+func asks(ctx context.Context, call auth.Call, b *bucket, key, version string) (out []policy.Request) {
+	own := bucketARN(b.Name)
+	if input := ctx.Value(askedKey{}); input != nil {
+		for _, r := range call.Requests(input) {
+			if copies[call.Operation] && strings.HasPrefix(r.Action, "s3:GetObject") {
+				continue // asked when the source is read
+			}
+			for _, resource := range r.Resources {
+				if resource == own || strings.HasPrefix(resource, own+"/") {
+					out = append(out, policy.Request{Action: r.Action, Resource: resource, Context: r.Context})
+				}
+			}
+		}
+	}
+	if out != nil {
+		return out
+	}
+	if key != "" {
+		own += "/" + key
+	}
+	r := call.Requests(&named{b.Name, key, version})[0]
+	return []policy.Request{{Action: r.Action, Resource: own, Context: r.Context}}
+}
+
 // permit applies the bucket's policy and access control lists: a Deny to all
 // principals that policies bind, an Allow or a grant to those of other accounts
-// and to nobody in particular, who need one. What a caller's own policies allow
-// was decided before the call got here.
-func permit(call auth.Call, tx store.Tx, b *bucket, key, version string) error {
+// and to nobody in particular, who need one for all that the call does. What a
+// caller's own policies allow was decided before the call got here.
+func permit(ctx context.Context, tx store.Tx, b *bucket, key, version string) error {
+	call := auth.From(ctx)
 	anonymous := call.Principal.Kind == auth.Anonymous
 	other := anonymous || call.Scope.Account != b.Account
 	if !other && (b.Policy == "" || !call.Principal.Enforced || call.Principal.Kind == auth.Service) {
 		return nil
 	}
-	ask := call.Requests(&struct{ Bucket, Key, VersionId string }{b.Name, key, version})[0]
-	request := policy.Request{Action: ask.Action, Resource: bucketARN(b.Name), Context: ask.Context}
-	if key != "" {
-		request.Resource += "/" + key
-	}
+	var doc *policy.Document
 	if b.Policy != "" {
-		doc, err := parsePolicy(b.Policy, b.Name)
+		var err error
+		if doc, err = parsedPolicies.Parse(b.Policy, policy.Resource); err != nil {
+			return err
+		}
+	}
+	for _, request := range asks(ctx, call, b, key, version) {
+		allowed, err := decide(call, b, doc, request, other)
 		if err != nil {
 			return err
 		}
-		if !other && call.Principal.Kind == auth.Root && policyActions[ask.Action] {
-			return nil // or nobody could take a policy back that denies everybody
+		if allowed {
+			continue
 		}
-		switch doc.Decide(call.Principal.Caller(), request) {
-		case policy.Denied:
-			if anonymous {
-				return accessDenied()
-			}
-			return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
-				call.Principal.ARN, request.Action, request.Resource)
-		case policy.Allowed:
-			if !other || b.Public == nil || !b.Public.RestrictPublicBuckets || !public(doc) {
-				return nil
-			}
+		granted, err := grantedByList(call, tx, b, request.Action, key, version)
+		if err != nil {
+			return err
+		}
+		if !granted {
+			return accessDenied()
 		}
 	}
-	if !other {
-		return nil
+	return nil
+}
+
+// decide applies the bucket's policy, nil for none, to a request. Where it does
+// not allow what somebody else asks, a list may.
+func decide(call auth.Call, b *bucket, doc *policy.Document, request policy.Request, other bool) (allowed bool, err error) {
+	if !other && call.Principal.Kind == auth.Root && policyActions[request.Action] {
+		return true, nil // or nobody could take a policy back that denies everybody
 	}
-	granted, err := grantedByList(call, tx, b, request.Action, key, version)
-	if err == nil && !granted {
-		err = accessDenied()
+	if doc == nil {
+		return !other, nil
 	}
-	return err
+	switch doc.Decide(call.Principal.Caller(), request) {
+	case policy.Denied:
+		if call.Principal.Kind == auth.Anonymous {
+			return false, accessDenied()
+		}
+		return false, fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
+			call.Principal.ARN, request.Action, request.Resource)
+	case policy.Allowed:
+		return !other || b.Public == nil || !b.Public.RestrictPublicBuckets || !public(doc), nil
+	}
+	return !other, nil
 }
 
 // grantedByList reports whether the access control list of the bucket or of the
@@ -108,7 +167,10 @@ func grantedByList(call auth.Call, tx store.Tx, b *bucket, action, key, id strin
 	if !b.aclsOn() {
 		return false, nil
 	}
-	if p := bucketPermissions[action]; p != "" {
+	if p := bucketPermissions[action]; p != "" || action == "s3:PutObjectAcl" && writes[call.Operation] {
+		if p == "" {
+			p = grantWrite // the list that an object is written with
+		}
 		return permits(b.grants(), call, b, p), nil
 	}
 	p := objectPermissions[action]
@@ -143,9 +205,14 @@ func elsewhere(call auth.Call, b *bucket) error {
 // policyActions are what the root user of the bucket's account may always do.
 var policyActions = map[string]bool{"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true}
 
+// writes are the operations that make objects, and may give them lists.
+var writes = map[string]bool{"PutObject": true, "CopyObject": true, "CreateMultipartUpload": true}
+
+var copies = map[string]bool{"CopyObject": true, "UploadPartCopy": true}
+
 // readingSource is the context in which a copy reads its source.
 func readingSource(ctx context.Context) context.Context {
 	call := auth.From(ctx)
 	call.Operation = "GetObject"
-	return auth.With(ctx, call)
+	return auth.With(asking(ctx, nil), call)
 }

@@ -117,14 +117,17 @@ func (s *Service) GetObjectAcl(ctx context.Context, in *api.GetObjectAclInput) (
 // PutObjectAcl sets the object's list.
 func (s *Service) PutObjectAcl(ctx context.Context, in *api.PutObjectAclInput) (*api.PutObjectAclOutput, error) {
 	r := aclRequest{in.ACL, in.GrantFullControl, in.GrantRead, in.GrantReadACP, in.GrantWrite, in.GrantWriteACP}
-	err := s.update(ctx, nil, func(c *change) error {
+	var b *bucket
+	err := s.update(ctx, nil, func(c *change) (err error) {
 		t := target{in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner, "PUT"}
-		b, err := lookupVersion(ctx, c, t)
-		if err != nil {
+		if b, err = lookupVersion(ctx, c, t); err != nil {
 			return err
 		}
 		f, err := findToChange(c, b, t)
 		if err != nil {
+			return err
+		}
+		if err := belongs(ctx, b, f.object); err != nil {
 			return err
 		}
 		a := f.object.access(b)
@@ -148,7 +151,7 @@ func (s *Service) PutObjectAcl(ctx context.Context, in *api.PutObjectAclInput) (
 		return c.emit(ctx, b, eventACLPut, f.object)
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.conceal(ctx, b, err)
 	}
 	return &api.PutObjectAclOutput{}, nil
 }

@@ -82,6 +82,9 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 		if err != nil {
 			return err
 		}
+		if err := elsewhere(auth.From(ctx), b); err != nil {
+			return err
+		}
 		for _, id := range in.Delete.Objects {
 			gone, err := s.deleteOne(ctx, c, b, id, value(in.BypassGovernanceRetention))
 			var refused *fault.Error
@@ -102,8 +105,15 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 	return out, nil
 }
 
+// deletion is what a policy is asked about one of the objects.
+type deletion struct {
+	named
+	BypassGovernanceRetention bool
+}
+
 func (s *Service) deleteOne(ctx context.Context, c *change, b *bucket, id api.ObjectIdentifier, bypass bool) (removed, error) {
-	if err := permit(auth.From(ctx), c, b, id.Key, id.VersionId); err != nil {
+	asked := &deletion{named{b.Name, id.Key, id.VersionId}, bypass}
+	if err := permit(asking(ctx, asked), c, b, id.Key, id.VersionId); err != nil {
 		return removed{}, err
 	}
 	if id.LastModifiedTime != nil || id.Size != nil {

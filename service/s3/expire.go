@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"time"
 
@@ -206,9 +207,9 @@ func (s *Service) expireNoncurrent(ctx context.Context, b *bucket, l *lifecycle)
 		return !o.Lock.keeps(now, false) && l.endsNoncurrent(o, since, rank, now)
 	}
 	err := pages(ctx, s, versions, b.Name, due, func(c *change, key string) error {
-		b, _, o, err := stillThere(c, b.Name, versions, key)
-		if err != nil || o == nil || o.Lock.keeps(now, false) {
-			return err
+		b, rules, o, err := stillThere(c, b.Name, versions, key)
+		if err != nil || o == nil || o.Lock.keeps(now, false) || !reflect.DeepEqual(rules, l) {
+			return err // other rules count from the next round
 		}
 		newest, err := latest(c, b, o.Key)
 		if err != nil {

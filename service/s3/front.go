@@ -41,6 +41,9 @@ type front struct {
 // Front is the handler before the APIs.
 func (s *Service) Front(cfg FrontConfig) http.Handler { return &front{s, cfg} }
 
+// copySourceHeader is, or begins, the headers that make a put a copy.
+const copySourceHeader = "x-amz-copy-source"
+
 type frontKey struct{}
 
 // fronted is what the front tells the rest of the pipeline of a request.
@@ -86,7 +89,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if origin {
 		if wrapped := f.allowOrigin(w, r, name); wrapped != w {
-			w, r = wrapped, r.WithContext(context.WithValue(r.Context(), frontKey{}, fronted{cors: true}))
+			// The bucket's rules speak for the bucket, not for one that is copied from.
+			allowed := fronted{cors: r.Header.Get(copySourceHeader) == ""}
+			w, r = wrapped, r.WithContext(context.WithValue(r.Context(), frontKey{}, allowed))
 		}
 	}
 	if form && keyOf(r, host) == "" {

@@ -94,9 +94,9 @@ func isMarker(method string) error {
 
 // relock changes the lock of a version of a bucket with object lock.
 func (s *Service) relock(ctx context.Context, t target, fn func(l *lock) error) error {
-	return s.update(ctx, nil, func(c *change) error {
-		b, err := lookupVersion(ctx, c, t)
-		if err != nil {
+	var b *bucket
+	err := s.update(ctx, nil, func(c *change) (err error) {
+		if b, err = lookupVersion(ctx, c, t); err != nil {
 			return err
 		}
 		if _, err := findToChange(c, b, t); err != nil {
@@ -120,6 +120,7 @@ func (s *Service) relock(ctx context.Context, t target, fn func(l *lock) error) 
 		}
 		return f.put(c)
 	})
+	return s.conceal(ctx, b, err)
 }
 
 // locked finds a version, whose bucket must have object lock.

@@ -285,9 +285,9 @@ func (s *Service) object(ctx context.Context, t target) (b *bucket, o *object, e
 			return err
 		}
 		o = f.object
-		return nil
+		return belongs(ctx, b, o)
 	})
-	return b, o, err
+	return b, o, s.conceal(ctx, b, err)
 }
 
 // parseCopySource reads "bucket/key?versionId=..." with the key URL-encoded.

@@ -145,6 +145,9 @@ func (f *front) formRequest(r *http.Request, in *form, bucketName, host string) 
 	if in.filename != "" {
 		key = strings.ReplaceAll(key, "${filename}", in.filename)
 	}
+	if key == "" { // else the path would name the bucket itself
+		return nil, invalidArgument("key", "", "User key must have a length greater than 0.")
+	}
 	sig, err := in.signature()
 	if err != nil {
 		return nil, err
@@ -203,6 +206,9 @@ func (f *form) header(r *http.Request) (http.Header, error) {
 			out.Set(name, v)
 		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token":
 		default:
+			if strings.HasPrefix(name, copySourceHeader) {
+				return nil, invalidArgument(name, v, "A form does not copy objects.")
+			}
 			if strings.HasPrefix(name, "x-amz-") {
 				out.Set(name, v)
 			}

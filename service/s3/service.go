@@ -18,6 +18,7 @@ import (
 
 	kmsapi "github.com/slipway/slipway/api/kms"
 	api "github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/reconcile"
 	"github.com/slipway/slipway/service/s3/blob"
@@ -32,6 +33,9 @@ type Config struct {
 	Logger *slog.Logger
 	// KMS gives the data keys of objects that ask for one; nil: none do.
 	KMS kmsapi.Service
+	// Authorizer decides what a caller's own policies allow, where an answer
+	// depends on what else it may do; nil: everything.
+	Authorizer auth.Authorizer
 	// Destinations take the events of buckets, by the service of their ARNs
 	// ("sqs"). One that is not here is not built.
 	Destinations map[string]Destination
@@ -47,6 +51,7 @@ type Service struct {
 	log    *slog.Logger
 	sweeps *reconcile.Loop
 
+	authorizer   auth.Authorizer
 	destinations map[string]Destination
 	deliveries   *reconcile.Loop // of events
 	expiries     *reconcile.Loop // by lifecycle rules
@@ -63,11 +68,14 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Authorizer == nil {
+		cfg.Authorizer = auth.Everyone{}
+	}
 	blobs, err := blob.Open(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	s := &Service{store: cfg.Store, kms: cfg.KMS, blobs: blobs, now: cfg.Clock, log: cfg.Logger, destinations: cfg.Destinations}
+	s := &Service{store: cfg.Store, kms: cfg.KMS, blobs: blobs, now: cfg.Clock, log: cfg.Logger, authorizer: cfg.Authorizer, destinations: cfg.Destinations}
 	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger, Resync: -1})
 	s.deliveries = reconcile.New("s3 events", s.deliver, reconcile.Options{Logger: cfg.Logger, Resync: deliveryResync})
 	s.expiries = reconcile.New("s3 lifecycle", s.expire, reconcile.Options{Logger: cfg.Logger, Resync: expiryResync})

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	api "github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/arn"
@@ -67,21 +69,25 @@ func (s *Service) serveSite(w http.ResponseWriter, r *http.Request, name string,
 		v.page(0, err, [][2]string{{"BucketName", name}}, nil)
 		return
 	}
-	v.ctx = visitor(r, b, v.id, closed)
+	v.ctx = visitor(r, b, v.id, closed, s.now())
 	v.serve()
 }
 
 // visitor is the context of who reads a website: anybody, where authorization is
 // on; else the bucket's owner, for everybody is let in.
-func visitor(r *http.Request, b *bucket, id string, closed bool) context.Context {
+func visitor(r *http.Request, b *bucket, id string, closed bool, now time.Time) context.Context {
 	p := auth.RootOf(b.Account)
 	if closed {
 		p = auth.Principal{Kind: auth.Anonymous, Enforced: true}
 	}
-	source, _, _ := strings.Cut(r.RemoteAddr, ":")
+	source, _, _ := net.SplitHostPort(r.RemoteAddr)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
 	return auth.With(r.Context(), auth.Call{
-		Principal: p, Scope: arn.Scope{Account: b.Account, Region: b.Region}, Service: "s3", Operation: "GetObject",
-		RequestID: id, SourceIP: source, UserAgent: r.UserAgent(), Endpoint: "http://" + r.Host,
+		Principal: p, Scope: arn.Scope{Account: b.Account, Region: b.Region}, Service: "s3", Operation: "GetObject", Time: now,
+		RequestID: id, SourceIP: source, UserAgent: r.UserAgent(), Referer: r.Referer(), Endpoint: scheme + "://" + r.Host,
 	})
 }
 
@@ -132,7 +138,7 @@ func (v *visit) serve() {
 		key += v.cfg.IndexDocument.Suffix
 	}
 	out, err := v.get(key)
-	if fault.Is(err, fault.NoSuchKey) && !strings.HasSuffix(asked, "/") && asked != "" {
+	if (fault.Is(err, fault.NoSuchKey) || errors.Is(err, errHidden)) && !strings.HasSuffix(asked, "/") && asked != "" {
 		if folder, err := v.get(asked + "/" + v.cfg.IndexDocument.Suffix); err == nil {
 			_ = folder.Body.Close()
 			v.redirect("/"+escapePath(asked)+"/", http.StatusFound)
@@ -158,7 +164,7 @@ func (v *visit) get(key string) (*api.GetObjectOutput, error) {
 	if t, err := http.ParseTime(h.Get("If-Modified-Since")); err == nil {
 		in.IfModifiedSince = &t
 	}
-	return v.s.GetObject(v.ctx, in)
+	return v.s.GetObject(asking(v.ctx, in), in)
 }
 
 // send answers with an object.

@@ -225,9 +225,9 @@ func (s *Service) DeleteObjectTagging(ctx context.Context, in *api.DeleteObjectT
 }
 
 func (s *Service) retag(ctx context.Context, t target, tags []tag) (version string, err error) {
-	err = s.update(ctx, nil, func(c *change) error {
-		b, err := lookupVersion(ctx, c, t)
-		if err != nil {
+	var b *bucket
+	err = s.update(ctx, nil, func(c *change) (err error) {
+		if b, err = lookupVersion(ctx, c, t); err != nil {
 			return err
 		}
 		f, err := find(c, b, t)
@@ -244,5 +244,5 @@ func (s *Service) retag(ctx context.Context, t target, tags []tag) (version stri
 		}
 		return c.emit(ctx, b, eventTagsPut, f.object)
 	})
-	return version, err
+	return version, s.conceal(ctx, b, err)
 }

@@ -22,6 +22,8 @@ type booter struct {
 	cfg boot.Config
 	out io.Writer
 	md  *imds
+	// power is how the instance is to end after its first user data.
+	power *powerState
 }
 
 // runBoot is `slipway agent boot`: the configuration comes on standard input,
@@ -51,20 +53,31 @@ func (b *booter) stateDir() string {
 	return b.path(filepath.Join(boot.State, "instances", filepath.Base(b.cfg.ID)))
 }
 
+// host is the system that user data changes.
+func (b *booter) host() *host {
+	return &host{root: b.cfg.Root, shared: b.shared(), log: io.Discard}
+}
+
+// shared says that accounts, names and packages are those of a host that is not
+// the instance's alone.
+func (b *booter) shared() bool { return b.cfg.Kind != boot.Sandbox }
+
 func (b *booter) run(ctx context.Context) error {
-	h := &host{root: b.cfg.Root, shared: b.cfg.Kind != boot.Sandbox, log: io.Discard}
-	h.startEnabled(ctx, b.say)
+	b.host().startEnabled(ctx, b.say)
 	marker := filepath.Join(b.stateDir(), "user-data")
+	again := false
 	if _, err := os.Stat(marker); err == nil {
-		b.say("user data has run before; it runs once in an instance's life")
-		return nil
-	}
-	if err := os.MkdirAll(b.stateDir(), 0o700); err != nil {
+		b.say("user data has run before; it runs once in an instance's life, but for its parts for each boot")
+		again = true
+	} else if err := os.MkdirAll(b.stateDir(), 0o700); err != nil {
 		return err
 	}
 	data, err := b.md.wait(ctx, "/latest/user-data")
 	if err != nil && !errors.Is(err, errNotFound) {
 		return fmt.Errorf("fetch: %w", err)
+	}
+	if again {
+		return b.runAgain(ctx, data)
 	}
 	if err := b.authorizeKey(ctx); err != nil {
 		b.say("the key pair's public key is not installed: %v", err)
@@ -82,9 +95,23 @@ func (b *booter) run(ctx context.Context) error {
 		return err
 	}
 	start := time.Now()
-	err = b.runParts(ctx, parts)
+	err = b.runParts(ctx, parts, false)
 	b.say("user data finished in %.2f s", time.Since(start).Seconds())
+	if power := b.power; power != nil {
+		err = errors.Join(err, b.changePower(ctx, power))
+	}
 	return err
+}
+
+// runAgain runs what is for each boot: the scripts that an image or an owner put
+// there, and those parts of user data.
+func (b *booter) runAgain(ctx context.Context, data []byte) error {
+	var parts []part
+	var err error
+	if len(bytes.TrimSpace(data)) > 0 {
+		parts, err = userDataParts(data)
+	}
+	return errors.Join(err, b.runParts(ctx, parts, true))
 }
 
 // mark makes the marker and has it on disk when it returns.
@@ -125,21 +152,84 @@ func (b *booter) authorizeKey(ctx context.Context) error {
 	return errors.Join(os.Chown(dir, user, user), os.Chown(name, user, user))
 }
 
-// runParts runs configurations first and scripts after, each in its order. A
-// part that fails does not keep the next from running.
-func (b *booter) runParts(ctx context.Context, parts []part) error {
+// perBootScripts are run at each boot, as cloud-init does.
+const perBootScripts = "/var/lib/cloud/scripts/per-boot"
+
+// runParts runs boot hooks first, then configurations, then scripts, each in its
+// order. A part that fails does not keep the next from running.
+func (b *booter) runParts(ctx context.Context, parts []part, again bool) error {
+	start := time.Now()
 	var errs []error
-	for _, p := range parts {
-		if p.kind == cloudConfig {
-			errs = append(errs, b.runCloudConfig(ctx, p.text))
+	for i, p := range parts {
+		if p.kind == bootHook {
+			text := bytes.TrimLeft(bytes.TrimPrefix(p.text, []byte("#cloud-boothook")), "\r\n")
+			errs = append(errs, b.runScript(ctx, fmt.Sprintf("boothook-%03d", i+1), text))
 		}
 	}
+	always := false
+	message := ""
+	for _, p := range parts {
+		if p.kind != cloudConfig {
+			continue
+		}
+		c, err := b.parseCloudConfig(p.text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, b.runCloudConfig(ctx, c, again))
+		always = always || c.scriptsAlways()
+		if !again && c.PowerState != nil {
+			b.power = c.PowerState
+		}
+		if c.FinalMessage != "" {
+			message = c.FinalMessage
+		}
+	}
+	if !b.shared() {
+		errs = append(errs, b.runFolder(ctx, perBootScripts))
+	}
 	for i, p := range parts {
-		switch p.kind {
-		case script:
-			errs = append(errs, b.runScript(ctx, fmt.Sprintf("part-%03d", i+1), p.text))
-		case unknown:
-			errs = append(errs, fmt.Errorf("part %d is neither a script (#!) nor #cloud-config; formats such as #include and jinja templates are not built yet", i+1))
+		errs = append(errs, b.runPart(ctx, i+1, p, again && !always))
+	}
+	b.finalMessage(message, time.Since(start))
+	return errors.Join(errs...)
+}
+
+// runPart runs one part that is a script. Those that ran before are skipped.
+func (b *booter) runPart(ctx context.Context, n int, p part, skip bool) error {
+	switch {
+	case p.kind == perBoot, p.kind == script && !skip:
+		return b.runScript(ctx, fmt.Sprintf("part-%03d", n), p.text)
+	case skip:
+		return nil
+	case p.kind == include:
+		return fmt.Errorf("part %d: #include (text/x-include-url) is not built: put what it names into the user data itself", n)
+	case p.kind == unknown && bytes.HasPrefix(p.text, []byte("## template: jinja")):
+		return fmt.Errorf("part %d: jinja templates are not built", n)
+	case p.kind == unknown:
+		return fmt.Errorf("part %d is neither a script (#!), #cloud-config nor #cloud-boothook", n)
+	}
+	return nil
+}
+
+// runFolder runs the programs of a folder by name.
+func (b *booter) runFolder(ctx context.Context, dir string) error {
+	found, err := os.ReadDir(b.path(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range found {
+		if st, err := e.Info(); err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
+			continue
+		}
+		name := b.path(filepath.Join(dir, e.Name()))
+		if err := b.command(ctx, name); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -172,6 +262,7 @@ func (b *booter) runScript(ctx context.Context, name string, text []byte) error 
 func (b *booter) command(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.cfg.Root
+	cmd.Env = append(os.Environ(), "INSTANCE_ID="+b.cfg.ID)
 	cmd.Stdout, cmd.Stderr = b.out, b.out
 	return cmd.Run()
 }

@@ -25,9 +25,44 @@ type cloudConfigFile struct {
 	RunCmd     []yaml.Node `yaml:"runcmd"`
 	BootCmd    []yaml.Node `yaml:"bootcmd"`
 
-	// Updating is what installing packages does anyway.
 	PackageUpdate  bool `yaml:"package_update"`
 	PackageUpgrade bool `yaml:"package_upgrade"`
+
+	Groups groupList   `yaml:"groups"`
+	Users  []yaml.Node `yaml:"users"`
+	Keys   []string    `yaml:"ssh_authorized_keys"`
+
+	Hostname         string        `yaml:"hostname"`
+	FQDN             string        `yaml:"fqdn"`
+	PreferFQDN       bool          `yaml:"prefer_fqdn_over_hostname"`
+	PreserveHostname bool          `yaml:"preserve_hostname"`
+	Timezone         string        `yaml:"timezone"`
+	Mounts           [][]yaml.Node `yaml:"mounts"`
+	NTP              yaml.Node     `yaml:"ntp"`
+
+	FinalMessage string      `yaml:"final_message"`
+	PowerState   *powerState `yaml:"power_state"`
+
+	// FinalModules is how AWS's documents have scripts run at each boot.
+	FinalModules []yaml.Node `yaml:"cloud_final_modules"`
+}
+
+// groupList is a list of groups, or one mapping of them.
+type groupList []yaml.Node
+
+// UnmarshalYAML takes a list, a mapping or a text with commas.
+func (g *groupList) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.SequenceNode:
+		return n.Decode((*[]yaml.Node)(g))
+	case yaml.ScalarNode:
+		for name := range strings.SplitSeq(n.Value, ",") {
+			*g = append(*g, yaml.Node{Kind: yaml.ScalarNode, Value: strings.TrimSpace(name)})
+		}
+		return nil
+	}
+	*g = groupList{*n}
+	return nil
 }
 
 type writeFile struct {
@@ -37,16 +72,22 @@ type writeFile struct {
 	Permissions yaml.Node `yaml:"permissions"`
 	Owner       string    `yaml:"owner"`
 	Append      bool      `yaml:"append"`
+	Defer       bool      `yaml:"defer"` // until users and packages are there
 }
 
-var knownKeys = []string{"write_files", "packages", "runcmd", "bootcmd", "package_update", "package_upgrade", "output", "merge_how"}
+var knownKeys = []string{
+	"write_files", "packages", "runcmd", "bootcmd", "package_update", "package_upgrade", "output", "merge_how", "groups", "users",
+	"ssh_authorized_keys", "hostname", "fqdn", "prefer_fqdn_over_hostname", "preserve_hostname", "timezone", "mounts", "ntp",
+	"final_message", "power_state", "cloud_final_modules",
+}
 
-// runCloudConfig does what the configuration says, in cloud-init's order.
-func (b *booter) runCloudConfig(ctx context.Context, text []byte) error {
-	var c cloudConfigFile
+// parseCloudConfig reads a configuration, and names on the console what of it
+// has no effect.
+func (b *booter) parseCloudConfig(text []byte) (*cloudConfigFile, error) {
+	c := &cloudConfigFile{}
 	var keys map[string]yaml.Node
-	if err := errors.Join(yaml.Unmarshal(text, &c), yaml.Unmarshal(text, &keys)); err != nil {
-		return fmt.Errorf("#cloud-config: %w", err)
+	if err := errors.Join(yaml.Unmarshal(text, c), yaml.Unmarshal(text, &keys)); err != nil {
+		return nil, fmt.Errorf("#cloud-config: %w", err)
 	}
 	var others []string
 	for key := range keys {
@@ -58,14 +99,49 @@ func (b *booter) runCloudConfig(ctx context.Context, text []byte) error {
 	for _, key := range others {
 		b.say("#cloud-config: %q is not built yet and has no effect", key)
 	}
+	if c.NTP.Kind != 0 {
+		b.say("#cloud-config: ntp has no effect: the clock is the host's, which keeps it")
+	}
+	return c, nil
+}
+
+// scriptsAlways says whether the configuration has scripts run at each boot.
+func (c *cloudConfigFile) scriptsAlways() bool {
+	for _, n := range c.FinalModules {
+		var pair []string
+		if n.Kind == yaml.SequenceNode && n.Decode(&pair) == nil && len(pair) == 2 && pair[0] == "scripts-user" && pair[1] == "always" {
+			return true
+		}
+	}
+	return false
+}
+
+// runCloudConfig does what the configuration says, in cloud-init's order. What
+// is for each boot is done again; the rest once in the instance's life.
+func (b *booter) runCloudConfig(ctx context.Context, c *cloudConfigFile, again bool) error {
+	errs := []error{b.runCommands(ctx, "bootcmd", c.BootCmd)}
+	if again {
+		errs = append(errs, b.mountAt(ctx, c.Mounts), b.setHostname(c))
+		if c.scriptsAlways() {
+			errs = append(errs, b.runCommands(ctx, "runcmd", c.RunCmd))
+		}
+		return errors.Join(errs...)
+	}
+	errs = append(errs, b.writeFiles(c, false), b.mountAt(ctx, c.Mounts), b.setHostname(c), b.accounts(ctx, c), b.setTimezone(c.Timezone),
+		b.installPackages(ctx, c), b.writeFiles(c, true), b.runCommands(ctx, "runcmd", c.RunCmd))
+	return errors.Join(errs...)
+}
+
+func (b *booter) writeFiles(c *cloudConfigFile, deferred bool) error {
 	var errs []error
-	errs = append(errs, b.runCommands(ctx, "bootcmd", c.BootCmd))
 	for _, f := range c.WriteFiles {
+		if f.Defer != deferred {
+			continue
+		}
 		if err := b.writeFile(f); err != nil {
 			errs = append(errs, fmt.Errorf("#cloud-config: write_files: %s: %w", f.Path, err))
 		}
 	}
-	errs = append(errs, b.installPackages(ctx, c), b.runCommands(ctx, "runcmd", c.RunCmd))
 	return errors.Join(errs...)
 }
 
@@ -152,7 +228,7 @@ func chown(name, owner string) error {
 
 // installPackages uses the package manager of the instance's system. It needs
 // the network, and says so plainly when there is none.
-func (b *booter) installPackages(ctx context.Context, c cloudConfigFile) error {
+func (b *booter) installPackages(ctx context.Context, c *cloudConfigFile) error {
 	var names []string
 	for _, n := range c.Packages {
 		switch n.Kind {
@@ -164,18 +240,14 @@ func (b *booter) installPackages(ctx context.Context, c cloudConfigFile) error {
 			}
 		}
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && !c.PackageUpdate && !c.PackageUpgrade {
 		return nil
 	}
-	var run [][]string
-	switch {
-	case onPath("apt-get"):
-		run = [][]string{{"apt-get", "-q", "update"}, append([]string{"apt-get", "-q", "-y", "install", "--"}, names...)}
-	case onPath("dnf"):
-		run = [][]string{append([]string{"dnf", "-y", "install", "--"}, names...)}
-	case onPath("yum"):
-		run = [][]string{append([]string{"yum", "-y", "install", "--"}, names...)}
-	default:
+	if b.shared() {
+		return fmt.Errorf("#cloud-config: packages: %w", errShared)
+	}
+	run := packageCommands(c, names)
+	if run == nil {
 		return fmt.Errorf("#cloud-config: packages %s: this instance has no package manager that Slipway knows", strings.Join(names, ", "))
 	}
 	for _, args := range run {
@@ -183,6 +255,34 @@ func (b *booter) installPackages(ctx context.Context, c cloudConfigFile) error {
 		if err := b.command(ctx, "env", env...); err != nil {
 			return fmt.Errorf("#cloud-config: packages %s: %s: %w", strings.Join(names, ", "), args[0], err)
 		}
+	}
+	return nil
+}
+
+// packageCommands update, upgrade and install, nil without a package manager.
+func packageCommands(c *cloudConfigFile, names []string) (run [][]string) {
+	if onPath("apt-get") {
+		run = append(run, []string{"apt-get", "-q", "update"})
+		if c.PackageUpgrade {
+			run = append(run, []string{"apt-get", "-q", "-y", "dist-upgrade"})
+		}
+		if len(names) > 0 {
+			run = append(run, append([]string{"apt-get", "-q", "-y", "install", "--"}, names...))
+		}
+		return run
+	}
+	for _, manager := range []string{"dnf", "yum"} {
+		if !onPath(manager) {
+			continue
+		}
+		run = append(run, []string{manager, "-y", "makecache"})
+		if c.PackageUpgrade {
+			run = append(run, []string{manager, "-y", "upgrade"})
+		}
+		if len(names) > 0 {
+			run = append(run, append([]string{manager, "-y", "install", "--"}, names...))
+		}
+		return run
 	}
 	return nil
 }

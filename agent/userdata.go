@@ -21,8 +21,18 @@ type kind string
 const (
 	script      kind = "script"
 	cloudConfig kind = "cloud-config"
+	bootHook    kind = "cloud-boothook"
+	perBoot     kind = "x-shellscript-per-boot"
+	include     kind = "x-include-url" // refused, by name
 	unknown     kind = "unknown"
 )
+
+// types are the parts that a content type names.
+var types = map[string]kind{
+	"text/cloud-config": cloudConfig, "text/x-shellscript": script, "text/x-shellscript-per-instance": script,
+	"text/x-shellscript-per-once": script, "text/x-shellscript-per-boot": perBoot, "text/cloud-boothook": bootHook,
+	"text/x-include-url": include, "text/x-include-once-url": include,
+}
 
 // part is one piece of user data.
 type part struct {
@@ -65,17 +75,22 @@ func splitParts(data []byte, contentType string, depth int) ([]part, error) {
 	return []part{{unknown, data}}, nil
 }
 
-// kindOf goes by the first line, as cloud-init does where the type says nothing.
+// kindOf goes by the content type where it says what to do, else by the first
+// line, as cloud-init does.
 func kindOf(data []byte, contentType string) kind {
-	switch {
+	switch k := types[contentType]; {
+	case k == perBoot, k == bootHook:
+		return k
 	case bytes.HasPrefix(data, []byte("#!")):
 		return script
+	case bytes.HasPrefix(data, []byte("#cloud-boothook")):
+		return bootHook
+	case bytes.HasPrefix(data, []byte("#include")):
+		return include
 	case bytes.HasPrefix(data, []byte("#cloud-config")) && !bytes.HasPrefix(data, []byte("#cloud-config-")):
 		return cloudConfig
-	case contentType == "text/cloud-config":
-		return cloudConfig
-	case contentType == "text/x-shellscript":
-		return script
+	case k != "":
+		return k
 	}
 	return unknown
 }

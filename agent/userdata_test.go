@@ -49,6 +49,8 @@ func TestUserDataParts(t *testing.T) {
 		{"multipart", multi, "cloud-config:runcmd: [ls] script:#!/bin/sh script:#!/bin/sh"},
 		{"multipart with a mailbox line and CRLF", "From nobody\r\n" + strings.ReplaceAll(multi, "\n", "\r\n"), "cloud-config:runcmd: [ls] script:#!/bin/sh script:#!/bin/sh"},
 		{"gzipped multipart", gz(multi), "cloud-config:runcmd: [ls] script:#!/bin/sh script:#!/bin/sh"},
+		{"boot hook", "#cloud-boothook\n#!/bin/sh\n", "cloud-boothook:#cloud-boothook"},
+		{"include", "#include\nhttp://example.com/\n", "x-include-url:#include"},
 		{"text", "hello there", "unknown:hello there"},
 	} {
 		parts, err := userDataParts([]byte(tt.data))

@@ -41,16 +41,12 @@ func secretFile(path string) bool {
 
 // makeBase builds the skeleton of root file systems: all but /usr. It stays on
 // disk and is built anew when the host's packages change.
-func (d *Driver) makeBase() (string, error) {
+func (d *Driver) makeBase(hidden []string) (string, error) {
 	key := skeletonVersion
 	for _, p := range []string{"/var/lib/dpkg/status", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/passwd", "/etc/group"} {
 		if st, err := os.Stat(p); err == nil {
 			key += fmt.Sprint(p, st.ModTime().UnixNano())
 		}
-	}
-	hidden, err := hiddenFiles()
-	if err != nil {
-		return "", fmt.Errorf("look for the host's private files: %w", err)
 	}
 	key += strings.Join(hidden, "\x00")
 	name := filepath.Join("base", arn.Hash(key)[:12])
@@ -70,7 +66,7 @@ func (d *Driver) makeBase() (string, error) {
 			return err
 		}
 		unix.Umask(0)
-		return writeSkeleton(tmp)
+		return writeSkeleton(tmp, hidden)
 	})
 	if err != nil {
 		_ = os.RemoveAll(tmp)
@@ -84,7 +80,7 @@ func (d *Driver) makeBase() (string, error) {
 
 // writeSkeleton fills dir with "root", the lower layer of /, and "usr", a layer
 // above the host's /usr.
-func writeSkeleton(dir string) error {
+func writeSkeleton(dir string, hidden []string) error {
 	root, usr := filepath.Join(dir, "root"), filepath.Join(dir, "usr")
 	if err := makeDirs(root); err != nil {
 		return err
@@ -115,7 +111,7 @@ func writeSkeleton(dir string) error {
 	if err := writeBinaries(root, usr); err != nil {
 		return err
 	}
-	if err := writeHidden(usr); err != nil {
+	if err := writeHidden(usr, hidden); err != nil {
 		return fmt.Errorf("hide the host's private files: %w", err)
 	}
 	return writePoints(filepath.Join(dir, "points"))
@@ -353,23 +349,4 @@ func systemAccounts(path string, fields int) ([][]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// pruneBases removes skeletons of earlier package states. Instances that run
-// may still read theirs, so they stay until none does.
-func (d *Driver) pruneBases(keep string) {
-	for _, in := range d.All() {
-		if in.Record().Process.Alive() {
-			return
-		}
-	}
-	entries, err := os.ReadDir(d.Path("base"))
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if name := filepath.Join("base", e.Name()); name != keep {
-			_ = os.RemoveAll(d.Path(name))
-		}
-	}
 }

@@ -21,10 +21,8 @@ type Driver struct {
 	dir     string // absolute
 	slipway string // absolute
 	tag     string // 6 digits that tell this data folder's things on the host from others'
-	// base is the folder below dir with the skeleton of root file systems. It is
-	// built beside start-up, the first time; making waits for that.
-	base    func() (string, error)
-	making  sync.WaitGroup
+	bases   bases
+	making  sync.WaitGroup // looks at the host's files that go on beside others
 	cgroups cgroups
 	net     *network
 	volumes volumes
@@ -88,7 +86,6 @@ func outsideImage(dir string) error {
 
 // setUp makes the host's side of the driver and adopts its instances.
 func (d *Driver) setUp() (err error) {
-	d.base = sync.OnceValues(d.makeBase)
 	if d.cgroups, err = openCgroups("slipway-" + d.tag); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
@@ -102,8 +99,8 @@ func (d *Driver) setUp() (err error) {
 		return fmt.Errorf("volumes: %w", err)
 	}
 	d.making.Go(func() {
-		if base, err := d.base(); err == nil {
-			d.pruneBases(base)
+		if _, err := d.base(); err != nil {
+			d.Log().Error("cannot make the skeleton of root file systems", "error", err) // a launch tries again
 		}
 	})
 	for _, in := range d.All() {
@@ -116,6 +113,9 @@ func (d *Driver) setUp() (err error) {
 
 // Close ends the driver's goroutines; instances go on. It is safe to call twice.
 func (d *Driver) Close() error {
+	d.bases.mu.Lock()
+	d.bases.closed = true
+	d.bases.mu.Unlock()
 	d.making.Wait()
 	return d.Keeper.Close()
 }

@@ -121,14 +121,25 @@ func count(tx store.Tx, q *queue, now time.Time) (counts, error) {
 		n.Fresh += l.Fresh
 		n.Received += l.Received
 	}
-	from, to := visibleKey(q.Data, now.UnixMilli()+1, ""), visibleKey(q.Data, (now.Unix()+1)*1000, "")
+	if q.Attributes.Fifo { // its messages count as visible up to a second early
+		return n.counts(t), nil
+	}
+	from, to := messageKey(q.Data, now.UnixMilli()+1, ""), messageKey(q.Data, (now.Unix()+1)*1000, "")
 	for doc, err := range tx.Scan(from, to) {
 		if err != nil {
 			return counts{}, err
 		}
-		*n.of(string(doc.Value) == string(received))++
+		m, err := met(tx, q, doc)
+		if err != nil {
+			return counts{}, err
+		}
+		*n.of(m.st.Receives > 0)++
 	}
-	return counts{visible: max(t.Total-n.Fresh-n.Received, 0), inFlight: n.Received, delayed: n.Fresh}, nil
+	return n.counts(t), nil
+}
+
+func (n later) counts(t tally) counts {
+	return counts{visible: max(t.Total-n.Fresh-n.Received, 0), inFlight: n.Received, delayed: n.Fresh}
 }
 
 // maxInFlight is how many messages of a queue can be in flight ("Amazon SQS

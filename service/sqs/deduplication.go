@@ -53,7 +53,7 @@ func sentKey(scope, group, id string) string {
 
 // remember keeps a document for the interval.
 func remember(tx store.Tx, data, key string, until int64, v any) error {
-	if err := tx.Put(fmt.Sprintf("%se/%013d/%s", root(data), until, key), fresh); err != nil {
+	if err := tx.Put(fmt.Sprintf("%se/%013d/%s", root(data), until, key), empty); err != nil {
 		return err
 	}
 	return putJSON(tx, root(data)+key, v)
@@ -119,7 +119,7 @@ func (s *Service) again(tx store.Tx, q *queue, r *receipt) (bool, error) {
 	}
 	var all []*state
 	for _, m := range was.Messages {
-		st, err := getState(tx, q.Data, m.ID)
+		st, err := getState(tx, q, m.ID, m.Visible)
 		if err != nil || st == nil || st.Receives != m.Receives || st.Visible != m.Visible || st.Visible <= now {
 			return false, err
 		}

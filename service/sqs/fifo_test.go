@@ -309,17 +309,25 @@ func (b *bench) check(url string) {
 	err := b.view(b.ctx, url, func(tx store.Tx, _ place, q *queue) error {
 		var real counts
 		heads := map[string]string{}
-		for doc, err := range tx.Scan(root(q.Data)+"s/", store.PrefixEnd(root(q.Data)+"s/")) {
+		now := b.clock.Now().UnixMilli()
+		if q.Attributes.Fifo {
+			now = now/1000*1000 + 999 // as it is counted
+		}
+		for doc, err := range tx.Scan(q.stored(), store.PrefixEnd(q.stored())) {
 			var st state
 			if err != nil || json.Unmarshal(doc.Value, &st) != nil {
 				return fmt.Errorf("%s: %w", doc.Key, err)
 			}
-			id := strings.TrimPrefix(doc.Key, root(q.Data)+"s/")
-			if _, err := tx.Get(visibleKey(q.Data, st.Visible, id)); err != nil {
-				return fmt.Errorf("v/ of %s: %w", id, err)
+			id := idOf(doc.Key)
+			if q.stands(id, st.Visible) != doc.Key {
+				return fmt.Errorf("%s is to be visible at %d", doc.Key, st.Visible)
+			}
+			var at int64
+			if found, err := getJSON(tx, pointerKey(q.Data, id), &at); err != nil || found != st.Moved || found && at != st.Visible {
+				return fmt.Errorf("p/ of %+v: %d (%v)", st, at, err)
 			}
 			switch {
-			case st.Visible <= b.clock.Now().UnixMilli():
+			case st.Visible <= now:
 				real.visible++
 			case st.Receives > 0:
 				real.inFlight++

@@ -16,10 +16,19 @@ type handle struct {
 	data    string
 	id      string
 	receive int
+	visible int64 // when it was to be visible again, Unix milliseconds; 0 of a FIFO queue
+}
+
+func (q *queue) handle(id string, st *state) handle {
+	h := handle{q.Data, id, st.Receives, st.Visible}
+	if q.Attributes.Fifo {
+		h.visible = 0 // not needed, and a repeated attempt gives the same handles
+	}
+	return h
 }
 
 func (h handle) String() string {
-	return base64.StdEncoding.EncodeToString([]byte(h.data + "|" + h.id + "|" + strconv.Itoa(h.receive)))
+	return base64.StdEncoding.EncodeToString([]byte(h.data + "|" + h.id + "|" + strconv.Itoa(h.receive) + "|" + strconv.FormatInt(h.visible, 10)))
 }
 
 func badHandle(text string) error {
@@ -29,14 +38,18 @@ func badHandle(text string) error {
 func parseHandle(text string) (handle, error) {
 	b, err := base64.StdEncoding.DecodeString(text)
 	parts := strings.Split(string(b), "|")
-	if err != nil || len(parts) != 3 || parts[0] == "" || strings.ContainsAny(string(b), "/\x00") {
+	if err != nil || len(parts) != 4 || parts[0] == "" || strings.ContainsAny(string(b), "/\x00") {
 		return handle{}, badHandle(text)
 	}
 	n, err := strconv.Atoi(parts[2])
 	if err != nil || n < 1 {
 		return handle{}, badHandle(text)
 	}
-	return handle{parts[0], parts[1], n}, nil
+	visible, err := strconv.ParseInt(parts[3], 10, 64)
+	if err != nil || visible < 0 {
+		return handle{}, badHandle(text)
+	}
+	return handle{parts[0], parts[1], n, visible}, nil
 }
 
 // DeleteMessage removes a message; one that is gone already is no error.
@@ -54,9 +67,12 @@ func (s *Service) drop(tx store.Tx, q *queue, text string) error {
 	if err != nil {
 		return err
 	}
-	st, err := getState(tx, q.Data, h.id)
-	if err != nil || st == nil || h.data != q.Data {
-		return err // of an earlier purge, or gone
+	if h.data != q.Data {
+		return nil // of an earlier purge
+	}
+	st, err := getState(tx, q, h.id, h.visible)
+	if err != nil || st == nil {
+		return err // gone already
 	}
 	now := s.now()
 	if q.Attributes.Fifo && (st.Receives != h.receive || st.Visible <= now.UnixMilli()) {
@@ -114,7 +130,7 @@ func (s *Service) hide(tx store.Tx, q *queue, text string, timeout *int32) error
 	if err != nil {
 		return err
 	}
-	st, err := getState(tx, q.Data, h.id)
+	st, err := getState(tx, q, h.id, h.visible)
 	if err != nil {
 		return err
 	}

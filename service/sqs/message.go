@@ -13,15 +13,18 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-// A message is three documents below its queue's place for messages:
+// A message of a standard queue is one document below its queue's place for
+// messages, mostly: a row less is what a send, a receive and a delete gain most by.
 //
-//	v/<visible at>/<id>  empty: what can be received when, so a receive reads a range
-//	s/<id>               state: changes with each receive; a small content is in it
+//	m/<visible at>/<id>  state, in the order in which messages can be received; a
+//	                     small content is in it
+//	p/<id>               when a message is visible whose receipt handles do not all
+//	                     say it: it was received again, or its visibility changed
 //	b/<id>               a larger content: written once
 //
-// The id begins with the time that the message was sent, so s/ is in the order
-// in which messages expire. A FIFO queue's ids begin with the sequence number,
-// which follows the time.
+// A FIFO queue's state stands at s/<id>, and group.go tells how it finds the next.
+// An id begins with the time that the message was sent; a FIFO queue's with the
+// sequence number, which follows the time.
 
 // state is what changes about a message.
 type state struct {
@@ -33,6 +36,7 @@ type state struct {
 	Source    string `json:",omitempty"` // the ARN of the queue that gave it up
 	Group     string `json:",omitempty"` // FIFO queues only
 	Sequence  int64  `json:",omitempty"` // FIFO queues only
+	Moved     bool   `json:",omitempty"` // p/ says where it stands
 	Content   *kept  `json:",omitempty"` // nil: it stands apart
 }
 
@@ -92,8 +96,18 @@ type kept struct {
 
 func root(data string) string { return store.BulkPrefix + "sqs/" + data + "/" }
 
-func visibleKey(data string, at int64, id string) string {
-	return root(data) + "v/" + visibleAt(at) + "/" + id
+func messageKey(data string, at int64, id string) string {
+	return root(data) + "m/" + visibleAt(at) + "/" + id
+}
+
+func pointerKey(data, id string) string { return root(data) + "p/" + id }
+
+// stands is the key of a message's state.
+func (q *queue) stands(id string, visible int64) string {
+	if q.Attributes.Fifo {
+		return stateKey(q.Data, id)
+	}
+	return messageKey(q.Data, visible, id)
 }
 
 func visibleAt(at int64) string { return fmt.Sprintf("%013d", at) }
@@ -175,31 +189,20 @@ func (s *Service) lift(tx store.Tx, data, id string, st *state) (func(newID stri
 	}, nil
 }
 
-// received marks a v/ entry of a message that was received before: it tells
-// messages in flight from those that are delayed.
-var (
-	fresh    = []byte("0")
-	received = []byte("1")
-)
-
-func (st *state) mark() []byte {
-	if st.Receives > 0 {
-		return received
-	}
-	return fresh
-}
+// empty is the value of documents that only their keys matter of.
+var empty = []byte("0")
 
 // write keeps a state and what counts it.
-func write(tx store.Tx, data, id string, st *state, now time.Time) error {
+func write(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
 	return errors.Join(
-		tx.Put(visibleKey(data, st.Visible, id), st.mark()),
-		putJSON(tx, stateKey(data, id), st),
-		addLater(tx, data, st.Visible, st.Receives > 0, 1, now))
+		putJSON(tx, q.stands(id, st.Visible), st),
+		addLater(tx, q.Data, st.Visible, st.Receives > 0, 1, now))
 }
 
 // insert puts a new message's state.
 func insert(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
-	err := errors.Join(addTotal(tx, q.Data, 1), write(tx, q.Data, id, st, now))
+	st.Moved = false
+	err := errors.Join(addTotal(tx, q.Data, 1), write(tx, q, id, st, now))
 	if err != nil || !q.Attributes.Fifo {
 		return err
 	}
@@ -208,27 +211,38 @@ func insert(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
 
 // change puts another state in the place of a message's old one.
 func change(tx store.Tx, q *queue, id string, old, st *state, now time.Time) error {
-	err := errors.Join(
-		tx.Delete(visibleKey(q.Data, old.Visible, id)),
-		addLater(tx, q.Data, old.Visible, old.Receives > 0, -1, now),
-		write(tx, q.Data, id, st, now))
-	if err != nil || !q.Attributes.Fifo {
+	if err := addLater(tx, q.Data, old.Visible, old.Receives > 0, -1, now); err != nil {
 		return err
 	}
-	return moveInGroup(tx, q.Data, id, old, st)
+	if q.Attributes.Fifo {
+		return errors.Join(write(tx, q, id, st, now), moveInGroup(tx, q.Data, id, old, st))
+	}
+	if err := tx.Delete(messageKey(q.Data, old.Visible, id)); err != nil {
+		return err
+	}
+	if old.Receives > 0 && old.Visible != st.Visible { // a handle says the old time
+		st.Moved = true
+		if err := putJSON(tx, pointerKey(q.Data, id), st.Visible); err != nil {
+			return err
+		}
+	}
+	return write(tx, q, id, st, now)
 }
 
-// getState finds a message; nil where there is none.
-func getState(tx store.Tx, data, id string) (*state, error) {
-	doc, err := tx.Get(stateKey(data, id))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+// getState finds a message that was to be visible at a time when its handle was
+// made; nil where there is none.
+func getState(tx store.Tx, q *queue, id string, visible int64) (*state, error) {
+	var st state
+	found, err := getJSON(tx, q.stands(id, visible), &st)
+	if err == nil && !found && !q.Attributes.Fifo {
+		if found, err = getJSON(tx, pointerKey(q.Data, id), &visible); err == nil && found {
+			found, err = getJSON(tx, messageKey(q.Data, visible, id), &st)
+		}
 	}
-	if err != nil {
+	if err != nil || !found {
 		return nil, err
 	}
-	var st state
-	return &st, json.Unmarshal(doc.Value, &st)
+	return &st, nil
 }
 
 func remove(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
@@ -242,9 +256,13 @@ func remove(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
 			return err
 		}
 	}
+	if st.Moved {
+		if err := tx.Delete(pointerKey(q.Data, id)); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
-		tx.Delete(visibleKey(q.Data, st.Visible, id)),
-		tx.Delete(stateKey(q.Data, id)),
+		tx.Delete(q.stands(id, st.Visible)),
 		addTotal(tx, q.Data, -1),
 		addLater(tx, q.Data, st.Visible, st.Receives > 0, -1, now))
 }

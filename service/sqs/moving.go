@@ -2,8 +2,8 @@ package sqs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/slipway/slipway/fault"
@@ -107,16 +107,16 @@ func (s *Service) step(tx store.Tx, t *moveTask, now time.Time) error {
 	n, pause := t.share()
 	t.Next = now.Add(pause).UnixMilli()
 	n = min(n, t.ToMove-t.Moved)
-	ids, err := visibleIDs(tx, q, now, n)
+	due, err := visible(tx, q, now, n)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := s.moveBack(tx, t, q, id, now); err != nil || t.Status == taskFailed {
+	for _, m := range due {
+		if err := s.moveBack(tx, t, q, m.id, m.st, now); err != nil || t.Status == taskFailed {
 			return err
 		}
 	}
-	if len(ids) == 0 || t.Moved >= t.ToMove {
+	if len(due) == 0 || t.Moved >= t.ToMove {
 		t.Status = taskCompleted
 	}
 	return nil
@@ -130,27 +130,45 @@ const (
 	noSourceReason = "CouldNotDetermineMessageSource"
 )
 
-// visibleIDs are the next messages to be received; of a FIFO queue the first of
+// message is one that stands in a queue.
+type message struct {
+	id string
+	st *state
+}
+
+// visible are the next messages to be received; of a FIFO queue the first of
 // each group.
-func visibleIDs(tx store.Tx, q *queue, now time.Time, n int) ([]string, error) {
-	var ids []string
+func visible(tx store.Tx, q *queue, now time.Time, n int) ([]message, error) {
+	var due []message
 	order := q.order()
 	for doc, err := range tx.Scan(order, order+visibleAt(now.UnixMilli()+1)) {
-		if err != nil || len(ids) >= n {
-			return ids, err
+		if err != nil || len(due) >= n {
+			return due, err
 		}
-		_, id, _ := strings.Cut(strings.TrimPrefix(doc.Key, order), "/")
-		ids = append(ids, id)
+		m, err := met(tx, q, doc)
+		if err != nil {
+			return nil, err
+		}
+		if m.st != nil {
+			due = append(due, m)
+		}
 	}
-	return ids, nil
+	return due, nil
+}
+
+// met is the message of an entry of the queue's order.
+func met(tx store.Tx, q *queue, doc store.Doc) (message, error) {
+	_, id := splitVisible(q.order(), doc.Key)
+	if q.Attributes.Fifo {
+		st, err := getState(tx, q, id, 0)
+		return message{id, st}, err
+	}
+	var st state
+	return message{id, &st}, json.Unmarshal(doc.Value, &st)
 }
 
 // moveBack sends a message on as a new one, which is how AWS treats it.
-func (s *Service) moveBack(tx store.Tx, t *moveTask, q *queue, id string, now time.Time) error {
-	st, err := getState(tx, q.Data, id)
-	if err != nil || st == nil {
-		return err
-	}
+func (s *Service) moveBack(tx store.Tx, t *moveTask, q *queue, id string, st *state, now time.Time) error {
 	if q.expired(st, now) {
 		t.Moved++ // one of those that there were
 		return remove(tx, q, id, st, now)

@@ -46,7 +46,7 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 		if changed == nil {
 			watch, stop := context.WithCancel(ctx)
 			defer stop()
-			changed = s.store.Watch(watch, root(r.data)+"v/")
+			changed = s.store.Watch(watch, r.order)
 			continue // what came before the watch began is not told
 		}
 		if r.next > 0 {
@@ -112,7 +112,7 @@ type receipt struct {
 
 	messages []api.Message
 	taken    []attempted // the same messages
-	data     string
+	order    string      // of the queue
 	scanned  int
 	room     int   // how many of them at most
 	wait     int   // seconds
@@ -132,7 +132,7 @@ func (q *queue) order() string {
 	if q.Attributes.Fifo {
 		return root(q.Data) + "h/"
 	}
-	return root(q.Data) + "v/"
+	return root(q.Data) + "m/"
 }
 
 // receive looks first, so that an empty queue costs no write.
@@ -150,7 +150,7 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 		if err != nil {
 			return err
 		}
-		r.data, r.wait, r.next = q.Data, q.Attributes.Wait, 0
+		r.order, r.wait, r.next = q.order(), q.Attributes.Wait, 0
 		if r.in.WaitTimeSeconds != nil {
 			r.wait = int(*r.in.WaitTimeSeconds)
 		}
@@ -161,12 +161,11 @@ func (s *Service) receive(ctx context.Context, r *receipt) error {
 			ready = true // what it received is in flight
 			return nil
 		}
-		from := q.order()
-		for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
+		for doc, err := range tx.Scan(r.order, store.PrefixEnd(r.order)) {
 			if err != nil {
 				return err
 			}
-			at, _ := splitVisible(from, doc.Key)
+			at, _ := splitVisible(r.order, doc.Key)
 			ready = at <= r.now.UnixMilli()
 			if !ready {
 				r.next = at
@@ -202,7 +201,7 @@ func (s *Service) takeFrom(ctx context.Context, r *receipt) error {
 	})
 }
 
-// splitVisible reads the key of a v/ or h/ entry.
+// splitVisible reads the key of an m/ or h/ entry.
 func splitVisible(order, key string) (at int64, id string) {
 	when, id, _ := strings.Cut(strings.TrimPrefix(key, order), "/")
 	at, _ = strconv.ParseInt(when, 10, 64) // the key is ours
@@ -217,7 +216,7 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 	}
 	r.room = min(r.limit, room)
 	// With a visibility timeout of 0 a message taken is met again.
-	met := map[string]bool{}
+	done := map[string]bool{}
 	order := q.order()
 	for doc, err := range tx.Scan(order, order+visibleAt(r.now.UnixMilli()+1)) {
 		if err != nil {
@@ -229,20 +228,19 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 		if r.full() {
 			break
 		}
-		_, id := splitVisible(order, doc.Key)
-		st, err := getState(tx, q.Data, id)
+		m, err := met(tx, q, doc)
 		if err != nil {
 			return err
 		}
-		if st == nil || met[id] || q.Attributes.Fifo && met[st.Group] {
+		if m.st == nil || done[m.id] || q.Attributes.Fifo && done[m.st.Group] {
 			continue
 		}
 		if q.Attributes.Fifo {
-			met[st.Group] = true
-			err = s.takeGroup(tx, q, r, st.Group)
+			done[m.st.Group] = true
+			err = s.takeGroup(tx, q, r, m)
 		} else {
-			met[id] = true
-			err = s.takeOne(tx, q, r, id, st)
+			done[m.id] = true
+			err = s.takeOne(tx, q, r, m.id, m.st)
 		}
 		if err != nil {
 			return err
@@ -256,18 +254,21 @@ func (r *receipt) full() bool { return len(r.messages) >= r.room || r.scanned >=
 
 // takeGroup receives a group's messages from the first one on, up to one that
 // is not visible.
-func (s *Service) takeGroup(tx store.Tx, q *queue, r *receipt, group string) error {
-	from := groupRoot(q.Data, group)
-	for doc, err := range tx.Scan(from, store.PrefixEnd(from)) {
+func (s *Service) takeGroup(tx store.Tx, q *queue, r *receipt, m message) error {
+	from := groupRoot(q.Data, m.st.Group)
+	if err := s.takeOne(tx, q, r, m.id, m.st); err != nil || r.full() {
+		return err
+	}
+	for doc, err := range tx.Scan(from+m.id+"\x00", store.PrefixEnd(from)) {
 		if err != nil {
 			return err
 		}
 		id := strings.TrimPrefix(doc.Key, from)
-		st, err := getState(tx, q.Data, id)
-		if err != nil || st == nil || st.Visible > r.now.UnixMilli() || r.full() {
+		st, err := getState(tx, q, id, 0)
+		if err != nil || st == nil || st.Visible > r.now.UnixMilli() {
 			return err
 		}
-		if err := s.takeOne(tx, q, r, id, st); err != nil {
+		if err := s.takeOne(tx, q, r, id, st); err != nil || r.full() {
 			return err
 		}
 	}
@@ -303,7 +304,7 @@ func (s *Service) show(tx store.Tx, q *queue, r *receipt, id string, st *state) 
 		return err
 	}
 	m := api.Message{
-		MessageId: st.MessageID, ReceiptHandle: handle{q.Data, id, st.Receives}.String(), Body: c.Body, MD5OfBody: md5Hex(c.Body),
+		MessageId: st.MessageID, ReceiptHandle: q.handle(id, st).String(), Body: c.Body, MD5OfBody: md5Hex(c.Body),
 		Attributes: systemAttributes(r.in, c, st),
 	}
 	shown := map[string]attributeValue{}

@@ -41,6 +41,7 @@ type Service struct {
 	maxInFlight int // messages of a queue
 	dataKeys    dataKeys
 	dry         dry
+	walks       walks
 
 	drain    sync.Once
 	draining chan struct{} // closed once long polls are to end

@@ -81,6 +81,10 @@ var ec2Kinds = map[string]string{
 	"sgr": "security-group-rule", "pg": "placement-group",
 }
 
+// byName begins what stands for the id of a resource that is named by its name. The
+// service puts the id in: what policies say of it must count.
+const byName = "name="
+
 // ec2ARN names a resource; images and snapshots belong to no account in theirs.
 func ec2ARN(c *Call, kind, id string) string {
 	scope := c.Scope
@@ -114,10 +118,10 @@ func ec2Named(c *Call, in membersOf) []string {
 	case strings.Contains(c.Operation, "Placement"):
 		out = append(out, ec2ARN(c, "placement-group", n))
 	case c.Operation != "CreateSecurityGroup":
-		out = append(out, ec2ARN(c, "security-group", "*")) // the id is in the records
+		out = append(out, ec2ARN(c, "security-group", byName+n))
 	}
-	if in.text("LaunchTemplateName") != "" && c.Operation != "CreateLaunchTemplate" {
-		out = append(out, ec2ARN(c, "launch-template", "*"))
+	if n := in.text("LaunchTemplateName"); n != "" && c.Operation != "CreateLaunchTemplate" {
+		out = append(out, ec2ARN(c, "launch-template", byName+n))
 	}
 	return out
 }
@@ -178,7 +182,7 @@ func launch(c *Call, in membersOf) []string {
 	case in.text("LaunchTemplate.LaunchTemplateId") != "":
 		out = append(out, ec2ARN(c, "launch-template", in.text("LaunchTemplate.LaunchTemplateId")))
 	case in.has("LaunchTemplate"):
-		out = append(out, ec2ARN(c, "launch-template", "*"))
+		out = append(out, ec2ARN(c, "launch-template", byName+in.text("LaunchTemplate.LaunchTemplateName")))
 	}
 	return out
 }

@@ -16,14 +16,14 @@ var iamTable = table{prefix: "iam", keys: iamKeys, operations: entries(
 		"GetLoginProfile GetSSHPublicKey GetUser GetUserPolicy ListAccessKeys ListAttachedUserPolicies ListGroupsForUser "+
 		"ListMFADevices ListSSHPublicKeys ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags "+
 		"PutUserPermissionsBoundary PutUserPolicy ResetServiceSpecificCredential ResyncMFADevice TagUser UntagUser UpdateAccessKey "+
-		"UpdateLoginProfile UpdateSSHPublicKey UpdateServiceSpecificCredential UpdateSigningCertificate UpdateUser "+
+		"UpdateLoginProfile UpdateSSHPublicKey UpdateServiceSpecificCredential UpdateSigningCertificate "+
 		"UploadSSHPublicKey UploadSigningCertificate GetMFADevice"),
 	act(iamNamed("group", "GroupName"), "AddUserToGroup AttachGroupPolicy CreateGroup DeleteGroup DeleteGroupPolicy DetachGroupPolicy "+
-		"GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy RemoveUserFromGroup UpdateGroup"),
+		"GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy RemoveUserFromGroup"),
 	act(iamNamed("instance-profile", "InstanceProfileName"), "CreateInstanceProfile DeleteInstanceProfile GetInstanceProfile "+
 		"ListInstanceProfileTags RemoveRoleFromInstanceProfile TagInstanceProfile UntagInstanceProfile"),
 	act(iamNamed("server-certificate", "ServerCertificateName"), "DeleteServerCertificate GetServerCertificate ListServerCertificateTags "+
-		"TagServerCertificate UntagServerCertificate UpdateServerCertificate UploadServerCertificate"),
+		"TagServerCertificate UntagServerCertificate UploadServerCertificate"),
 	act(iamNamed("policy", "PolicyName"), "CreatePolicy"),
 	act(member("PolicyArn"), "CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy GetPolicyVersion ListEntitiesForPolicy "+
 		"ListPolicyTags ListPolicyVersions SetDefaultPolicyVersion TagPolicy UntagPolicy"),
@@ -45,6 +45,9 @@ var iamTable = table{prefix: "iam", keys: iamKeys, operations: entries(
 		"ListRoles ListSAMLProviders ListServerCertificates ListUsers ListVirtualMFADevices RejectDelegationRequest SendDelegationToken "+
 		"SetSecurityTokenServicePreferences SimulateCustomPolicy UpdateAccountPasswordPolicy UpdateDelegationRequest"),
 	map[string]operation{
+		"UpdateUser":              renames("user", "UserName"),
+		"UpdateGroup":             renames("group", "GroupName"),
+		"UpdateServerCertificate": renames("server-certificate", "ServerCertificateName"),
 		"AddRoleToInstanceProfile": {on: iamNamed("instance-profile", "InstanceProfileName"), needs: func(a *asking) {
 			if role := a.in.text("RoleName"); role != "" {
 				a.passRole(iamARN(a.call, "role/"+role), "ec2.amazonaws.com")
@@ -89,11 +92,33 @@ func iamNamed(kind, name string) namer {
 	}
 }
 
+// renames is the entry of an operation that gives another name or path: it needs
+// leave for what was and for what is to be ("Rename an IAM user", IAM User Guide).
+func renames(kind, name string) operation {
+	on := iamNamed(kind, name)
+	return operation{on: on, needs: func(a *asking) {
+		as, path := a.in.text("New"+name), a.in.text("NewPath")
+		if path != "" {
+			if as == "" {
+				as = a.in.text(name)
+			}
+			as = strings.TrimSuffix(path, "/") + "/" + as
+		}
+		if as != "" {
+			a.also("iam:"+a.call.Operation, on(a.call, a.in)...)
+			a.out[len(a.out)-1].As = as
+		}
+	}}
+}
+
 func iamARN(c *Call, resource string) string {
 	return arn.ARN{Service: "iam", Account: c.Scope.Account, Resource: resource}.String()
 }
 
 func iamKeys(k *requestKeys, key string) ([]string, bool) {
+	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
+		return k.resourceTag(name)
+	}
 	switch key {
 	case "policyarn":
 		return k.in.value("PolicyArn"), true
@@ -104,7 +129,7 @@ func iamKeys(k *requestKeys, key string) ([]string, bool) {
 		if k.call.Operation == "CreateUser" || k.call.Operation == "CreateRole" {
 			return nil, true
 		}
-		return nil, false // what the entity has already
+		return k.boundary()
 	case "awsservicename":
 		return k.in.value("AWSServiceName"), true
 	case "passedtoservice", "associatedresourcearn":
@@ -113,4 +138,17 @@ func iamKeys(k *requestKeys, key string) ([]string, bool) {
 		return k.in.value("ServiceName"), true
 	}
 	return nil, false
+}
+
+// boundary is the permissions boundary that the user or role has already.
+func (k *requestKeys) boundary() ([]string, bool) {
+	if k.iam == nil {
+		return nil, false
+	}
+	source, ok := k.iam.Tags["iam"].(Boundaries)
+	if !ok {
+		return nil, false
+	}
+	has, err := source.BoundaryOf(k.ctx, k.resource)
+	return one(has), err == nil
 }

@@ -251,6 +251,12 @@ func s3Keys(k *requestKeys, key string) ([]string, bool) {
 		})
 		return found, true
 	}
+	if name, ok := strings.CutPrefix(key, "existingobjecttag/"); ok {
+		return k.existingTag(name)
+	}
+	if name, ok := strings.CutPrefix(key, "buckettag/"); ok {
+		return k.resourceTag(name)
+	}
 	switch key {
 	case "requestobjecttagkeys":
 		tags, _ := url.ParseQuery(k.in.text("Tagging"))
@@ -292,4 +298,38 @@ func valuesFold(tags url.Values, name string) []string {
 		}
 	}
 	return nil
+}
+
+// existingTag is a tag that the object has. Only actions that are about one object
+// have it ("Tagging and access control policies", S3 User Guide).
+func (k *requestKeys) existingTag(name string) ([]string, bool) {
+	if !tagAware[k.action] {
+		return nil, true
+	}
+	if k.iam == nil || strings.Contains(k.resource, "*") {
+		return nil, false
+	}
+	source, ok := k.iam.Tags["s3"].(ObjectTags)
+	if !ok {
+		return nil, false
+	}
+	version := ""
+	if strings.Contains(k.action, "Version") {
+		if version = k.in.text("VersionId"); version == "" {
+			return nil, false // one of a copy's source or of a list
+		}
+	}
+	tags, err := source.ObjectTags(k.ctx, k.resource, version)
+	if err != nil {
+		return nil, false
+	}
+	return tagFold(tags, name)
+}
+
+// tagAware are the actions that the tags of an existing object decide.
+var tagAware = map[string]bool{
+	"s3:GetObject": true, "s3:GetObjectVersion": true, "s3:GetObjectAcl": true, "s3:GetObjectVersionAcl": true,
+	"s3:GetObjectTagging": true, "s3:GetObjectVersionTagging": true, "s3:PutObjectAcl": true, "s3:PutObjectVersionAcl": true,
+	"s3:PutObjectTagging": true, "s3:PutObjectVersionTagging": true, "s3:DeleteObjectTagging": true,
+	"s3:DeleteObjectVersionTagging": true, "s3:GetObjectAttributes": true, "s3:GetObjectVersionAttributes": true,
 }

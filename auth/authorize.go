@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -18,7 +19,10 @@ type Request struct {
 	// Resources are ARNs or "*"; policy.Unknown where only records tell the
 	// resource, which only an Allow of every resource covers.
 	Resources []string
-	Context   policy.Keys
+	// As, where it is set, is what IAM's resource is going to be: its new name, or
+	// from a slash on its new path and name.
+	As      string
+	Context policy.Keys
 }
 
 // Authorizer decides whether a principal may act. A refusal is a *fault.Error
@@ -36,8 +40,8 @@ func (Everyone) Authorize(context.Context, Request) error { return nil }
 // Policies finds the policies of a principal. Package service/iam has them.
 type Policies interface {
 	// PoliciesOf returns the identity-based documents of a user or an assumed
-	// role, and the permissions boundary if it has one. A principal that is gone
-	// has none.
+	// role, and the permissions boundary if it has one. ErrGone where the principal
+	// is gone, or is another of the same name.
 	PoliciesOf(ctx context.Context, p Principal) (identity []*policy.Document, boundary *policy.Document, err error)
 	// ManagedPolicy returns the version in force of a managed policy, as a session
 	// of the account names it; nil where it does not exist.
@@ -49,6 +53,10 @@ type Policies interface {
 	// exist, come back as they are.
 	FullARN(ctx context.Context, arn string) (string, error)
 }
+
+// ErrGone is the error of Policies for a user or role that was deleted since it was
+// given its credentials, which end with it.
+var ErrGone = errors.New("auth: the principal does not exist any more")
 
 // ResourcePolicies finds the resource-based policies of a service. A service whose
 // resources have them implements it and is named in IAM.Resources.
@@ -79,6 +87,18 @@ type ResourcePolicy struct {
 // aws:ResourceTag. What does not exist has none.
 type ResourceTags interface {
 	ResourceTags(ctx context.Context, resource string) (map[string]string, error)
+}
+
+// ObjectTags finds the tags of S3's objects, for s3:ExistingObjectTag. An
+// object that does not exist has none.
+type ObjectTags interface {
+	ObjectTags(ctx context.Context, resource, version string) (tags map[string]string, err error)
+}
+
+// Boundaries finds the permissions boundary that an IAM user or role has, for
+// iam:PermissionsBoundary; "" is none.
+type Boundaries interface {
+	BoundaryOf(ctx context.Context, resource string) (policyARN string, err error)
 }
 
 // IAM authorizes by all the policies that bear on a request: identity-based and
@@ -157,6 +177,9 @@ func (a *IAM) Permits(ctx context.Context, r Request) error {
 		resources = []string{policy.Unknown}
 	}
 	q, err := a.inquiry(ctx, r.Principal)
+	if errors.Is(err, ErrGone) {
+		return badToken(r.Service)
+	}
 	if err != nil {
 		return err
 	}
@@ -173,6 +196,7 @@ func (a *IAM) permits(ctx context.Context, r *Request, q policy.Inquiry, resourc
 		if resource, err = a.Policies.FullARN(ctx, resource); err != nil {
 			return err
 		}
+		resource = renamed(resource, r.As)
 	}
 	held, err := a.heldBy(ctx, r, resource)
 	if err != nil {
@@ -196,6 +220,17 @@ func (a *IAM) permits(ctx context.Context, r *Request, q policy.Inquiry, resourc
 		return a.denied(r, resource, v, q.Context)
 	}
 	return nil
+}
+
+// renamed is the ARN of one of IAM's resources under another name or path.
+func renamed(resource, as string) string {
+	switch {
+	case as == "":
+		return resource
+	case as[0] == '/':
+		return resource[:strings.IndexByte(resource, '/')] + as
+	}
+	return resource[:strings.LastIndexByte(resource, '/')+1] + as
 }
 
 // rootKeeps are what the root user of a resource's account may always do, or
@@ -300,7 +335,11 @@ func (a *IAM) Trusted(ctx context.Context, r Request, trust *policy.Document, ow
 	q := policy.Inquiry{Caller: r.Principal.Caller(), Unbound: true}
 	if !unbound {
 		var err error
-		if q, err = a.inquiry(ctx, r.Principal); err != nil {
+		q, err = a.inquiry(ctx, r.Principal)
+		if errors.Is(err, ErrGone) {
+			return false, nil
+		}
+		if err != nil {
 			return false, err
 		}
 	}

@@ -68,9 +68,12 @@ type Session struct {
 // Caller is the principal as trust and resource policies name it.
 func (p Principal) Caller() policy.Caller {
 	who := policy.Caller{Account: p.Account, ARN: p.ARN}
-	who.UniqueID, _, _ = strings.Cut(p.UserID, ":")
 	switch p.Kind {
+	// The ids of all others begin with the account, which is not theirs alone.
+	case User:
+		who.UniqueID = p.UserID
 	case AssumedRole:
+		who.UniqueID, _, _ = strings.Cut(p.UserID, ":")
 		who.RoleName = p.Name
 	case Service:
 		who.Service = p.Name

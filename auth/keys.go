@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -228,8 +229,8 @@ func (k *requestKeys) principalARN() []string {
 func (k *requestKeys) principalTag(name string) ([]string, bool) {
 	p := &k.call.Principal
 	if p.Session != nil {
-		if v, ok := tagFold(p.Session.Tags, name); ok {
-			return []string{v}, true
+		if v, known := tagFold(p.Session.Tags, name); v != nil || !known {
+			return v, known
 		}
 	}
 	if p.Kind != User && p.Kind != AssumedRole && p.Kind != FederatedUser {
@@ -246,19 +247,22 @@ func (k *requestKeys) principalTag(name string) ([]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	if v, ok := tagFold(tags, name); ok {
-		return []string{v}, true
-	}
-	return nil, true
+	return tagFold(tags, name)
 }
 
-func tagFold(tags map[string]string, name string) (string, bool) {
+// tagFold finds a tag, whatever the case of its key. known is false where keys that
+// differ by case alone have different values: nobody can say which is meant.
+func tagFold(tags map[string]string, name string) (values []string, known bool) {
 	for k, v := range tags {
-		if strings.EqualFold(k, name) {
-			return v, true
+		if !strings.EqualFold(k, name) {
+			continue
 		}
+		if len(values) > 0 && values[0] != v {
+			return nil, false
+		}
+		values = []string{v}
 	}
-	return "", false
+	return values, true
 }
 
 func (k *requestKeys) requestTag(name string) (out []string) {
@@ -280,7 +284,7 @@ func (k *requestKeys) tagKeys() []string {
 // resourceTag is a tag of the resource, where its service tells tags.
 func (k *requestKeys) resourceTag(name string) ([]string, bool) {
 	if k.iam == nil || strings.Contains(k.resource, "*") {
-		return nil, strings.HasSuffix(k.resource, "/*") // not made yet
+		return nil, k.unmade()
 	}
 	a, err := arn.Parse(k.resource)
 	if err != nil {
@@ -294,11 +298,28 @@ func (k *requestKeys) resourceTag(name string) ([]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	if v, ok := tagFold(tags, name); ok {
-		return []string{v}, true
-	}
-	return nil, true
+	return tagFold(tags, name)
 }
+
+// unmade reports whether the call makes the resource, which has no tags yet. Any
+// other that only a wildcard names is there, and nobody knows which.
+func (k *requestKeys) unmade() bool {
+	if !strings.HasSuffix(k.resource, "/*") {
+		return false
+	}
+	if k.call.Operation == "RunInstances" {
+		for _, kind := range []string{":instance/", ":volume/", ":network-interface/"} {
+			if strings.Contains(k.resource, kind) {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.ContainsFunc(makers, func(verb string) bool { return strings.HasPrefix(k.call.Operation, verb) })
+}
+
+// makers begin the names of operations that make what only a wildcard names.
+var makers = []string{"Create", "Allocate", "Copy", "Import", "Register", "Request"}
 
 func (k *requestKeys) resourceAccount() ([]string, bool) {
 	if k.owner != "" {

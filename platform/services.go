@@ -74,7 +74,6 @@ func (p *Platform) wire() (*services, error) {
 	kmsService := kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: cfg.Now, Logger: cfg.Logger})
 	kmss := kmsapi.Intercept(kmsService, guard)
 	policies.Resources = map[string]auth.ResourcePolicies{"kms": kmsService}
-	policies.Tags = map[string]auth.ResourceTags{"kms": kmsService}
 	ssmService := ssm.New(ssm.Config{
 		Store: p.store, Ring: p.ring, KMS: kmss, Now: cfg.Now, Logger: cfg.Logger, BuiltinImage: ec2.BuiltinImage,
 		Image: func(ctx context.Context, id string) error {
@@ -111,7 +110,8 @@ func (p *Platform) wire() (*services, error) {
 		InstanceStack: in.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
-	policies.Resources["s3"], policies.Resources["sqs"] = s.s3, sqsService
+	policies.Resources["s3"], policies.Resources["sqs"], policies.Resources["ec2"] = s.s3, sqsService, s.ec2
+	policies.Tags = map[string]auth.ResourceTags{"ec2": s.ec2, "iam": s.iam, "kms": kmsService, "s3": s.s3, "sqs": sqsService, "ssm": ssmService}
 	addTypes(s.types, s.cloudformation, ec2s, iams, kmss, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain

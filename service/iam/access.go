@@ -51,8 +51,11 @@ func (s *Service) PoliciesOf(ctx context.Context, p auth.Principal) (identity []
 	err = s.store.View(ctx, func(tx store.Tx) error {
 		texts, limit = nil, ""
 		held, bound, err := s.grantsOf(tx, p)
-		if err != nil || len(held) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(held) == 0 {
+			return auth.ErrGone
 		}
 		for _, g := range held {
 			for _, text := range g.Inline {

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"errors"
 	"testing"
 
 	api "github.com/slipway/slipway/api/iam"
@@ -61,7 +62,7 @@ func TestRenames(t *testing.T) {
 	// Who had the old name is somebody else.
 	old := k.Principal
 	old.Name = "ann"
-	if identity, _, err = s.PoliciesOf(auth.With(ctx, auth.Call{}), old); err != nil || len(identity) != 0 {
+	if identity, _, err = s.PoliciesOf(auth.With(ctx, auth.Call{}), old); !errors.Is(err, auth.ErrGone) || len(identity) != 0 {
 		t.Errorf("the new ann has the old one's policies: %d, %v", len(identity), err)
 	}
 }

@@ -132,6 +132,13 @@ type Driver interface {
 	Close() error
 }
 
+// HostGuard is a driver that keeps instances from what listens on the host. Only
+// the metadata service and what was admitted answers them.
+type HostGuard interface {
+	// AdmitToHost lets instances reach a TCP port of the gateway's address.
+	AdmitToHost(ctx context.Context, port uint16) error
+}
+
 // MetadataListener is a driver that makes the metadata service's listener
 // itself: on its bridge, or one for each instance merged into one. The remote
 // address of an accepted connection is the instance's own.

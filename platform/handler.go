@@ -110,21 +110,16 @@ func fromHost(r *http.Request) bool {
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
-// record counts and logs what became of a call. Inputs and outputs hold secrets and stay out.
+// record counts what became of a call, and logs those that went well: of one that
+// failed there is a line already. Inputs and outputs hold secrets and stay out.
 func (p *Platform) record(ctx context.Context, rec wire.Recording) {
 	p.services.metrics.observe(rec)
 	p.services.iam.Used(rec.Call)
-	if !p.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+	if rec.Err != nil || !p.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := []any{
-		"request", rec.Call.RequestID, "service", rec.Call.Service, "operation", rec.Call.Operation,
-		"principal", rec.Call.Principal.ARN, "status", rec.Status, "duration", rec.Duration,
-	}
-	if rec.Err != nil && rec.Status < http.StatusInternalServerError {
-		attrs = append(attrs, "error", rec.Err)
-	}
-	p.cfg.Logger.DebugContext(ctx, "call", attrs...)
+	p.cfg.Logger.DebugContext(ctx, "call", "requestId", rec.Call.RequestID, "service", rec.Call.Service, "operation", rec.Call.Operation,
+		"principal", rec.Call.Principal.ARN, "status", rec.Status, "duration", rec.Duration)
 }
 
 // instanceEndpoint is the API's base URL as instances reach it: on the driver's
@@ -155,11 +150,16 @@ func (p *Platform) serveInstances() error {
 			p.serve("API for instances", newFair(l, maxPerInstance), p.handler(true))
 		}
 	}
+	if g, ok := p.driver.(compute.HostGuard); ok {
+		if err := g.AdmitToHost(context.Background(), p.port()); err != nil {
+			return err
+		}
+	}
 	m, ok := p.driver.(compute.MetadataListener)
 	if !ok {
 		return nil
 	}
-	l, err := m.ListenMetadata(context.Background())
+	l, err := p.door(listenMetadata, func() (net.Listener, error) { return m.ListenMetadata(context.Background()) })
 	if err != nil {
 		return err
 	}

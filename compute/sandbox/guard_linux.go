@@ -20,13 +20,23 @@ func (n *network) guardedPorts() *nftables.Set {
 	return &nftables.Set{Table: n.guardTable(), Name: "ports", KeyType: nftables.TypeIFName, DataType: nftables.TypeVerdict, IsMap: true}
 }
 
+// hasGuard says whether the kernel has the table.
+func (n *network) hasGuard() bool {
+	c, err := nftables.New()
+	if err != nil {
+		return false
+	}
+	_, err = c.ListTableOfFamily(n.bridge, nftables.TableFamilyBridge)
+	return err == nil
+}
+
 // openGuard makes the table, or finds it.
 func (n *network) openGuard() error {
 	c, err := nftables.New()
 	if err != nil {
 		return err
 	}
-	if _, err := c.ListTableOfFamily(n.bridge, nftables.TableFamilyBridge); err == nil {
+	if n.hasGuard() {
 		return nil
 	}
 	table, ports := n.guardTable(), n.guardedPorts()

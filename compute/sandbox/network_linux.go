@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -35,7 +36,8 @@ type network struct {
 	routed, guards bool
 
 	applying sync.Mutex
-	applied  string // the policy in force, as text; "" before the first
+	applied  string   // the policy in force, as text; "" before the first
+	admitted []uint16 // ports of the gateway that instances reach; see AdmitToHost
 }
 
 type savedNetwork struct {
@@ -43,6 +45,9 @@ type savedNetwork struct {
 	Elastic   netip.Prefix `json:"elastic"`
 	// Forwarding is the interfaces on which forwarding was off before.
 	Forwarding []string `json:"forwarding,omitempty"`
+	// Enforced says that there was a policy: without its table nothing passes
+	// until there is one again.
+	Enforced bool `json:"enforced,omitempty"`
 }
 
 var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
@@ -291,6 +296,21 @@ func (n *network) makeRoutes() error {
 	return nil
 }
 
+// removeMetadataRoute removes the route that drivers share, once no rule of theirs
+// leads to it; unix.ESRCH where there is nothing to remove.
+func removeMetadataRoute() error {
+	rules, err := netlink.RuleList(netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(rules, func(r netlink.Rule) bool { return r.Table == metadataTable }) {
+		return unix.ESRCH
+	}
+	return netlink.RouteDel(&netlink.Route{
+		Dst: ipNet(netip.PrefixFrom(metadataAddress.Addr(), 32)), Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST, Table: metadataTable,
+	})
+}
+
 func (n *network) metadataRule() *netlink.Rule {
 	r := netlink.NewRule()
 	r.Family = unix.AF_INET
@@ -337,7 +357,11 @@ func outbound() []netlink.Link {
 // before, which is in force until the next is known.
 func (n *network) openFilter() error {
 	if !n.hasTable() {
-		if err := n.replaceTable(nil); err != nil {
+		var closed *compute.Policy
+		if n.saved.Enforced {
+			closed = &compute.Policy{}
+		}
+		if err := n.replaceTable(closed); err != nil {
 			return fmt.Errorf("nftables: %w", err)
 		}
 	}
@@ -351,6 +375,15 @@ func (n *network) openFilter() error {
 	}
 	n.guards = true
 	return nil
+}
+
+// noteEnforced keeps for the next start that there is a policy.
+func (n *network) noteEnforced() error {
+	if n.saved.Enforced {
+		return nil
+	}
+	n.saved.Enforced = true
+	return n.save()
 }
 
 // openOutbound lets instances out under the host's address.
@@ -400,6 +433,7 @@ func (n *network) remove() (removed []string, err error) {
 	note("rules for "+n.bridge+" in firewalls of this host", n.unpassForward())
 	note("nftables tables "+n.bridge, n.removeTables())
 	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
+	note("route of the metadata address", removeMetadataRoute())
 	note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
 		Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
 	if link, err := netlink.LinkByName(n.bridge); err == nil {

@@ -25,11 +25,14 @@ func (d *Driver) ApplyPolicy(ctx context.Context, p compute.Policy) error {
 	}
 	d.net.applying.Lock()
 	defer d.net.applying.Unlock()
-	text := p.String()
-	if d.net.applied == text {
+	text, intact := p.String(), d.net.intact()
+	if d.net.applied == text && intact {
 		return nil
 	}
-	if err := errors.Join(d.net.passForward(), d.net.replaceTable(&p)); err != nil {
+	if d.net.applied != "" && !intact {
+		d.net.log.Warn("the network policy was removed from this host's kernel: apply it again")
+	}
+	if err := errors.Join(d.net.passForward(), d.net.replaceTable(&p), d.guardAll(), d.net.noteEnforced()); err != nil {
 		return fmt.Errorf("sandbox: apply the network policy: %w", err)
 	}
 	d.net.applied = text
@@ -92,6 +95,13 @@ type ruleset struct {
 	err    error
 }
 
+func (n *network) newRuleset(conn *nftables.Conn) *ruleset {
+	return &ruleset{
+		net: n, conn: conn, table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.bridge},
+		chains: map[string]*nftables.Chain{}, sets: map[string]*nftables.Set{},
+	}
+}
+
 // replaceTable makes the table anew. Without a policy, instances are free to
 // reach each other and the outside.
 func (n *network) replaceTable(p *compute.Policy) error {
@@ -99,10 +109,7 @@ func (n *network) replaceTable(p *compute.Policy) error {
 	if err != nil {
 		return err
 	}
-	r := &ruleset{
-		net: n, conn: conn, table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.bridge},
-		chains: map[string]*nftables.Chain{}, sets: map[string]*nftables.Set{},
-	}
+	r := n.newRuleset(conn)
 	conn.AddTable(r.table)
 	conn.DelTable(r.table)
 	conn.AddTable(r.table)
@@ -118,10 +125,12 @@ func (n *network) replaceTable(p *compute.Policy) error {
 
 // base adds the chains that the kernel enters.
 func (r *ruleset) base(policy bool) {
+	r.input(false)
 	forward := r.hook("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
 	r.rule(forward, established(), verdict(expr.VerdictAccept))
 	r.rule(forward, r.net.isBridge(expr.MetaKeyOIFNAME), r.net.notBridge(expr.MetaKeyIIFNAME), verdict(expr.VerdictDrop))
 	r.rule(forward, r.net.notBridge(expr.MetaKeyIIFNAME), verdict(expr.VerdictAccept))
+	r.rule(forward, r.net.otherBridges(), verdict(expr.VerdictDrop))
 	if policy {
 		r.rule(forward, load(sourceOffset), r.decide("egress"))
 		r.rule(forward, verdict(expr.VerdictDrop))

@@ -32,7 +32,7 @@ func permit(call auth.Call, p place, q *queue) error {
 	}
 	decision := policy.NoMatch
 	if text != "" {
-		doc, err := policy.Parse(text, policy.Resource)
+		doc, err := parsedPolicies.Parse(text, policy.Resource)
 		if err != nil {
 			return err
 		}

@@ -96,12 +96,9 @@ func placeOf(ctx context.Context, queueURL string) (place, error) {
 }
 
 func find(tx store.Tx, p place) (*queue, error) {
-	q, err := queues.Get(tx, p.key())
+	q, err := decoded.get(tx, p)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noQueue()
-	}
-	if err == nil {
-		q.at = p
 	}
 	return q, err
 }

@@ -151,6 +151,7 @@ func BenchmarkQueueRate(b *testing.B) {
 		ratio := took["empty"].Seconds() / took[name].Seconds()
 		b.ReportMetric(calls/took[name].Seconds(), "rps-"+name)
 		b.ReportMetric(ratio, "ratio-"+name)
+		b.Logf("%s: %.0f a second, %.2f of an empty handler's %.0f", name, calls/took[name].Seconds(), ratio, calls/took["empty"].Seconds())
 		if ratio < queueLimit {
 			b.Errorf("%s: %.2f of the rate of an empty handler, limit %.2f", name, ratio, queueLimit)
 		}

@@ -83,6 +83,9 @@ type Type struct {
 	// Replaces says of a change that the schema leaves open ("conditional
 	// create-only") whether it needs a new resource. nil: none does.
 	Replaces func(property string, before, after Properties) bool
+	// Secret are the attributes that are sealed wherever the engine keeps them, as
+	// text that nobody can read from the service again. Templates get them open.
+	Secret []string
 	// Signals is true where CreationPolicy and UpdatePolicy signals are honoured.
 	Signals bool
 }

@@ -101,7 +101,7 @@ func (p *Platform) wire() (*services, error) {
 	in.ec2 = ec2s
 
 	s.cloudformation = cloudformation.New(cloudformation.Config{
-		Store: p.store, Workflows: p.engine, Types: s.types, S3: s3s, SSM: ssms, Logger: cfg.Logger, Now: cfg.Now,
+		Store: p.store, Workflows: p.engine, Types: s.types, S3: s3s, SSM: ssms, Ring: p.ring, Logger: cfg.Logger, Now: cfg.Now,
 		Schemas: schema.New(model.ResourceTypeNames(), model.Schema, func(name string) bool {
 			_, ok := s.types.Lookup(name)
 			return ok

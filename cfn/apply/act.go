@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,9 @@ func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource
 		o.equip(ctx, s, &req)
 		res, err := o.call(ctx, r.Type, req, fn)
 		out := acted{PhysicalID: res.PhysicalID, Attributes: res.Attributes, Wait: res.Wait}
+		if sealErr := o.seal(r.Type, out.Attributes); sealErr != nil {
+			out.Attributes, err = nil, errors.Join(err, sealErr)
+		}
 		if err == nil {
 			return out, nil
 		}
@@ -99,6 +103,41 @@ func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, 
 		req.Properties, _ = schema.Conform(req.Properties)
 	}
 	return fn(ctx, req)
+}
+
+// seal seals the attributes that the type calls secret, before anything keeps them.
+func (o *operation) seal(typeName string, attributes cfn.Properties) error {
+	if o.r.cfg.Types.Provider == nil {
+		return nil
+	}
+	t, _ := o.r.cfg.Types.Provider(typeName)
+	for _, name := range t.Secret {
+		text, ok := attributes[name].(string)
+		if !ok {
+			continue
+		}
+		if o.r.cfg.Seal == nil {
+			return fmt.Errorf("attribute %s of %s is secret, and there is no key to seal it with", name, typeName)
+		}
+		sealed, err := o.r.cfg.Seal(text)
+		if err != nil {
+			return err
+		}
+		attributes[name] = cfn.Sealed(sealed)
+	}
+	return nil
+}
+
+// open opens a sealed attribute for the template. Events mask what it was.
+func (o *operation) open(sealed string) (string, bool) {
+	if o.r.cfg.Open == nil {
+		return "", false
+	}
+	text, ok := o.r.cfg.Open(sealed)
+	if ok && text != "" && !slices.Contains(o.opened, text) {
+		o.opened = append(o.opened, text)
+	}
+	return text, ok
 }
 
 // callContext makes the context in which the operation calls services: as the

@@ -363,8 +363,8 @@ func (o *operation) evaluate(l *Ledger, s *Stack, id string) (ev evaluated, prob
 	return ev, nil
 }
 
-// show is the properties' JSON for events. Values of NoEcho parameters are
-// masked wherever they stand.
+// show is the properties' JSON for events. Values of NoEcho parameters and secret
+// attributes are masked wherever they stand.
 func (o *operation) show(s *Stack, p cfn.Properties) string {
 	var secrets []string
 	for _, param := range s.Version.Parameters {
@@ -372,6 +372,9 @@ func (o *operation) show(s *Stack, p cfn.Properties) string {
 			secrets = append(secrets, param.Value)
 		}
 	}
+	o.mu.Lock()
+	secrets = append(secrets, o.opened...)
+	o.mu.Unlock()
 	if p == nil {
 		p = cfn.Properties{}
 	}

@@ -31,6 +31,10 @@ type Config struct {
 	// Dynamic resolves a dynamic reference, {{resolve:service:reference}}, as
 	// the caller that the context carries.
 	Dynamic func(ctx context.Context, service, reference string) (string, error)
+	// Seal and Open keep the attributes that a type calls secret. nil: resources
+	// that have some cannot be made.
+	Seal func(text string) (string, error)
+	Open func(sealed string) (string, bool)
 }
 
 // Runner runs stack operations.
@@ -62,8 +66,9 @@ type operation struct {
 
 	entered *template.Scope
 	on      map[string][]string // dependencies by logical id
-	mu      sync.Mutex          // guards export
+	mu      sync.Mutex          // guards the rest
 	export  func(name string) (string, bool)
+	opened  []string // secret attributes that the template was given
 }
 
 // operate does what the operation says.

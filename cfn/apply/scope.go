@@ -32,6 +32,7 @@ func (o *operation) enter(s *Stack) template.Problems {
 		Pseudo:     PseudoOf(s),
 		Zones:      o.r.cfg.Zones,
 		Export:     func(name string) (string, bool) { return o.export(name) },
+		Open:       o.open,
 	})
 	if len(problems) == 0 {
 		o.on = o.entered.Dependencies()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/slipway/slipway/cfn"
 )
 
 // removed is what AWS::NoValue evaluates to: whatever holds it leaves it out.
@@ -204,12 +206,28 @@ func (e *evaluator) getAtt(n *Node, resource, attribute string) any {
 	if !ok || live.PhysicalID == "" || HasUnknown(attribute) {
 		return Unknown
 	}
-	for _, from := range []map[string]any{live.Attributes, live.Properties} {
-		if v, ok := find(from, attribute); ok {
-			return v
-		}
+	if v, ok := find(live.Attributes, attribute); ok {
+		return e.opened(n, v)
+	}
+	if v, ok := find(live.Properties, attribute); ok {
+		return v
 	}
 	e.at(n, "[Error] %s: Resource type %s does not support attribute {%s}", n.callPath(), r.Type, attribute)
+	return Unknown
+}
+
+// opened is an attribute's value, also of one that is kept sealed.
+func (e *evaluator) opened(n *Node, v any) any {
+	sealed, ok := cfn.SealedText(v)
+	if !ok {
+		return v
+	}
+	if e.s.env.Open != nil {
+		if text, ok := e.s.env.Open(sealed); ok {
+			return text
+		}
+	}
+	e.at(n, "[Error] %s: the attribute is kept sealed and does not open with this installation's key", n.callPath())
 	return Unknown
 }
 

@@ -61,6 +61,9 @@ type Env struct {
 	Export func(name string) (string, bool) `json:"-"`
 	// Zones are the names of a region's availability zones.
 	Zones func(region string) []string `json:"-"`
+	// Open opens an attribute that is kept sealed (cfn.Sealed); false: it does not
+	// open.
+	Open func(sealed string) (string, bool) `json:"-"`
 }
 
 // Scope is a template in an environment: its conditions are evaluated. It is

@@ -21,7 +21,8 @@ type accessKeyHandler struct{ svc api.Service }
 
 func accessKeyType(svc api.Service) cfn.Type {
 	h := accessKeyHandler{svc}
-	return cfn.Type{Name: accessKeyTypeName, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, List: h.list}
+	return cfn.Type{Name: accessKeyTypeName, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, List: h.list,
+		Secret: []string{"SecretAccessKey"}}
 }
 
 func (h accessKeyHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, error) {

@@ -357,6 +357,7 @@ func (s *Service) env(tx store.Tx, st *apply.Stack, v *apply.Version) template.E
 		Parameters: v.Values(),
 		Pseudo:     apply.PseudoOf(st),
 		Zones:      s.cfg.Zones,
+		Open:       s.open,
 		Export: func(name string) (string, bool) {
 			e, err := apply.Exports.Get(tx, st.Scope.Key()+"/"+name)
 			if err != nil {

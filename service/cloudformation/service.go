@@ -18,6 +18,7 @@ import (
 	"github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/keyring"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
@@ -35,8 +36,9 @@ type Config struct {
 	Workflows *workflow.Engine
 	Types     *cfn.Registry // may be filled after New, before the first call
 	Schemas   *schema.Catalog
-	S3        s3.Service  // reads TemplateURL
-	SSM       ssm.Service // reads parameters and dynamic references
+	S3        s3.Service    // reads TemplateURL
+	SSM       ssm.Service   // reads parameters and dynamic references
+	Ring      *keyring.Ring // seals secret attributes; nil: resources that have some cannot be made
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Parallel  int // resource actions of one stack operation at a time; 0 is 32
@@ -77,6 +79,7 @@ func New(cfg Config) *Service {
 	s.runner = apply.New(apply.Config{
 		Store: cfg.Store, Workflows: cfg.Workflows, Types: s.types, Logger: cfg.Logger, Now: cfg.Now,
 		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic,
+		Seal: s.seal(), Open: s.open,
 	})
 	return s
 }

@@ -1,0 +1,29 @@
+package cloudformation
+
+import "encoding/base64"
+
+// attributePurpose is what secret attributes are sealed for.
+const attributePurpose = "cloudformation/attribute"
+
+// seal is the function that seals secret attributes; nil without a key.
+func (s *Service) seal() func(text string) (string, error) {
+	if s.cfg.Ring == nil {
+		return nil
+	}
+	return func(text string) (string, error) {
+		b, err := s.cfg.Ring.Seal(attributePurpose, []byte(text))
+		return base64.StdEncoding.EncodeToString(b), err
+	}
+}
+
+func (s *Service) open(sealed string) (string, bool) {
+	if s.cfg.Ring == nil {
+		return "", false
+	}
+	b, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return "", false
+	}
+	plain, err := s.cfg.Ring.Open(attributePurpose, b)
+	return string(plain), err == nil
+}

@@ -120,7 +120,7 @@ func (s *Service) ModifyInstanceAttribute(ctx context.Context, in *api.ModifyIns
 // older pair of attribute and value.
 func (s *Service) alterations(in *api.ModifyInstanceAttributeInput) ([]alteration, error) {
 	if err := refuse([]refusal{
-		{"BlockDeviceMapping", len(in.BlockDeviceMappings) > 0 || in.Attribute == "blockDeviceMapping"},
+		{"Attribute=blockDeviceMapping (name the devices by BlockDeviceMapping)", in.Attribute == "blockDeviceMapping" && len(in.BlockDeviceMappings) == 0},
 		{"Kernel", in.Kernel != nil || in.Attribute == "kernel"},
 		{"Ramdisk", in.Ramdisk != nil || in.Attribute == "ramdisk"},
 		{"SriovNetSupport", in.SriovNetSupport != nil || in.Attribute == "sriovNetSupport"},
@@ -193,6 +193,13 @@ func (s *Service) valueAlterations(in *api.ModifyInstanceAttributeInput, list []
 			i.Groups, err = s.resolveGroups(tx, i.Scope, i.VPC, in.Groups, nil)
 			return err
 		}})
+	}
+	if len(in.BlockDeviceMappings) > 0 {
+		keep, err := keptDevices(in.BlockDeviceMappings)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, alteration{"blockDeviceMapping", false, func(tx store.Tx, i *instance) error { return keepDevices(tx, i, keep) }})
 	}
 	if in.Attribute != "" && len(list) == 0 {
 		return nil, fault.New(fault.InvalidParameterValue, "Value (%s) for parameter attribute is invalid. Unknown attribute.", clip(in.Attribute, 64))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -18,6 +17,7 @@ import (
 type instanceView struct {
 	*instance
 	tags   tagMap
+	worn   tagMap // of its network interface
 	groups []api.GroupIdentifier
 	disks  []*volume
 	// further are its network interfaces beside the primary one.
@@ -36,6 +36,9 @@ func (s *Service) views(tx store.Tx, scope arn.Scope, list []*instance) ([]insta
 			return nil, err
 		}
 		if in.State != terminated {
+			if v.worn, err = tagsOf(tx, scope, in.Interface); err != nil {
+				return nil, err
+			}
 			if v.disks, err = volumesOf(tx, scope, in.ID); err != nil {
 				return nil, err
 			}
@@ -256,9 +259,15 @@ var alikeFields = map[string][]string{
 	"tenancy":                        {"default"},
 	"usage-operation":                {"RunInstances"},
 	"virtualization-type":            {"hvm"},
+	"current-instance-boot-mode":     {"legacy-bios"},
+	"operator.managed":               {"false"},
+	"capacity-reservation-specification.capacity-reservation-preference": {"open"},
 	// What no instance has.
 	"affinity": nil, "capacity-reservation-id": nil, "host-id": nil, "instance-lifecycle": nil, "ipv6-address": nil, "kernel-id": nil,
 	"outpost-arn": nil, "placement-group-name": nil, "placement-partition-number": nil, "platform": nil, "product-code": nil,
+	"boot-mode": nil, "maintenance-options.auto-recovery": nil, "network-performance-options.bandwidth-weighting": nil, "operator.principal": nil,
+	"tpm-support": nil, "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": nil,
+	"capacity-reservation-specification.capacity-reservation-target.capacity-reservation-resource-group-arn": nil,
 	"product-code.type": nil, "ramdisk-id": nil, "requester-id": nil, "spot-instance-request-id": nil,
 }
 
@@ -269,7 +278,7 @@ func instanceFields(v instanceView, name string) ([]string, bool) {
 		v.instance = &instance{}
 	}
 	if rest, ok := strings.CutPrefix(name, "network-interface."); ok {
-		return networkFields(v, rest)
+		return ownInterfaceFields(v, rest)
 	}
 	if values, ok := placeFields(v, name); ok {
 		return values, true
@@ -398,6 +407,12 @@ func optionFields(v instanceView, name string) ([]string, bool) {
 		return one(v.Metadata.Tags)
 	case "metadata-options.http-put-response-hop-limit":
 		return oneInt(v.Metadata.HopLimit)
+	case "metadata-options.http-protocol-ipv4": // by which the endpoint answers
+		return one(v.Metadata.Endpoint)
+	case "metadata-options.http-protocol-ipv6":
+		return one("disabled")
+	case "usage-operation-update-time":
+		return one(stamp(v.Created))
 	case "metadata-options.state":
 		return one("applied")
 	case "private-dns-name-options.hostname-type":
@@ -406,78 +421,4 @@ func optionFields(v instanceView, name string) ([]string, bool) {
 		return oneBool(false)
 	}
 	return nil, false
-}
-
-// networkFields are the filters of an instance's network interface, which
-// DescribeNetworkInterfaces has, too.
-func networkFields(v instanceView, name string) ([]string, bool) {
-	if v.instance == nil {
-		v.instance = &instance{}
-	}
-	associated := func(s string) ([]string, bool) {
-		if !v.public().IsValid() {
-			return nil, true
-		}
-		return one(s)
-	}
-	elastic := v.Elastic
-	if elastic == nil {
-		elastic = noElastic
-	}
-	name = strings.TrimPrefix(name, "addresses.")
-	switch name {
-	case "association.public-ip":
-		return associated(text(v.public()))
-	case "association.public-dns-name", "public-dns-name":
-		return associated(publicDNS(v.Scope.Region, v.public()))
-	case "association.ip-owner-id", "association.owner-id":
-		if v.Elastic == nil {
-			return associated("amazon")
-		}
-		return associated(v.Scope.Account)
-	case "association.allocation-id":
-		return one(elastic.Allocation)
-	case "association.association-id":
-		return one(elastic.Association)
-	case "attachment.attachment-id":
-		return one(v.Attachment)
-	case "attachment.instance-id":
-		return one(v.ID)
-	case "attachment.instance-owner-id", "owner-id":
-		return one(v.Scope.Account)
-	case "attachment.device-index", "attachment.network-card-index":
-		return oneInt(int32(0))
-	case "attachment.delete-on-termination", "primary":
-		return oneBool(true)
-	case "attachment.status":
-		return one("attached")
-	case "attachment.attach-time":
-		return one(v.Created.UTC().Format(time.RFC3339))
-	case "availability-zone", "availability-zone-id", "subnet-id", "vpc-id", "private-ip-address", "private-dns-name", "group-id", "group-name", "source-dest-check":
-		return placeFields(v, name)
-	case "description":
-		return one(v.Description)
-	case "interface-type":
-		return one("interface")
-	case "mac-address":
-		return one(macOfOrNone(v.Private))
-	case "network-interface-id":
-		return one(v.Interface)
-	case "requester-managed":
-		return oneBool(false)
-	case "requester-id", "ipv6-addresses.ipv6-address", "outpost-arn":
-		return nil, true
-	case "status":
-		return one("in-use")
-	}
-	return nil, false
-}
-
-var noElastic = &elastic{}
-
-func macOfOrNone(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return macOf(a)
 }

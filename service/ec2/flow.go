@@ -83,7 +83,8 @@ func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
 			return err
 		}
 		if err != nil {
-			return s.abandon(f, p, "Internal error on launch: "+err.Error())
+			s.log.Error("an instance cannot be launched", "instance", p.ID, "error", err)
+			return s.abandon(f, p, onHost("launch", err))
 		}
 		if out.Overtaken {
 			return nil
@@ -100,6 +101,16 @@ func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
 		}
 	}
 	return s.abandon(f, p, "Internal error on launch: its private address is in use on the host")
+}
+
+// onHost is a failure as all users of an instance may read it. A driver's own
+// words name the host's paths and programs: they stay in the log.
+func onHost(what string, cause error) string {
+	text := "Internal error on " + what
+	if errors.Is(cause, compute.ErrUnsupported) {
+		return text + ": this host's driver cannot do what is asked"
+	}
+	return text + "; the cause is in Slipway's log"
 }
 
 // moveAddress gives a launch whose address is busy another one, unless the
@@ -305,7 +316,8 @@ func (s *Service) startFailed(f *workflow.Flow, p transition, cause error) error
 	if err != nil {
 		return err
 	}
-	return s.stoppedTx(f, p, serverError("Internal error on start: "+cause.Error()))
+	s.log.Error("an instance cannot be started", "instance", p.ID, "error", cause)
+	return s.stoppedTx(f, p, serverError(onHost("start", cause)))
 }
 
 func (s *Service) stopFlow(f *workflow.Flow, p transition) error {

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/compute/fake"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -174,4 +176,11 @@ func must[T any](v T, err error) func(t *testing.T) T {
 		}
 		return v
 	}
+}
+
+// silent is a driver that cannot say how its instances are.
+type silent struct{ compute.Driver }
+
+func (silent) Describe(context.Context, compute.Handle) (compute.Status, error) {
+	return compute.Status{}, errors.New("the host does not answer")
 }

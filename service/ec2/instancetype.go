@@ -193,7 +193,28 @@ func typeFields(t instanceType, name string) ([]string, bool) {
 	case "instance-storage-supported", "hibernation-supported", "dedicated-hosts-supported":
 		return oneBool(false)
 	}
-	return nil, false
+	values, ok := alikeTypes[name]
+	return values, ok
+}
+
+// alikeTypes are filters that all types answer alike, nil what no type tells:
+// the host's own hardware decides it.
+var alikeTypes = map[string][]string{
+	"auto-recovery-supported": {"false"}, "nitro-enclaves-support": {"unsupported"}, "nitro-tpm-support": {"unsupported"},
+	"network-info.ipv6-supported": {"false"}, "network-info.maximum-network-cards": {"1"},
+	"network-info.ipv4-addresses-per-interface": {"1"}, "network-info.maximum-network-interfaces": {"1"},
+	"network-info.efa-supported": nil, "network-info.ena-support": nil, "network-info.bandwidth-weightings": nil,
+	"network-info.efa-info.maximum-efa-interfaces": nil, "network-info.encryption-in-transit-supported": nil,
+	"network-info.flexible-ena-queues-support": nil, "network-info.ipv6-addresses-per-interface": nil, "network-info.network-performance": nil,
+	"ebs-info.attachment-limit-type": nil, "ebs-info.maximum-ebs-attachments": nil, "ebs-info.ebs-optimized-support": nil,
+	"ebs-info.encryption-support": nil, "ebs-info.nvme-support": nil,
+	"ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps": nil, "ebs-info.ebs-optimized-info.baseline-iops": nil,
+	"ebs-info.ebs-optimized-info.baseline-throughput-in-mbps": nil, "ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps": nil,
+	"ebs-info.ebs-optimized-info.maximum-iops": nil, "ebs-info.ebs-optimized-info.maximum-throughput-in-mbps": nil,
+	"instance-storage-info.disk.count": nil, "instance-storage-info.disk.size-in-gb": nil, "instance-storage-info.disk.type": nil,
+	"instance-storage-info.encryption-support": nil, "instance-storage-info.nvme-support": nil, "instance-storage-info.total-size-in-gb": nil,
+	"nitro-tpm-info.supported-versions": nil, "processor-info.supported-features": nil, "processor-info.sustained-clock-speed-in-ghz": nil,
+	"reboot-migration-support": nil, "supported-boot-mode": nil, "vcpu-info.valid-cores": nil, "vcpu-info.valid-threads-per-core": nil,
 }
 
 func (t instanceType) hypervisorOrNone() string {

@@ -29,6 +29,7 @@ const (
 	checkOK            check = "ok"
 	checkImpaired      check = "impaired"
 	checkInitializing  check = "initializing"
+	checkNoData        check = "insufficient-data"
 	checkNotApplicable check = "not-applicable"
 )
 
@@ -40,6 +41,8 @@ func (c check) reachability() string {
 		return "failed"
 	case checkInitializing:
 		return "initializing"
+	case checkNoData:
+		return "insufficient-data"
 	}
 	return ""
 }
@@ -47,7 +50,7 @@ func (c check) reachability() string {
 // statusView is an instance with what its host says of it now.
 type statusView struct {
 	instanceView
-	check check
+	system, check check // of the host, and of the instance
 }
 
 func statusFields(v statusView, name string) ([]string, bool) {
@@ -57,10 +60,18 @@ func statusFields(v statusView, name string) ([]string, bool) {
 	switch name {
 	case "availability-zone", "availability-zone-id", "instance-state-code", "instance-state-name":
 		return instanceFields(v.instanceView, name)
-	case "instance-status.status", "system-status.status", "attached-ebs-status.status":
+	case "instance-status.status":
 		return one(string(v.check))
-	case "instance-status.reachability", "system-status.reachability":
+	case "instance-status.reachability":
 		return one(v.check.reachability())
+	case "system-status.status", "attached-ebs-status.status":
+		return one(string(v.system))
+	case "system-status.reachability":
+		return one(v.system.reachability())
+	case "operator.managed":
+		return oneBool(false)
+	case "operator.principal":
+		return nil, true
 	case "event.code", "event.description", "event.instance-event-id", "event.not-after", "event.not-before", "event.not-before-deadline":
 		return nil, true
 	}
@@ -89,11 +100,8 @@ func (s *Service) DescribeInstanceStatus(ctx context.Context, in *api.DescribeIn
 		if v.State != running && !value(in.IncludeAllInstances, false) {
 			continue
 		}
-		c, err := s.look(ctx, v.instance)
-		if err != nil {
-			return nil, err
-		}
-		if sv := (statusView{v, c}); m.match(sv) {
+		system, c := s.look(ctx, v.instance)
+		if sv := (statusView{v, system, c}); m.match(sv) {
 			found = append(found, sv)
 		}
 	}
@@ -108,34 +116,36 @@ func (s *Service) DescribeInstanceStatus(ctx context.Context, in *api.DescribeIn
 	return out, nil
 }
 
-// look asks the driver about one instance.
-func (s *Service) look(ctx context.Context, in *instance) (check, error) {
+// look asks the driver about one instance. A driver that cannot say is the
+// host's fault; that the instance's first process has ended is its own.
+func (s *Service) look(ctx context.Context, in *instance) (system, own check) {
 	switch {
 	case in.State == pending:
-		return checkInitializing, nil
+		return checkInitializing, checkInitializing
 	case in.State != running || in.Handle == nil:
-		return checkNotApplicable, nil
+		return checkNotApplicable, checkNotApplicable
 	}
 	st, err := s.cfg.Driver.Describe(ctx, *in.Handle)
-	if err != nil {
-		return "", err
+	switch {
+	case err != nil:
+		s.log.Warn("an instance's host does not answer", "instance", in.ID, "error", err)
+		return checkImpaired, checkNoData
+	case st.State != compute.Running:
+		return checkOK, checkImpaired
 	}
-	if st.State != compute.Running {
-		return checkImpaired, nil
-	}
-	return checkOK, nil
+	return checkOK, checkOK
 }
 
 func (v statusView) view() api.InstanceStatus {
-	summary := func() *api.InstanceStatusSummary {
-		o := &api.InstanceStatusSummary{Status: string(v.check)}
-		if r := v.check.reachability(); r != "" {
+	summary := func(c check) *api.InstanceStatusSummary {
+		o := &api.InstanceStatusSummary{Status: string(c)}
+		if r := c.reachability(); r != "" {
 			o.Details = []api.InstanceStatusDetails{{Name: "reachability", Status: r}}
 		}
 		return o
 	}
 	return api.InstanceStatus{
 		InstanceId: v.ID, AvailabilityZone: v.Zone, AvailabilityZoneId: zoneID(v.Zone), InstanceState: v.State.view(),
-		InstanceStatus: summary(), SystemStatus: summary(),
+		InstanceStatus: summary(v.check), SystemStatus: summary(v.system),
 	}
 }

@@ -1,0 +1,150 @@
+package ec2
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	api "github.com/slipway/slipway/api/ec2"
+)
+
+// bareFields are filters of network interfaces by what none here has.
+var bareFields = map[string][]string{
+	"operator.managed": {"false"}, "deny-all-igw-traffic": {"false"}, "ipv6-native": {"false"},
+	"addresses.association.carrier-ip": nil, "addresses.association.customer-owned-ip": nil, "association.carrier-ip": nil,
+	"association.customer-owned-ip": nil, "ipv4-prefixes.ipv4-prefix": nil, "ipv6-address": nil,
+	"ipv6-addresses.is-primary-ipv6": nil, "ipv6-prefixes.ipv6-prefix": nil, "operator.principal": nil,
+}
+
+// ownInterfaceFields reads what DescribeInstances filters network interfaces by:
+// the primary one, and the others by what tells them apart.
+func ownInterfaceFields(v instanceView, name string) ([]string, bool) {
+	if values, ok := bareFields[name]; ok {
+		return values, true
+	}
+	switch name {
+	case "tag-key", "tag-value":
+		return tagFields(v.worn, name)
+	}
+	values, ok := networkFields(v, name)
+	if !ok {
+		return nil, false
+	}
+	if name == "addresses.private-ip-address" && v.instance != nil {
+		for _, a := range v.Secondary {
+			values = append(values, a.String())
+		}
+	}
+	for _, i := range v.further {
+		values = append(values, furtherValues(i, name)...)
+	}
+	return values, true
+}
+
+func furtherValues(i api.NetworkInterface, name string) []string {
+	switch name {
+	case "network-interface-id":
+		return []string{i.NetworkInterfaceId}
+	case "subnet-id":
+		return []string{i.SubnetId}
+	case "vpc-id":
+		return []string{i.VpcId}
+	case "mac-address":
+		return []string{i.MacAddress}
+	case "description":
+		return []string{i.Description}
+	case "private-ip-address":
+		return []string{i.PrivateIpAddress}
+	case "addresses.private-ip-address":
+		var out []string
+		for _, a := range i.PrivateIpAddresses {
+			out = append(out, a.PrivateIpAddress)
+		}
+		return out
+	case "group-id":
+		var out []string
+		for _, g := range i.Groups {
+			out = append(out, g.GroupId)
+		}
+		return out
+	case "attachment.attachment-id":
+		if i.Attachment != nil {
+			return []string{i.Attachment.AttachmentId}
+		}
+	}
+	return nil
+}
+
+// networkFields are the filters of an instance's network interface, which
+// DescribeNetworkInterfaces has, too.
+func networkFields(v instanceView, name string) ([]string, bool) {
+	if v.instance == nil {
+		v.instance = &instance{}
+	}
+	associated := func(s string) ([]string, bool) {
+		if !v.public().IsValid() {
+			return nil, true
+		}
+		return one(s)
+	}
+	elastic := v.Elastic
+	if elastic == nil {
+		elastic = noElastic
+	}
+	name = strings.TrimPrefix(name, "addresses.")
+	switch name {
+	case "association.public-ip":
+		return associated(text(v.public()))
+	case "association.public-dns-name", "public-dns-name":
+		return associated(publicDNS(v.Scope.Region, v.public()))
+	case "association.ip-owner-id", "association.owner-id":
+		if v.Elastic == nil {
+			return associated("amazon")
+		}
+		return associated(v.Scope.Account)
+	case "association.allocation-id":
+		return one(elastic.Allocation)
+	case "association.association-id":
+		return one(elastic.Association)
+	case "attachment.attachment-id":
+		return one(v.Attachment)
+	case "attachment.instance-id":
+		return one(v.ID)
+	case "attachment.instance-owner-id", "owner-id":
+		return one(v.Scope.Account)
+	case "attachment.device-index", "attachment.network-card-index":
+		return oneInt(int32(0))
+	case "attachment.delete-on-termination", "primary":
+		return oneBool(true)
+	case "attachment.status":
+		return one("attached")
+	case "attachment.attach-time":
+		return one(v.Created.UTC().Format(time.RFC3339))
+	case "availability-zone", "availability-zone-id", "subnet-id", "vpc-id", "private-ip-address", "private-dns-name", "group-id", "group-name", "source-dest-check":
+		return placeFields(v, name)
+	case "description":
+		return one(v.Description)
+	case "interface-type":
+		return one("interface")
+	case "mac-address":
+		return one(macOfOrNone(v.Private))
+	case "network-interface-id":
+		return one(v.Interface)
+	case "requester-managed":
+		return oneBool(false)
+	case "requester-id", "ipv6-addresses.ipv6-address", "outpost-arn":
+		return nil, true
+	case "status":
+		return one("in-use")
+	}
+	return nil, false
+}
+
+var noElastic = &elastic{}
+
+func macOfOrNone(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return macOf(a)
+}

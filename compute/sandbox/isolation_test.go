@@ -152,11 +152,7 @@ func TestLimitsHold(t *testing.T) {
 	spec.Limits = compute.Limits{MilliCPU: 1000, Memory: 256 << 20, Processes: 60}
 	h := w.Launch(spec)
 	// The shell gives up, or keeps trying: either way the limit holds.
-	pids := filepath.Join(w.Driver.(*Driver).cgroups.parents["pids"], h.ID, "pids.current")
-	w.Until("the limit of processes", func() bool {
-		b, err := os.ReadFile(pids)
-		return err == nil && strings.TrimSpace(string(b)) == "60"
-	})
+	w.Until("the limit of processes", func() bool { return pidsOf(w, h) == "60" })
 	w.Want(h, compute.Running)
 	w.Do(w.Driver.Terminate(t.Context(), h))
 

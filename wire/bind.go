@@ -66,7 +66,7 @@ func (d *decoding) bindHeader(f *field, v reflect.Value, x *exchange) error {
 		}
 		return nil
 	}
-	values := x.r.Header.Values(f.name)
+	values := x.r.Header[f.header]
 	if len(values) == 0 {
 		return nil
 	}
@@ -96,10 +96,9 @@ func (d *decoding) texts(f *field, v reflect.Value, values []string, format api.
 // bindHeaders collects the headers with a prefix into a map, by the rest of
 // their names in lower case.
 func bindHeaders(f *field, v reflect.Value, header http.Header) {
-	prefix := http.CanonicalHeaderKey(f.name)
 	m := f.open(v)
 	for name, values := range header {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
+		if rest, ok := strings.CutPrefix(name, f.header); ok {
 			present(f.plan, m)
 			m.SetMapIndex(reflect.ValueOf(strings.ToLower(rest)), reflect.ValueOf(strings.Join(values, ",")))
 		}
@@ -126,7 +125,7 @@ func unbind(resp *response, p *plan, v reflect.Value) {
 				resp.header[strings.ToLower(f.name+it.Key().String())] = []string{headerText(it.Value().String())}
 			}
 		case api.InHeader:
-			resp.header.Set(f.name, headerText(headerValue(f, fv)))
+			resp.header[f.header] = []string{headerText(headerValue(f, fv))}
 		}
 	}
 }
@@ -142,7 +141,9 @@ func headerValue(f *field, v reflect.Value) string {
 	return strings.Join(parts, ",")
 }
 
+var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
+
 // headerText keeps line ends out of headers.
 func headerText(s string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ").Replace(s)
+	return lineEnds.Replace(s)
 }

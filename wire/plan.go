@@ -2,6 +2,7 @@ package wire
 
 import (
 	"io"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type field struct {
 	pointer bool
 	stream  bool // io.ReadCloser
 	name    string
+	header  string // name, in the form of header keys
 	path    string // name in validation messages
 	flat    bool   // list or map without an element around it
 }
@@ -116,6 +118,7 @@ func (p *plan) compileStructure(svc *api.Service, made map[planKey]*plan) {
 		if m.Location == api.InBody {
 			p.byName[f.name] = i
 		} else {
+			f.header = http.CanonicalHeaderKey(f.name)
 			p.bound = true
 		}
 		if m.Name == p.shape.Payload {

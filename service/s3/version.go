@@ -157,6 +157,9 @@ func find(tx store.Tx, b *bucket, t target) (found, error) {
 // putVersion makes o, which may be a delete marker, the newest version of its
 // key, and keeps or drops what that replaces as the bucket's versioning says.
 func (c *change) putVersion(b *bucket, o *object) error {
+	if b.Versioning == "" {
+		return c.replace(b, o)
+	}
 	before, err := latest(c, b, o.Key)
 	if err != nil {
 		return err
@@ -167,7 +170,7 @@ func (c *change) putVersion(b *bucket, o *object) error {
 	}
 	if b.Versioning == enabled {
 		o.Version = newVersionID()
-	} else if err := c.dropNull(b, o.Key, before); err != nil {
+	} else if err := c.dropNull(b, o.Key); err != nil {
 		return err
 	}
 	if before.object != nil && before.current && (b.Versioning == enabled || before.object.Version != "") {
@@ -176,6 +179,31 @@ func (c *change) putVersion(b *bucket, o *object) error {
 		}
 	}
 	return found{o, b.Name, !o.Marker}.put(c)
+}
+
+// objectHead is what a replacement needs of an object's record. To decode the
+// rest, which may hold the content, would cost more than all else that a put does.
+type objectHead struct {
+	Seq     int64
+	Content struct{ Place, ID string }
+}
+
+var objectHeads = store.NewCollection[objectHead](store.BulkPrefix + "s3/object")
+
+// replace is putVersion in a bucket that never had versions.
+func (c *change) replace(b *bucket, o *object) error {
+	key := b.Name + "/" + o.Key
+	o.Seq, o.Version = 1, ""
+	switch before, err := objectHeads.Get(c, key); {
+	case err == nil:
+		o.Seq = before.Seq + 1
+		if err := c.dropContent(content{Place: before.Content.Place, ID: before.Content.ID}); err != nil {
+			return err
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	return objects.Put(c, key, o)
 }
 
 // retire moves the current version among the noncurrent ones.
@@ -187,15 +215,8 @@ func (f found) retire(tx store.Tx) error {
 	return f.put(tx)
 }
 
-// dropNull removes the null version, which a new one replaces. newest is the
-// newest version: in a bucket that never had versions, the only one.
-func (c *change) dropNull(b *bucket, key string, newest found) error {
-	if b.Versioning == "" {
-		if newest.object == nil {
-			return nil
-		}
-		return c.discard(newest)
-	}
+// dropNull removes the null version, which a new one replaces.
+func (c *change) dropNull(b *bucket, key string) error {
 	f, err := version(c, b, key, nullVersion)
 	if err != nil || f.object == nil {
 		return err
@@ -227,10 +248,10 @@ func (c *change) deleteObject(b *bucket, key, id string, marker *object, bypass 
 	}
 	if b.Versioning == "" {
 		newest, err := latest(c, b, key)
-		if err != nil {
+		if err != nil || newest.object == nil {
 			return removed{}, err
 		}
-		return removed{}, c.dropNull(b, key, newest)
+		return removed{}, c.discard(newest)
 	}
 	if err := c.putVersion(b, marker); err != nil {
 		return removed{}, err

@@ -32,11 +32,14 @@ func (s *Store) Under(secret []byte) Vault { return Vault{s, secret} }
 // sealer is the cipher of one file. Its key is the file's own, so a block's
 // number serves as its nonce, and a block of another file or place never opens.
 func (v Vault) sealer(id string) (cipher.AEAD, error) {
-	secret := v.s.master
+	prk := v.s.prk
 	if len(v.secret) > 0 {
-		secret = append(slices.Clip(secret), v.secret...)
+		var err error
+		if prk, err = hkdf.Extract(sha256.New, append(slices.Clip(v.s.master), v.secret...), nil); err != nil {
+			return nil, err
+		}
 	}
-	key, err := hkdf.Key(sha256.New, secret, nil, "slipway s3 content "+id, keyLength)
+	key, err := hkdf.Expand(sha256.New, prk, "slipway s3 content "+id, keyLength)
 	if err != nil {
 		return nil, err
 	}

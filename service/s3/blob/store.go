@@ -11,7 +11,9 @@ package blob
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -39,6 +41,7 @@ const (
 type Store struct {
 	dir    string
 	master []byte
+	prk    []byte // that HKDF extracts from master alone
 
 	mu      sync.Mutex
 	pending map[string]struct{} // begun, and not yet named by a committed record
@@ -64,7 +67,8 @@ func Open(dir string) (*Store, error) {
 	if s.master, err = s.openKey(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.prk, err = hkdf.Extract(sha256.New, s.master, nil)
+	return s, err
 }
 
 func (s *Store) makeFolders() error {

@@ -19,7 +19,7 @@ import (
 func Types(svc api.Service, parameters ssm.Service) []cfn.Type {
 	return []cfn.Type{
 		instanceType(svc), securityGroupType(svc), ingressType(svc), egressType(svc),
-		eipType(svc), eipAssociationType(svc), keyPairType(svc, parameters),
+		eipType(svc), eipAssociationType(svc), keyPairType(svc, parameters), launchTemplateType(svc),
 		vpcType(svc), subnetType(svc), gatewayType(svc), gatewayAttachmentType(svc), tableType(svc), routeType(svc), tableAssociationType(svc), natType(svc),
 		volumeType(svc), volumeAttachmentType(svc),
 	}

@@ -255,7 +255,7 @@ func TestInstance(t *testing.T) {
 func TestInstanceRefusesWhatIsNotBuilt(t *testing.T) {
 	f := newFixture(t)
 	for name, v := range map[string]any{
-		"LaunchTemplate": map[string]any{"LaunchTemplateName": "x", "Version": "1"}, "Volumes": []any{map[string]any{"VolumeId": "vol-1", "Device": "/dev/sdf"}},
+		"Volumes":         []any{map[string]any{"VolumeId": "vol-1", "Device": "/dev/sdf"}},
 		"SsmAssociations": []any{map[string]any{"DocumentName": "x"}}, "Monitoring": true, "Tenancy": "dedicated", "CpuOptions": map[string]any{},
 	} {
 		ctx, r := f.request(instance(cfn.Properties{name: v}))

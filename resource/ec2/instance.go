@@ -30,6 +30,7 @@ type instanceProperties struct {
 	InstanceInitiatedShutdownBehavior string                 `json:"InstanceInitiatedShutdownBehavior,omitempty"`
 	InstanceType                      string                 `json:"InstanceType,omitempty"`
 	KeyName                           string                 `json:"KeyName,omitempty"`
+	LaunchTemplate                    *templateReference     `json:"LaunchTemplate,omitempty"`
 	MetadataOptions                   *metadataOptions       `json:"MetadataOptions,omitempty"`
 	Monitoring                        *bool                  `json:"Monitoring,omitempty"`
 	NetworkInterfaces                 []networkInterface     `json:"NetworkInterfaces,omitempty"`
@@ -58,6 +59,12 @@ type blockDevice struct {
 		VolumeSize          *int32 `json:"VolumeSize,omitempty"`
 		VolumeType          string `json:"VolumeType,omitempty"`
 	} `json:"Ebs,omitempty"`
+}
+
+type templateReference struct {
+	LaunchTemplateId   string `json:"LaunchTemplateId,omitempty"`
+	LaunchTemplateName string `json:"LaunchTemplateName,omitempty"`
+	Version            string `json:"Version,omitempty"`
 }
 
 type creditSpecification struct {
@@ -132,6 +139,9 @@ func (p instanceProperties) run(r cfn.Request) (*api.RunInstancesInput, error) {
 	in.SecurityGroupIds, in.SecurityGroups = splitGroups(slices.Concat(p.SecurityGroupIds, p.SecurityGroups))
 	if p.AvailabilityZone != "" || p.Tenancy != "" {
 		in.Placement = &api.Placement{AvailabilityZone: p.AvailabilityZone, Tenancy: p.Tenancy}
+	}
+	if t := p.LaunchTemplate; t != nil {
+		in.LaunchTemplate = &api.LaunchTemplateSpecification{LaunchTemplateId: t.LaunchTemplateId, LaunchTemplateName: t.LaunchTemplateName, Version: t.Version}
 	}
 	if p.Monitoring != nil {
 		in.Monitoring = &api.RunInstancesMonitoringEnabled{Enabled: p.Monitoring}

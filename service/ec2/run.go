@@ -38,8 +38,15 @@ func launchTokenKey(call auth.Call, clientToken string) string {
 // workflow for each starts it.
 func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (*api.RunInstancesOutput, error) {
 	call := auth.From(ctx)
-	asked := in
-	in, origin, err := s.templated(ctx, asked)
+	hash, err := requestHash(in)
+	if err != nil {
+		return nil, err
+	}
+	key := launchTokenKey(call, in.ClientToken)
+	if views, err := s.launchedViews(ctx, call.Scope, key, hash); len(views) > 0 || err != nil {
+		return runOutput(views), err
+	}
+	in, origin, err := s.templated(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +58,6 @@ func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (
 	if r.model.Profile, err = s.passProfile(ctx, call, r.profileName, r.profileARN); err != nil {
 		return nil, err
 	}
-	hash, err := requestHash(asked)
-	if err != nil {
-		return nil, err
-	}
-	key := launchTokenKey(call, in.ClientToken)
 	var views []instanceView
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
 		views = nil
@@ -77,10 +79,36 @@ func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (
 	if err != nil {
 		return nil, err
 	}
+	return runOutput(views), nil
+}
+
+func runOutput(views []instanceView) *api.RunInstancesOutput {
+	if len(views) == 0 {
+		return nil
+	}
 	res := reservation(views)
 	return &api.RunInstancesOutput{
 		ReservationId: res.ReservationId, OwnerId: res.OwnerId, RequesterId: res.RequesterId, Groups: res.Groups, Instances: res.Instances,
-	}, nil
+	}
+}
+
+// launchedViews are what an earlier call with the same token made: it is found
+// though what it was made of, such as a template, is gone meanwhile.
+func (s *Service) launchedViews(ctx context.Context, scope arn.Scope, key, hash string) ([]instanceView, error) {
+	if key == "" {
+		return nil, nil
+	}
+	var views []instanceView
+	err := s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		views = nil
+		made, err := s.launched(tx, scope, key, hash)
+		if err != nil || made == nil {
+			return err
+		}
+		views, err = s.views(tx, scope, made)
+		return err
+	})
+	return views, err
 }
 
 // requestHash tells whether two requests with one client token are the same.

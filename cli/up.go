@@ -99,7 +99,7 @@ func runUp(ctx context.Context, cfg platform.Config, out io.Writer) error {
 	select {
 	case <-restart:
 		cfg.Logger.Info("restarting in place: finishing the requests that are under way")
-		return again(ctx, p)
+		err = again(ctx, p) // returns where it fails only
 	case <-ctx.Done():
 		cfg.Logger.Info("stopping: finishing the requests that are under way")
 	case err = <-p.Failed():

@@ -90,19 +90,16 @@ func (t *traffic) quiet() bool {
 // takes its place: clients that connect meanwhile wait. It returns what that
 // process needs in its environment. Instances go on.
 func (p *Platform) Handover(ctx context.Context) (env []string, err error) {
-	var parts []string
+	// Copies: what the stop closes is not what the next process has. They stay open
+	// for good.
+	copies := map[string]*os.File{}
 	for name, d := range p.doors {
 		f, err := d.file()
 		if err != nil {
 			return nil, err
 		}
-		// The file is kept open for good: the next process has it by its number.
+		copies[name] = f
 		p.handed = append(p.handed, f)
-		fd, err := keepOnExec(f)
-		if err != nil {
-			return nil, fmt.Errorf("hand over the socket %q: %w", name, err)
-		}
-		parts = append(parts, fmt.Sprintf("%s:%d", name, fd))
 	}
 	if err := notify("RELOADING=1"); err != nil {
 		p.cfg.Logger.Warn("restart", "error", err)
@@ -115,20 +112,34 @@ func (p *Platform) Handover(ctx context.Context) (env []string, err error) {
 	}
 	p.traffic.end()
 	p.services.drain()
-	quiet, cancel := context.WithTimeout(ctx, quietWithin)
+	p.awaitQuiet(ctx)
+	if err := p.Stop(ctx); err != nil {
+		p.cfg.Logger.Error("restart: the stop was not clean", "error", err)
+	}
+	// Not before the stop: until then workflows start processes of instances, which
+	// would hold the sockets for as long as they live.
+	var parts []string
+	for name, f := range copies {
+		fd, err := keepOnExec(f)
+		if err != nil {
+			return nil, fmt.Errorf("hand over the socket %q: %w", name, err)
+		}
+		parts = append(parts, fmt.Sprintf("%s:%d", name, fd))
+	}
+	return append(os.Environ(), inheritEnv+"="+strings.Join(parts, ",")), nil
+}
+
+// awaitQuiet waits until no request is under way, within bounds.
+func (p *Platform) awaitQuiet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, quietWithin)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !p.traffic.quiet() {
 		select {
 		case <-tick.C:
-			continue
-		case <-quiet.Done():
+		case <-ctx.Done():
+			return
 		}
-		break
 	}
-	if err := p.Stop(ctx); err != nil {
-		p.cfg.Logger.Error("restart: the stop was not clean", "error", err)
-	}
-	return append(os.Environ(), inheritEnv+"="+strings.Join(parts, ",")), nil
 }

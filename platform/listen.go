@@ -23,6 +23,7 @@ const inheritEnv = "SLIPWAY_LISTEN_FDS"
 const (
 	listenAPI       = "api"
 	listenInstances = "instances"
+	listenMetadata  = "metadata"
 )
 
 // firstSystemdFD is SD_LISTEN_FDS_START (sd_listen_fds(3)).
@@ -69,17 +70,30 @@ func inherited() (map[string]net.Listener, error) {
 // listen opens a listener that is handed over at a restart in place, or takes
 // the one that was.
 func (p *Platform) listen(name, address string) (*door, error) {
+	return p.door(name, func() (net.Listener, error) { return net.Listen("tcp", address) })
+}
+
+// door takes the listener that was handed over, or opens it.
+func (p *Platform) door(name string, open func() (net.Listener, error)) (*door, error) {
 	l := p.kept[name]
 	delete(p.kept, name)
 	if l == nil {
 		var err error
-		if l, err = net.Listen("tcp", address); err != nil {
+		if l, err = open(); err != nil {
 			return nil, err
 		}
 	}
 	d := newDoor(l)
-	p.doors[name] = d
+	if _, ok := l.(handable); ok {
+		p.doors[name] = d
+	}
 	return d, nil
+}
+
+// handable is a listener on one socket, which another process can have.
+type handable interface {
+	File() (*os.File, error)
+	SetDeadline(t time.Time) error
 }
 
 // ownNames are the names and addresses by which an address that is listened on
@@ -142,7 +156,7 @@ func (d *door) Accept() (net.Conn, error) {
 // stopAccepting ends the Accept that waits, and keeps the socket.
 func (d *door) stopAccepting() error {
 	close(d.rest)
-	l, ok := d.Listener.(interface{ SetDeadline(time.Time) error })
+	l, ok := d.Listener.(handable)
 	if !ok {
 		return fmt.Errorf("%T cannot be handed over", d.Listener)
 	}
@@ -157,7 +171,7 @@ func (d *door) Close() error {
 
 // file is the socket for another process.
 func (d *door) file() (*os.File, error) {
-	l, ok := d.Listener.(interface{ File() (*os.File, error) })
+	l, ok := d.Listener.(handable)
 	if !ok {
 		return nil, fmt.Errorf("%T cannot be handed over", d.Listener)
 	}

@@ -87,10 +87,13 @@ func (d *decoding) cborValue(f *field, v reflect.Value, doc any) error {
 		}
 		present(p, v)
 		for k, e := range m {
-			val := reflect.New(p.elem.plan.typ).Elem()
 			if e == nil {
 				continue
 			}
+			if err := d.element(); err != nil {
+				return err
+			}
+			val := reflect.New(p.elem.plan.typ).Elem()
 			if err := d.cborValue(p.elem, val, e); err != nil {
 				return at(k, err)
 			}

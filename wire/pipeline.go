@@ -286,12 +286,12 @@ func (x *exchange) refuse(resp *response, err error) {
 	if x.svc != nil {
 		service = x.svc.desc.Name
 	}
-	x.h.cfg.Logger.Log(x.r.Context(), level, "request refused", "requestId", x.id, "service", service,
-		"operation", x.opName, "code", e.Code, "error", err)
 	shape := x.exception(e.Code)
 	resp.body, resp.stream = nil, nil
 	clear(resp.header)
 	resp.status = statusOf(e, shape, x.proto)
+	x.h.cfg.Logger.Log(x.r.Context(), level, "request refused", "requestId", x.id, "service", service, "operation", x.opName,
+		"principal", x.call.Principal.ARN, "status", resp.status, "code", e.Code, "error", err)
 	x.proto.refuse(x, resp, e, shape)
 }
 

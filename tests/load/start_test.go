@@ -60,13 +60,26 @@ var mix = []struct {
 	}},
 }
 
+// accounts share the resources: AWS's own limit is 10,000 parameters in each.
+const accounts = 20
+
+// owner is an account's key, as open mode takes one. Objects have one owner, who
+// has the bucket.
+func owner(service string, i int) auth.Credentials {
+	keys := credentials
+	if service != "s3" {
+		keys.AccessKeyID = fmt.Sprintf("%012d", i/100%accounts)
+	}
+	return keys
+}
+
 // fill makes the resources, many at a time.
 func fill(b *testing.B, s *server.Server, count int) {
 	b.Helper()
 	const clients = 64
 	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	defer c.CloseIdleConnections()
-	do := func(call signedCall) error {
+	do := func(call signedCall, i int) error {
 		r, err := http.NewRequest(call.method, call.url, bytes.NewReader(call.body))
 		if err != nil {
 			return err
@@ -74,7 +87,7 @@ func fill(b *testing.B, s *server.Server, count int) {
 		for name, values := range call.header {
 			r.Header[name] = values
 		}
-		auth.Sign(r, call.body, credentials, call.service, "us-east-1", time.Now())
+		auth.Sign(r, call.body, owner(call.service, i), call.service, "us-east-1", time.Now())
 		resp, err := c.Do(r)
 		if err != nil {
 			return err
@@ -86,7 +99,7 @@ func fill(b *testing.B, s *server.Server, count int) {
 		}
 		return err
 	}
-	if err := do(signedCall{http.MethodPut, s.Endpoint + "/many", "s3", nil, nil}); err != nil {
+	if err := do(signedCall{http.MethodPut, s.Endpoint + "/many", "s3", nil, nil}, 0); err != nil {
 		b.Fatal(err)
 	}
 	var next atomic.Int64
@@ -101,7 +114,7 @@ func fill(b *testing.B, s *server.Server, count int) {
 					at -= mix[kind].share
 					kind++
 				}
-				if err := do(mix[kind].make(s.Endpoint, i)); err != nil {
+				if err := do(mix[kind].make(s.Endpoint, i), i); err != nil {
 					b.Error(err)
 				}
 			}

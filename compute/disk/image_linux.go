@@ -62,13 +62,16 @@ func Supported() error {
 }
 
 // Room refuses where the host's own disk is nearly full.
-func Room(dir string) error {
+func Room(dir string) error { return roomFor(dir, 0) }
+
+// roomFor refuses where it would be with so many bytes more.
+func roomFor(dir string, bytes int64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return err
 	}
-	if free := int64(st.Bavail) * st.Bsize; free < Reserve {
-		return fmt.Errorf("%w: %d MiB are free at %s", ErrNoSpace, free>>20, dir)
+	if free := int64(st.Bavail) * st.Bsize; free < Reserve+bytes {
+		return fmt.Errorf("%w: %d MiB are free at %s, and %d MiB are needed", ErrNoSpace, free>>20, dir, (Reserve+bytes)>>20)
 	}
 	return nil
 }
@@ -106,6 +109,13 @@ func Copy(ctx context.Context, path, from string, safe Durability) error {
 	return replace(path, safe, func(dst *os.File) error {
 		if unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) == nil {
 			return nil
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(int(src.Fd()), &st); err != nil {
+			return err
+		}
+		if err := roomFor(filepath.Dir(path), st.Blocks*512); err != nil {
+			return err
 		}
 		return copySparse(ctx, dst, src)
 	})

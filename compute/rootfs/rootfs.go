@@ -31,6 +31,9 @@ import (
 // ErrBad is an archive that is no root file system, or none for this host.
 var ErrBad = errors.New("not a root file system that this host can run")
 
+// ErrFull is a disk without room for what is unpacked.
+var ErrFull = errors.New("the disk is nearly full")
+
 // Bounds of an archive.
 const (
 	MaxBytes   = 64 << 30 // unpacked
@@ -86,7 +89,18 @@ func gunzip(ctx context.Context, from, scratch string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrBad, err)
 	}
 	to := filepath.Join(scratch, "plain.tar")
-	return to, write(ctx, to, z, MaxBytes)
+	return to, write(ctx, to, badReader{z}, MaxBytes)
+}
+
+// badReader tells a broken archive from a host that fails.
+type badReader struct{ r io.Reader }
+
+func (b badReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", ErrBad, err)
+	}
+	return n, err
 }
 
 // write copies at most limit bytes into a new file.
@@ -95,23 +109,41 @@ func write(ctx context.Context, to string, from io.Reader, limit int64) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, io.LimitReader(&contextReader{ctx, from}, limit+1))
+	n, err := io.Copy(f, io.LimitReader(&carefulReader{ctx: ctx, r: from, dir: filepath.Dir(to)}, limit+1))
 	if err == nil && n > limit {
 		err = fmt.Errorf("%w: more than %d bytes", ErrBad, limit)
 	}
 	return errors.Join(err, f.Close())
 }
 
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
+// carefulReader ends with its context, and before what is written of it fills the
+// disk that dir is on.
+type carefulReader struct {
+	ctx  context.Context
+	r    io.Reader
+	dir  string
+	read int64
+	next int64 // look at the disk again after so many bytes
 }
 
-func (c *contextReader) Read(p []byte) (int, error) {
+const (
+	reserve   = 1 << 30 // stays free on the disk
+	lookEvery = 64 << 20
+)
+
+func (c *carefulReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.r.Read(p)
+	if c.read >= c.next {
+		if left := free(c.dir); left < reserve {
+			return 0, fmt.Errorf("%w: %d MiB are free at %s", ErrFull, left>>20, c.dir)
+		}
+		c.next = c.read + lookEvery
+	}
+	n, err := c.r.Read(p)
+	c.read += int64(n)
+	return n, err
 }
 
 // inspect looks which tool made an archive.
@@ -161,20 +193,28 @@ func unpackLayout(ctx context.Context, from, dir string) error {
 		return err
 	}
 	defer f.Close()
-	r := tar.NewReader(&contextReader{ctx, f})
+	r := tar.NewReader(f)
+	// Holes of sparse files are no bytes of the archive, but become some.
+	content := &carefulReader{ctx: ctx, r: r, dir: dir}
 	for n := 0; ; n++ {
 		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil || n > maxEntries {
+		case err != nil:
 			return fmt.Errorf("%w: entry %d: %w", ErrBad, n, err)
-		}
-		if h.Typeflag != tar.TypeReg {
+		case n > maxEntries:
+			return fmt.Errorf("%w: more than %d entries", ErrBad, maxEntries)
+		case h.Typeflag != tar.TypeReg:
 			continue
 		}
-		if err := unpackFile(root, path.Clean(h.Name), r); err != nil {
+		if err := unpackFile(root, path.Clean(h.Name), content); errors.Is(err, ErrFull) || ctx.Err() != nil {
+			return err
+		} else if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrBad, h.Name, err)
+		}
+		if content.read > MaxBytes {
+			return fmt.Errorf("%w: more than %d bytes", ErrBad, int64(MaxBytes))
 		}
 	}
 }

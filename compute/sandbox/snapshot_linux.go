@@ -42,7 +42,7 @@ func (d *Driver) CreateSnapshot(ctx context.Context, id, volume string) error {
 		if err == nil {
 			err = disk.Copy(ctx, path, d.volumePath(volume), disk.AtOnce)
 		}
-		return errors.Join(err, m.Thaw(), m.Close())
+		return missing(errors.Join(err, m.Thaw(), m.Close()), "volume "+volume)
 	})
 }
 
@@ -65,7 +65,7 @@ func (d *Driver) ImportSnapshot(ctx context.Context, id string, bytes int64, arc
 			err = d.unpack(ctx, tmp, id, archive)
 		}
 		if err == nil {
-			err = disk.Copy(ctx, path, tmp, disk.AtOnce)
+			err = full(disk.Copy(ctx, path, tmp, disk.AtOnce))
 		}
 		return errors.Join(err, disk.Remove(tmp))
 	})
@@ -86,7 +86,7 @@ func (d *Driver) unpack(ctx context.Context, path, id string, archive io.Reader)
 		if err := os.Mkdir(m.Path()+"/image", 0o755); err != nil {
 			return err
 		}
-		return unpack(ctx, m.Path()+"/image", archive)
+		return unpack(ctx, m.Path()+"/image", archive, func() error { return full(disk.Room(d.dir)) })
 	})
 	return errors.Join(err, m.Sync(), m.Freeze(), m.Thaw(), m.Close())
 }
@@ -117,10 +117,18 @@ func (d *Driver) newSnapshot(ctx context.Context, id string, write func(path str
 	return nil
 }
 
-// missing says that what was to be copied is not on this host.
+// missing says that what was to be copied is not on this host, or has no room.
 func missing(err error, what string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", what, compute.ErrGone)
+	}
+	return full(err)
+}
+
+// full says that the host has no room.
+func full(err error) error {
+	if errors.Is(err, disk.ErrNoSpace) || errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("%w: %w", compute.ErrFull, err)
 	}
 	return err
 }

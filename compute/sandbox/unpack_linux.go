@@ -26,14 +26,16 @@ const (
 
 // unpack writes a root file system's archive below dir. No entry is written
 // outside of it, whatever links the archive has: os.Root resolves each name
-// within. Devices are left out, as instances have their own.
-func unpack(ctx context.Context, dir string, archive io.Reader) error {
+// within. Devices are left out, as instances have their own. room refuses when
+// what was written so far has taken too much of the host.
+func unpack(ctx context.Context, dir string, archive io.Reader, room func() error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	r := tar.NewReader(archive)
+	content := &boundedReader{ctx: ctx, r: r, room: room}
 	// A directory's time and mode are set once its files are there.
 	var dirs []*tar.Header
 	for n := 0; ; n++ {
@@ -56,7 +58,9 @@ func unpack(ctx context.Context, dir string, archive io.Reader) error {
 		if h.Name == "." {
 			continue
 		}
-		if err := unpackEntry(root, h, r); err != nil {
+		if err := unpackEntry(root, h, content); errors.Is(err, errStopped) {
+			return err
+		} else if err != nil {
 			return fmt.Errorf("%w: %s: %w", compute.ErrBadArchive, h.Name, err)
 		}
 		if h.Typeflag == tar.TypeDir {
@@ -134,6 +138,35 @@ func unpackEntry(root *os.Root, h *tar.Header, content io.Reader) error {
 		return nil
 	}
 	return attributes(root, h)
+}
+
+// errStopped is an archive that is not to blame for the end of its unpacking.
+var errStopped = errors.New("unpacking was stopped")
+
+// roomEvery is how many bytes are written between two looks at the host's disk.
+const roomEvery = 64 << 20
+
+// boundedReader reads entries, one after the other, while there is room and the
+// caller waits. It counts holes of sparse files, which become bytes here.
+type boundedReader struct {
+	ctx     context.Context
+	r       io.Reader
+	room    func() error
+	allowed int64 // bytes until the next look
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	err := b.ctx.Err()
+	if err == nil && b.allowed <= 0 {
+		b.allowed = roomEvery
+		err = b.room()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errStopped, err)
+	}
+	n, err := b.r.Read(p)
+	b.allowed -= int64(n)
+	return n, err
 }
 
 func unpackFile(root *os.Root, name string, content io.Reader) error {

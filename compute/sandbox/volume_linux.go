@@ -182,12 +182,7 @@ func (d *Driver) newVolume(ctx context.Context, path string, v compute.Volume, s
 		if err := d.usable(v.Snapshot); err != nil {
 			return err
 		}
-		if err := disk.Copy(ctx, path, d.snapshotPath(v.Snapshot), sync); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("snapshot %s: %w", v.Snapshot, compute.ErrGone)
-		} else if err != nil {
-			return err
-		}
-		return nil
+		return missing(disk.Copy(ctx, path, d.snapshotPath(v.Snapshot), sync), "snapshot "+v.Snapshot)
 	}
 	size := v.Bytes
 	if size == 0 {

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -157,7 +158,7 @@ func TestHostileArchives(t *testing.T) {
 			{Name: "f", Typeflag: tar.TypeSymlink, Linkname: outside + "/evil"}, file("f", "x", 0o644),
 		}, true},
 	} {
-		err := unpack(t.Context(), t.TempDir(), archive(t, tc.entries...))
+		err := unpack(t.Context(), t.TempDir(), archive(t, tc.entries...), noLimit)
 		if (err == nil) != tc.ok || err != nil && !errors.Is(err, compute.ErrBadArchive) {
 			t.Errorf("%s: %v, want success %v", name, err, tc.ok)
 		}
@@ -165,8 +166,23 @@ func TestHostileArchives(t *testing.T) {
 			t.Fatalf("%s wrote %v outside (%v)", name, left, err)
 		}
 	}
-	if err := unpack(t.Context(), t.TempDir(), strings.NewReader("no archive at all")); !errors.Is(err, compute.ErrBadArchive) {
+	if err := unpack(t.Context(), t.TempDir(), strings.NewReader("no archive at all"), noLimit); !errors.Is(err, compute.ErrBadArchive) {
 		t.Errorf("no archive: %v", err)
+	}
+}
+
+func noLimit() error { return nil }
+
+// TestUnpackingStops: a full host ends it, and so does who waits for it.
+func TestUnpackingStops(t *testing.T) {
+	full := func() error { return disk.ErrNoSpace }
+	if err := unpack(t.Context(), t.TempDir(), archive(t, file("f", "x", 0o644)), full); !errors.Is(err, disk.ErrNoSpace) || errors.Is(err, compute.ErrBadArchive) {
+		t.Errorf("on a full host: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	last := func() error { cancel(); return nil }
+	if err := unpack(ctx, t.TempDir(), archive(t, file("f", strings.Repeat("x", 1<<20), 0o644)), last); !errors.Is(err, context.Canceled) || errors.Is(err, compute.ErrBadArchive) {
+		t.Errorf("given up: %v", err)
 	}
 }
 

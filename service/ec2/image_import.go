@@ -144,7 +144,7 @@ func (s *Service) importImage(ctx context.Context, p imageChange) (string, error
 		return "", err
 	}
 	archive, err := rootfs.Open(ctx, from, scratch)
-	if errors.Is(err, rootfs.ErrBad) {
+	if errors.Is(err, rootfs.ErrBad) || errors.Is(err, rootfs.ErrFull) {
 		return "", workflow.Permanent(err)
 	}
 	if err != nil {

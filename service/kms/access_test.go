@@ -132,6 +132,64 @@ func TestGrants(t *testing.T) {
 	wantCode(t, err, fault.NotFoundException)
 }
 
+// TestGrantsThatGrantsMake: who may make grants by a grant cannot give away more
+// than it has.
+func TestGrantsThatGrantsMake(t *testing.T) {
+	ada, eve := as("111111111111", "ada"), as("111111111111", "eve")
+	web, more := map[string]string{"app": "web"}, map[string]string{"app": "web", "more": "yes"}
+	subset := func(of map[string]string) *api.GrantConstraints {
+		return &api.GrantConstraints{EncryptionContextSubset: of}
+	}
+	equals := func(to map[string]string) *api.GrantConstraints {
+		return &api.GrantConstraints{EncryptionContextEquals: to}
+	}
+	for name, tc := range map[string]struct {
+		has, gives *api.GrantConstraints
+		operation  string
+		ok         bool
+	}{
+		"free":               {nil, nil, "Encrypt", true},
+		"free, constrained":  {nil, subset(web), "Encrypt", true},
+		"other operation":    {nil, nil, "Decrypt", false},
+		"none":               {subset(web), nil, "Encrypt", false},
+		"empty":              {subset(web), &api.GrantConstraints{}, "Encrypt", false},
+		"same subset":        {subset(web), subset(web), "Encrypt", true},
+		"stricter subset":    {subset(web), subset(more), "Encrypt", true},
+		"looser subset":      {subset(more), subset(web), "Encrypt", false},
+		"other value":        {subset(web), subset(map[string]string{"app": "db"}), "Encrypt", false},
+		"equal to more":      {subset(web), equals(more), "Encrypt", true},
+		"equal to other":     {subset(web), equals(map[string]string{"more": "yes"}), "Encrypt", false},
+		"same equals":        {equals(web), equals(web), "Encrypt", true},
+		"subset for equals":  {equals(web), subset(web), "Encrypt", false},
+		"none for equals":    {equals(map[string]string{}), nil, "Encrypt", false},
+		"only creates grant": {subset(web), subset(web), "DescribeKey", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := newBench(t)
+			made, err := b.CreateKey(ada, &api.CreateKeyInput{Policy: adaAlone})
+			if err != nil {
+				t.Fatal(err)
+			}
+			grant := func(ctx context.Context, operations []string, c *api.GrantConstraints) error {
+				_, err := b.CreateGrant(ctx, &api.CreateGrantInput{
+					KeyId: made.KeyMetadata.KeyId, GranteePrincipal: "arn:aws:iam::111111111111:user/eve", Operations: operations, Constraints: c,
+				})
+				return err
+			}
+			if err := grant(ada, []string{"Encrypt", "CreateGrant"}, tc.has); err != nil {
+				t.Fatal(err)
+			}
+			if err := grant(eve, []string{tc.operation}, tc.gives); tc.ok {
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				wantCode(t, err, fault.AccessDeniedException)
+			}
+		})
+	}
+}
+
 func TestManagedKeys(t *testing.T) {
 	b, ctx := newBench(t)
 	out, err := b.DescribeKey(ctx, &api.DescribeKeyInput{KeyId: "alias/aws/ssm"})

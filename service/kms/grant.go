@@ -64,6 +64,7 @@ func (g *grant) allows(p auth.Principal, r request) bool {
 				return false
 			}
 		}
+		return within(in.Constraints, g.Constraints)
 	}
 	c := g.Constraints
 	if c == nil || !slices.Contains(constrained, r.operation) {
@@ -74,6 +75,30 @@ func (g *grant) allows(p auth.Principal, r request) bool {
 	}
 	for name, value := range c.EncryptionContextSubset {
 		if got, ok := r.context[name]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+// within says whether a grant's constraints let nothing through that the
+// constraints of the grant by which it is made keep out.
+func within(c, outer *kms.GrantConstraints) bool {
+	if outer == nil {
+		return true
+	}
+	if c == nil {
+		c = &kms.GrantConstraints{}
+	}
+	if outer.EncryptionContextEquals != nil && (c.EncryptionContextEquals == nil || !maps.Equal(c.EncryptionContextEquals, outer.EncryptionContextEquals)) {
+		return false
+	}
+	for name, value := range outer.EncryptionContextSubset {
+		equal, ok := c.EncryptionContextEquals[name]
+		if ok && equal == value {
+			continue
+		}
+		if part, ok := c.EncryptionContextSubset[name]; !ok || part != value {
 			return false
 		}
 	}

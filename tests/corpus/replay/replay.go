@@ -248,7 +248,9 @@ func trimmed(want map[string]any) map[string]any {
 	if e, ok := out["Error"].(map[string]any); ok {
 		kept := map[string]any{}
 		for k, v := range e {
-			if k != "Type" { // "Sender": the form of Query errors
+			// The form of Query errors: "Sender", an empty member, and the name
+			// that package wire gives the exception in JSON.
+			if k != "Type" && k != "Detail" && k != "QueryErrorCode" {
 				kept[k] = v
 			}
 		}
@@ -273,6 +275,9 @@ func (c *Case) refusal(op *api.Operation, err error) map[string]any {
 	for _, i := range op.Errors {
 		if s := &c.records.desc.Shapes[i]; status == 0 && (s.Code == e.Code || s.Name == e.Code) {
 			status = int(s.Status)
+			if s.Code != "" {
+				text["Code"] = s.Code
+			}
 		}
 	}
 	if status == 0 {

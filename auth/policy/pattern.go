@@ -215,33 +215,81 @@ func lookup(keys Keys, key string) ([]string, bool) {
 	return keys.Lookup(key)
 }
 
-// glob compares text with a compiled pattern. It takes time in proportion to the
-// product of the lengths at worst.
+// glob compares text with a compiled pattern: its beginning, its end, and in between
+// each part after the one before, wherever it is met first. Parts without a ? are
+// found in linear time, whatever the text; one with a ? is tried at every place.
 func glob(pattern, text string, fold bool) bool {
-	p, t := 0, 0
-	star, mark := -1, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == anyRun:
-			star, mark = p, t
-			p++
-		case p < len(pattern) && pattern[p] == anyOne:
-			_, n := utf8.DecodeRuneInString(text[t:])
-			p, t = p+1, t+n
-		case p < len(pattern) && (pattern[p] == text[t] || fold && pattern[p] == lower(text[t])):
-			p++
-			t++
-		case star >= 0:
-			mark++
-			p, t = star+1, mark
-		default:
+	first := strings.IndexByte(pattern, anyRun)
+	if first < 0 {
+		n, ok := begins(pattern, text, fold)
+		return ok && n == len(text)
+	}
+	n, ok := begins(pattern[:first], text, fold)
+	if !ok {
+		return false
+	}
+	text, pattern = text[n:], pattern[first+1:]
+	for {
+		i := strings.IndexByte(pattern, anyRun)
+		if i < 0 {
+			return ends(pattern, text, fold)
+		}
+		if text, ok = after(pattern[:i], text, fold); !ok {
 			return false
 		}
+		pattern = pattern[i+1:]
 	}
-	for p < len(pattern) && pattern[p] == anyRun {
-		p++
+}
+
+// begins says how much of the text a pattern without * is the beginning of.
+func begins(pattern, text string, fold bool) (int, bool) {
+	t := 0
+	for p := range len(pattern) {
+		switch {
+		case t == len(text):
+			return 0, false
+		case pattern[p] == anyOne:
+			_, n := utf8.DecodeRuneInString(text[t:])
+			t += n
+		case pattern[p] == text[t] || fold && pattern[p] == lower(text[t]):
+			t++
+		default:
+			return 0, false
+		}
 	}
-	return p == len(pattern)
+	return t, true
+}
+
+// ends says whether a pattern without * is the end of the text.
+func ends(pattern, text string, fold bool) bool {
+	ones := strings.Count(pattern, string([]byte{anyOne}))
+	// A ? stands for up to four bytes.
+	for from := max(0, len(text)-len(pattern)-3*ones); from <= len(text)-len(pattern); from++ {
+		if from < len(text) && !utf8.RuneStart(text[from]) {
+			continue
+		}
+		if n, ok := begins(pattern, text[from:], fold); ok && from+n == len(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// after is the text behind the first place where a pattern without * is met.
+func after(pattern, text string, fold bool) (string, bool) {
+	if pattern == "" || !fold && strings.IndexByte(pattern, anyOne) < 0 {
+		_, rest, ok := strings.Cut(text, pattern)
+		return rest, ok
+	}
+	for from := 0; from <= len(text)-len(pattern); from++ {
+		if !utf8.RuneStart(text[from]) {
+			continue
+		}
+		if n, ok := begins(pattern, text[from:], fold); ok {
+			return text[from+n:], true
+		}
+	}
+	return "", false
 }
 
 // Match compares text with a pattern in which * stands for any characters and ?

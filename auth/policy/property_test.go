@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -218,4 +219,47 @@ func FuzzEvaluate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// slowGlob is what glob must agree with.
+func slowGlob(pattern, text string) bool {
+	if pattern == "" {
+		return text == ""
+	}
+	if pattern[0] == '*' {
+		return slowGlob(pattern[1:], text) || text != "" && slowGlob(pattern, text[1:])
+	}
+	return text != "" && (pattern[0] == '?' || pattern[0] == text[0]) && slowGlob(pattern[1:], text[1:])
+}
+
+func TestMatchIsWhatItSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.StringMatching(`[ab*?]{0,8}`).Draw(t, "pattern")
+		s := rapid.StringMatching(`[ab]{0,8}`).Draw(t, "text")
+		if got := Match(p, s); got != slowGlob(p, s) {
+			t.Fatalf("Match(%q, %q) is %v", p, s, got)
+		}
+	})
+}
+
+// TestMatchInLinearTime has patterns that make others' matchers try everything.
+// It would not end in a test's time if they did here.
+func TestMatchInLinearTime(t *testing.T) {
+	text := strings.Repeat("a", 1<<20)
+	for _, p := range []string{
+		strings.Repeat("a*", 1000) + "b", strings.Repeat("*a", 1000) + "b", "*" + strings.Repeat("a", 5000) + "b*",
+		strings.Repeat("*"+strings.Repeat("a", 100)+"b", 50) + "*", strings.Repeat("?*", 1000) + "b",
+	} {
+		if Match(p, text) {
+			t.Errorf("%.20s... matches", p)
+		}
+	}
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{{"*é?", "aéü", true}, {"?", "é", true}, {"*?", "é", true}, {"*??", "é", false}, {"a*?b", "aéb", true}, {"*é", "xé", true}, {"ab*ba", "aba", false}} {
+		if Match(c.pattern, c.text) != c.want {
+			t.Errorf("Match(%q, %q) is not %v", c.pattern, c.text, c.want)
+		}
+	}
 }

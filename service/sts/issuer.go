@@ -18,11 +18,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/slipway/slipway/fault"
@@ -145,18 +148,25 @@ func (s keySet) find(id string) crypto.PublicKey {
 func fetchKeys(ctx context.Context, issuer string, thumbprints []string) (map[string]crypto.PublicKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: verifying(thumbprints), MaxResponseHeaderBytes: 64 << 10,
-		TLSHandshakeTimeout: fetchTime,
+	own, err := url.Parse(issuer)
+	if err != nil {
+		return nil, err
 	}
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return errors.New("an identity provider must not redirect")
-	}}
+	client := func(control dialControl) *http.Client {
+		dialer := &net.Dialer{Timeout: fetchTime, Control: control}
+		transport := &http.Transport{
+			DisableKeepAlives: true, TLSClientConfig: verifying(thumbprints), MaxResponseHeaderBytes: 64 << 10,
+			TLSHandshakeTimeout: fetchTime, DialContext: dialer.DialContext,
+		}
+		return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("an identity provider must not redirect")
+		}}
+	}
 	var found struct {
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
 	}
-	if err := fetch(ctx, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &found); err != nil {
+	if err := fetch(ctx, client(anywhere), strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &found); err != nil {
 		return nil, err
 	}
 	if found.Issuer != issuer {
@@ -165,7 +175,11 @@ func fetchKeys(ctx context.Context, issuer string, thumbprints []string) (map[st
 	var set struct {
 		Keys []webKey `json:"keys"`
 	}
-	if err := fetch(ctx, client, found.Keys, &set); err != nil {
+	control := dialControl(anywhere)
+	if keys, err := url.Parse(found.Keys); err != nil || keys.Host != own.Host {
+		control = outside
+	}
+	if err := fetch(ctx, client(control), found.Keys, &set); err != nil {
 		return nil, err
 	}
 	if len(set.Keys) > maxKeys {
@@ -178,6 +192,36 @@ func fetchKeys(ctx context.Context, issuer string, thumbprints []string) (map[st
 		}
 	}
 	return out, nil
+}
+
+// dialControl looks at an address before it is connected to: after names were
+// resolved, so that no name can stand for another address the second time.
+type dialControl = func(network, address string, c syscall.RawConn) error
+
+// anywhere is where an issuer may be: whoever may make identity providers names
+// it, and Slipway's users have theirs in networks of their own. Addresses that no
+// server of theirs has, such as a cloud's metadata service, are out.
+func anywhere(_, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := a.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || !ip.IsValid() {
+		return fmt.Errorf("%s is not an address of an identity provider", ip)
+	}
+	return nil
+}
+
+// outside is where an issuer may send Slipway for its keys: its document is not
+// the user's word, and must not make Slipway look into its own network.
+func outside(network, address string, c syscall.RawConn) error {
+	if err := anywhere(network, address, c); err != nil {
+		return err
+	}
+	if ip := netip.MustParseAddrPort(address).Addr().Unmap(); ip.IsLoopback() || ip.IsPrivate() {
+		return fmt.Errorf("an identity provider's keys on another host must not be at the private address %s", ip)
+	}
+	return nil
 }
 
 func fetch(ctx context.Context, client *http.Client, address string, into any) error {

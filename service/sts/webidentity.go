@@ -39,7 +39,7 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in *api.AssumeR
 	if role == nil {
 		return nil, notAuthorized("sts:AssumeRoleWithWebIdentity")
 	}
-	if err := s.trustsProvider(ctx, role, a, session, in); err != nil {
+	if err := s.trustsProvider(ctx, role, a, session, token.tags(), in); err != nil {
 		return nil, err
 	}
 	seconds, err := sessionSeconds(in.DurationSeconds, role, false)
@@ -91,7 +91,8 @@ func (s *Service) vouched(ctx context.Context, account, text string) (*token, st
 
 // trustsProvider decides by the role's trust policy alone: who calls has no
 // policies yet.
-func (s *Service) trustsProvider(ctx context.Context, role *iamapi.Role, a arn.ARN, session *auth.Session, in *api.AssumeRoleWithWebIdentityInput) error {
+func (s *Service) trustsProvider(ctx context.Context, role *iamapi.Role, a arn.ARN, session *auth.Session, tags []api.Tag,
+	in *api.AssumeRoleWithWebIdentityInput) error {
 	doc, err := s.trustOf(role)
 	if err != nil {
 		return err
@@ -106,7 +107,11 @@ func (s *Service) trustsProvider(ctx context.Context, role *iamapi.Role, a arn.A
 	if session.SourceIdentity != "" {
 		actions = append(actions, "sts:SetSourceIdentity")
 	}
-	r := call.Requests(in)[0]
+	// The token asks for the tags and the source identity, not the call.
+	r := call.Requests(&vouchedInput{
+		RoleArn: in.RoleArn, RoleSessionName: in.RoleSessionName, DurationSeconds: in.DurationSeconds,
+		Tags: tags, SourceIdentity: session.SourceIdentity, TransitiveTagKeys: session.Transitive,
+	})[0]
 	for _, action := range actions {
 		r.Action = action
 		ok, err := s.cfg.Trust.Trusted(ctx, r, doc, a.Account, true)
@@ -118,6 +123,14 @@ func (s *Service) trustsProvider(ctx context.Context, role *iamapi.Role, a arn.A
 		}
 	}
 	return nil
+}
+
+// vouchedInput is what a call with a token asks for, in the names of AssumeRole's.
+type vouchedInput struct {
+	RoleArn, RoleSessionName, SourceIdentity string
+	DurationSeconds                          *int32
+	Tags                                     []api.Tag
+	TransitiveTagKeys                        []string
 }
 
 func notAuthorized(action string) error {

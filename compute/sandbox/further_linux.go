@@ -94,9 +94,10 @@ func (d *Driver) extend(in *keeper.Instance, gone []netip.Addr) error {
 		return err
 	}
 	for _, i := range rec.Spec.Interfaces {
-		at, mac := in.ID, rec.Spec.Address
+		mac := rec.Spec.Address
 		if i.Index > 0 {
-			at, mac = furtherID(in.ID, i.Index), i.Address
+			at := furtherID(in.ID, i.Index)
+			mac = i.Address
 			if err := n.plug(at, pid, i); err != nil {
 				return err
 			}

@@ -119,7 +119,7 @@ func checkTemplateData(call auth.Call, d *api.RequestLaunchTemplateData) error {
 	}
 	var specs []api.TagSpecification
 	for _, s := range d.TagSpecifications {
-		specs = append(specs, api.TagSpecification{ResourceType: s.ResourceType, Tags: s.Tags})
+		specs = append(specs, api.TagSpecification(s))
 	}
 	_, err := specTags(call, specs, taggedAtLaunch...)
 	return err

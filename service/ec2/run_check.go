@@ -240,7 +240,7 @@ func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 		if err != nil {
 			return err
 		}
-		r.subnet, address, r.groupIDs, r.groupNames = i.SubnetId, i.PrivateIpAddress, i.Groups, nil
+		r.subnet, r.groupIDs, r.groupNames = i.SubnetId, i.Groups, nil
 		r.public = i.AssociatePublicIpAddress
 		if address, err = s.checkSecondary(i, r); err != nil {
 			return err

@@ -125,6 +125,8 @@ func (s *Service) alterations(in *api.ModifyInstanceAttributeInput) ([]alteratio
 		{"Ramdisk", in.Ramdisk != nil || in.Attribute == "ramdisk"},
 		{"SriovNetSupport", in.SriovNetSupport != nil || in.Attribute == "sriovNetSupport"},
 		{"EnaSupport", in.EnaSupport != nil || in.Attribute == "enaSupport"},
+		{"SourceDestCheck=false (instances pass on no packets of others)", in.SourceDestCheck != nil && !value(in.SourceDestCheck.Value, true) ||
+			in.Attribute == "sourceDestCheck" && in.Value == "false"},
 	}); err != nil {
 		return nil, err
 	}

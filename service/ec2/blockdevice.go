@@ -155,7 +155,7 @@ func (s *Service) resolveMappings(tx store.Tx, scope arn.Scope, img *image, requ
 			}
 		}
 		if m.Kind.GiB == 0 {
-			return nil, fault.New(fault.MissingParameter, "The request must contain the parameter size or snapshotId")
+			return nil, fault.New(fault.MissingParameter, "The request must contain the parameter size/snapshot")
 		}
 		if err := m.Kind.settle(); err != nil {
 			return nil, err

@@ -192,7 +192,14 @@ func TestSettingsOfAccountsAndInstances(t *testing.T) {
 		{DeviceName: "/dev/sdq", Ebs: &api.EbsInstanceBlockDeviceSpecification{DeleteOnTermination: ptr(false)}},
 	}})
 	wantFault(t, err, fault.InvalidInstanceAttributeValue, "No device is currently mapped at /dev/sdq")
-	must(c.ModifyInstanceAttribute(c.ctx, &api.ModifyInstanceAttributeInput{InstanceId: got.InstanceId, SourceDestCheck: &api.AttributeBooleanValue{Value: ptr(false)}}))(t)
+	for _, in := range []*api.ModifyInstanceAttributeInput{
+		{SourceDestCheck: &api.AttributeBooleanValue{Value: ptr(false)}}, {Attribute: "sourceDestCheck", Value: "false"},
+	} {
+		in.InstanceId = got.InstanceId
+		_, err = c.ModifyInstanceAttribute(c.ctx, in)
+		wantFault(t, err, fault.NotImplemented, "SourceDestCheck=false")
+	}
+	must(c.ModifyInstanceAttribute(c.ctx, &api.ModifyInstanceAttributeInput{InstanceId: got.InstanceId, SourceDestCheck: &api.AttributeBooleanValue{Value: ptr(true)}}))(t)
 	must(c.ResetInstanceAttribute(c.ctx, &api.ResetInstanceAttributeInput{InstanceId: got.InstanceId, Attribute: "sourceDestCheck"}))(t)
 	if !*c.describe(got.InstanceId).SourceDestCheck {
 		t.Error("sourceDestCheck was not reset")

@@ -189,7 +189,7 @@ func (s *Service) checkCreateVolume(call auth.Call, in *api.CreateVolumeInput) (
 		return nil, nil, err
 	}
 	if in.Size == nil && in.SnapshotId == "" {
-		return nil, nil, fault.New(fault.MissingParameter, "The request must contain the parameter size or snapshotId")
+		return nil, nil, fault.New(fault.MissingParameter, "The request must contain the parameter size/snapshot")
 	}
 	if in.SnapshotId != "" {
 		if err := checkID(prefixSnapshot, in.SnapshotId); err != nil {

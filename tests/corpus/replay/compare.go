@@ -16,6 +16,11 @@ import (
 	"github.com/slipway/slipway/api"
 )
 
+// Tree makes a tree, as JSON has it, of an operation's output, for Hold.
+func Tree(svc *api.Service, operation string, out any) map[string]any {
+	return structure(svc, svc.Operation(operation).Output, reflect.ValueOf(out).Elem())
+}
+
 // structure makes a tree, as JSON has it, of an answer: what is unset is absent.
 func structure(svc *api.Service, shape int32, v reflect.Value) map[string]any {
 	out := map[string]any{}

@@ -21,6 +21,7 @@ func Types(svc api.Service, parameters ssm.Service) []cfn.Type {
 		instanceType(svc), securityGroupType(svc), ingressType(svc), egressType(svc),
 		eipType(svc), eipAssociationType(svc), keyPairType(svc, parameters), launchTemplateType(svc),
 		vpcType(svc), subnetType(svc), gatewayType(svc), gatewayAttachmentType(svc), tableType(svc), routeType(svc), tableAssociationType(svc), natType(svc),
+		interfaceType(svc), interfaceAttachmentType(svc), peeringType(svc), prefixListType(svc),
 		volumeType(svc), volumeAttachmentType(svc),
 	}
 }

@@ -119,7 +119,7 @@ func kmsKeys(k *requestKeys, name string) ([]string, bool) {
 	case "grantisforawsresource":
 		return []string{boolText(len(k.call.Via) > 0)}, true
 	case "encryptionalgorithm", "signingalgorithm", "macalgorithm", "keyagreementalgorithm", "messagetype",
-		"scheduledeletionpendingwindowindays", "bypasspolicylockoutsafetycheck", "replicaregion", "wrappingalgorithm",
+		"schedulekeydeletionpendingwindowindays", "bypasspolicylockoutsafetycheck", "replicaregion", "wrappingalgorithm",
 		"wrappingkeyspec", "expirationmodel", "validto", "datakeypairspec", "rotationperiodindays", "primaryregion":
 		return k.in.value(kmsMembers[name]), true
 	}
@@ -135,7 +135,7 @@ func kmsKeys(k *requestKeys, name string) ([]string, bool) {
 var kmsMembers = map[string]string{
 	"encryptionalgorithm": "EncryptionAlgorithm", "signingalgorithm": "SigningAlgorithm", "macalgorithm": "MacAlgorithm",
 	"keyagreementalgorithm": "KeyAgreementAlgorithm", "messagetype": "MessageType",
-	"scheduledeletionpendingwindowindays": "PendingWindowInDays", "bypasspolicylockoutsafetycheck": "BypassPolicyLockoutSafetyCheck",
+	"schedulekeydeletionpendingwindowindays": "PendingWindowInDays", "bypasspolicylockoutsafetycheck": "BypassPolicyLockoutSafetyCheck",
 	"replicaregion": "ReplicaRegion", "wrappingalgorithm": "WrappingAlgorithm", "wrappingkeyspec": "WrappingKeySpec",
 	"expirationmodel": "ExpirationModel", "validto": "ValidTo", "datakeypairspec": "KeyPairSpec",
 	"rotationperiodindays": "RotationPeriodInDays", "primaryregion": "PrimaryRegion",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slipway/slipway/api/kms"
@@ -106,6 +107,8 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 		return nil, true
 	case "encryptioncontextkeys":
 		return slices.Sorted(maps.Keys(c.r.context)), true
+	case "bypasspolicylockoutsafetycheck", "schedulekeydeletionpendingwindowindays":
+		return c.asked(rest), true
 	case "grantoperations":
 		if grant != nil {
 			return grant.Operations, true
@@ -116,8 +119,45 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 			return one(grant.GranteePrincipal), true
 		}
 		return nil, true
+	case "retiringprincipal":
+		if grant != nil {
+			return one(grant.RetiringPrincipal), true
+		}
+		return nil, true
+	case "grantconstrainttype":
+		if grant != nil {
+			return constraintTypes(grant.Constraints), true
+		}
+		return nil, true
 	}
 	return c.others.Lookup(name)
+}
+
+// asked tells the keys that are members of requests.
+func (c conditions) asked(key string) []string {
+	switch in := c.r.in.(type) {
+	case *kms.PutKeyPolicyInput:
+		if key == "bypasspolicylockoutsafetycheck" {
+			return one(strconv.FormatBool(yes(in.BypassPolicyLockoutSafetyCheck)))
+		}
+	case *kms.ScheduleKeyDeletionInput:
+		if key == "schedulekeydeletionpendingwindowindays" && in.PendingWindowInDays != nil {
+			return one(strconv.Itoa(int(*in.PendingWindowInDays)))
+		}
+	}
+	return nil
+}
+
+func constraintTypes(c *kms.GrantConstraints) []string {
+	switch {
+	case c == nil:
+		return nil
+	case c.EncryptionContextEquals != nil:
+		return one("EncryptionContextEquals")
+	case c.EncryptionContextSubset != nil:
+		return one("EncryptionContextSubset")
+	}
+	return nil
 }
 
 var algorithmKeys = map[string]string{

@@ -190,6 +190,58 @@ func TestGrantsThatGrantsMake(t *testing.T) {
 	}
 }
 
+// TestPolicyConditionsOfRequests: a key's policy sees what a request asks for.
+func TestPolicyConditionsOfRequests(t *testing.T) {
+	ada := as("111111111111", "ada")
+	const eve = "arn:aws:iam::111111111111:user/eve"
+	schedule := func(days int32) func(*bench, string) error {
+		return func(b *bench, id string) error {
+			_, err := b.ScheduleKeyDeletion(ada, &api.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: &days})
+			return err
+		}
+	}
+	put := func(bypass bool) func(*bench, string) error {
+		return func(b *bench, id string) error {
+			_, err := b.PutKeyPolicy(ada, &api.PutKeyPolicyInput{KeyId: id, Policy: adaAlone, BypassPolicyLockoutSafetyCheck: &bypass})
+			return err
+		}
+	}
+	grant := func(in api.CreateGrantInput) func(*bench, string) error {
+		return func(b *bench, id string) error {
+			in.KeyId, in.GranteePrincipal, in.Operations = id, eve, []string{"Encrypt"}
+			_, err := b.CreateGrant(ada, &in)
+			return err
+		}
+	}
+	for _, tc := range []struct {
+		deny    string // a condition
+		no, yes func(*bench, string) error
+	}{
+		{`"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"true"}`, put(true), put(false)},
+		{`"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"10"}`, schedule(7), schedule(10)},
+		{`"StringNotEquals":{"kms:RetiringPrincipal":"` + eve + `"}`, grant(api.CreateGrantInput{}), grant(api.CreateGrantInput{RetiringPrincipal: eve})},
+		{`"StringNotEquals":{"kms:GrantConstraintType":"EncryptionContextEquals"}`,
+			grant(api.CreateGrantInput{Constraints: &api.GrantConstraints{EncryptionContextSubset: map[string]string{"a": "b"}}}),
+			grant(api.CreateGrantInput{Constraints: &api.GrantConstraints{EncryptionContextEquals: map[string]string{"a": "b"}}})},
+	} {
+		b, _ := newBench(t)
+		text := strings.TrimSuffix(strings.TrimSpace(adaAlone), "}")
+		text = strings.TrimSuffix(strings.TrimSpace(text), "]")
+		deny := `{"Effect":"Deny","Principal":"*","Action":["kms:PutKeyPolicy","kms:ScheduleKeyDeletion","kms:CreateGrant"],"Resource":"*","Condition":{` + tc.deny + `}}`
+		if text += "," + deny + "]}"; !strings.Contains(adaAlone, "[") {
+			t.Fatalf("the policy has no list of statements: %s", adaAlone)
+		}
+		made, err := b.CreateKey(ada, &api.CreateKeyInput{Policy: text, BypassPolicyLockoutSafetyCheck: new(true)})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		wantCode(t, tc.no(b, made.KeyMetadata.KeyId), fault.AccessDeniedException)
+		if err := tc.yes(b, made.KeyMetadata.KeyId); err != nil {
+			t.Errorf("%s: %v", tc.deny, err)
+		}
+	}
+}
+
 func TestManagedKeys(t *testing.T) {
 	b, ctx := newBench(t)
 	out, err := b.DescribeKey(ctx, &api.DescribeKeyInput{KeyId: "alias/aws/ssm"})

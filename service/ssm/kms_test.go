@@ -72,7 +72,7 @@ func (k *keys) Decrypt(_ context.Context, in *kms.DecryptInput) (*kms.DecryptOut
 	return &kms.DecryptOutput{Plaintext: plain}, err
 }
 
-func serviceWith(t testing.TB, k *keys) *Service {
+func serviceWith(t testing.TB, k kms.Service) *Service {
 	return New(Config{Store: storetest.New(t), Ring: keyring.Ephemeral(), KMS: k, Now: func() time.Time { return now }, Arch: "amd64"})
 }
 
@@ -108,6 +108,38 @@ func TestSecureStringsUnderKeys(t *testing.T) {
 }
 
 // TestOldSecureStringsOpen: a value as the first builds kept it.
+// meddler is a KMS during whose Encrypt something else happens.
+type meddler struct {
+	*keys
+	meanwhile func()
+}
+
+func (m *meddler) Encrypt(ctx context.Context, in *kms.EncryptInput) (*kms.EncryptOutput, error) {
+	m.meanwhile()
+	return m.keys.Encrypt(ctx, in)
+}
+
+// TestNoSecureStringBecomesAString: a value that was to be encrypted is not kept in
+// the clear because the parameter has become another one meanwhile.
+func TestNoSecureStringBecomesAString(t *testing.T) {
+	m := &meddler{newKeys(), func() {}}
+	s := serviceWith(t, m)
+	put(t, s, api.PutParameterInput{Name: "/a", Value: "one", Type: "SecureString"})
+	m.meanwhile = func() {
+		if _, err := s.DeleteParameter(as(t, ""), &api.DeleteParameterInput{Name: "/a"}); err != nil {
+			t.Error(err)
+		}
+		put(t, s, api.PutParameterInput{Name: "/a", Value: "open", Type: "String"})
+	}
+	_, err := s.PutParameter(as(t, ""), &api.PutParameterInput{Name: "/a", Value: "a secret", Overwrite: new(true)})
+	if !fault.Is(err, fault.TooManyUpdates) {
+		t.Errorf("error %v", err)
+	}
+	if got := value(t, s, "/a"); got != "open" {
+		t.Errorf("/a is %q", got)
+	}
+}
+
 func TestOldSecureStringsOpen(t *testing.T) {
 	s := newService(t)
 	put(t, s, api.PutParameterInput{Name: "old", Value: "x", Type: "SecureString"})

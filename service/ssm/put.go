@@ -101,10 +101,12 @@ func (s *Service) write(tx store.Tx, w *writing) error {
 		}
 		p = &parameter{Name: w.name, Oldest: 1, Tags: w.tags}
 	}
-	if w.next.Type == typeSecure {
-		if w.sealed == "" {
-			return fault.New(fault.TooManyUpdates, "There are concurrent updates for a resource that supports one update at a time.")
-		}
+	// Another call may have made it another parameter meanwhile. What was to be a
+	// SecureString is never kept in the clear.
+	if (w.next.Type == typeSecure) != (w.sealed != "") {
+		return fault.New(fault.TooManyUpdates, "There are concurrent updates for a resource that supports one update at a time.")
+	}
+	if w.sealed != "" {
 		w.next.Value = w.sealed
 	}
 	if err := p.retire(tx, scope); err != nil {

@@ -119,12 +119,33 @@ func (s *Service) actOnVolume(ctx context.Context, p volumeChange, act func(*vol
 
 func (s *Service) deleteVolumeFlow(f *workflow.Flow, p volumeChange) error {
 	_, err := workflow.Step(f, "delete", func(ctx context.Context, _ string) (struct{}, error) {
-		return struct{}{}, s.actOnVolume(ctx, p, func(v *volume, d compute.Disks) error { return d.DeleteVolume(ctx, v.ID) })
+		return struct{}{}, s.actOnVolume(ctx, p, func(v *volume, d compute.Disks) error {
+			if err := s.copied(ctx, v); err != nil {
+				return err
+			}
+			return d.DeleteVolume(ctx, v.ID)
+		})
 	})
 	if err != nil {
 		return err
 	}
 	return volumeTx(f, "deleted", p, func(tx store.Tx, v *volume) error { return volumes.remove(tx, v.Scope, v.ID) })
+}
+
+// copied is nil once no snapshot of a volume is still to be made: what was asked
+// for before the volume's end is kept.
+func (s *Service) copied(ctx context.Context, v *volume) error {
+	return s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		for e, err := range snapshots.kept.Scan(tx, v.Scope.Key()+"/") {
+			if err != nil {
+				return err
+			}
+			if e.Value.Volume == v.ID && e.Value.State == snapshotPending {
+				return fmt.Errorf("snapshot %s of %s is not complete", e.Value.ID, v.ID)
+			}
+		}
+		return nil
+	})
 }
 
 // outcome of an act on a volume in an instance.

@@ -6,8 +6,8 @@ LDFLAGS := -s -w -X github.com/slipway/slipway/cli.Version=$(VERSION)
 # The kills of `make crash`; `make test` runs a few.
 KILLS ?= 200
 
-# The systems: instances run on Linux, and in the process driver of darwin; windows
-# has the agent and the commands of a client.
+# The systems: the platform and its instances run on Linux. darwin and windows have
+# the commands of a client; their 'slipway up' says that it is not supported.
 TARGETS := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
 
 .PHONY: help build demo test conformance bench crash generate checkgenerate lint tools clean cross

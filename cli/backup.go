@@ -3,6 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,12 +39,24 @@ Disks of instances, volumes, snapshots and images are not in a backup.`,
 				with = "with its keys: keep it safe"
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "backed up %s to %s, %d files, %s\n", cfg.Dir, args[0], head.Files, with)
+			if err == nil && len(head.Disks) > 0 {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "not in it are the disks of %s: only their records are\n", counted(head.Disks))
+			}
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&cfg.Dir, "data", defaultData(), "folder that keeps all state")
 	cmd.Flags().BoolVar(&keys, "with-keys", false, "put the keys into the backup")
 	return cmd
+}
+
+// counted lists how many there are of each kind: "2 instances, 1 volumes".
+func counted(kinds map[string]int) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		parts = append(parts, fmt.Sprintf("%d %s", kinds[kind], kind))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func newRestore() *cobra.Command {

@@ -47,6 +47,13 @@ type BackupHead struct {
 	Created time.Time `json:"created"`
 	Keys    bool      `json:"keys"` // the keys are in it
 	Files   int       `json:"files"`
+	// Disks counts, by kind, the records whose bytes are not in the backup.
+	Disks map[string]int `json:"disks,omitempty"`
+}
+
+// diskRecords are the kinds of records that have a disk.
+var diskRecords = map[string]string{
+	"instances": "ec2/instance/", "volumes": "ec2/volume/", "snapshots": "ec2/snapshot/", "images": "ec2/image/",
 }
 
 // Backup writes a backup of a data folder, on which a Slipway may be running, to a
@@ -61,6 +68,9 @@ func Backup(ctx context.Context, cfg Config, file string, keys bool) (head Backu
 	if _, err := os.Stat(filepath.Join(cfg.Dir, sqlite.FileName)); err != nil {
 		return head, fmt.Errorf("%s is no data folder of a Slipway: %w", cfg.Dir, err)
 	}
+	if err := dropStages(cfg.Dir, time.Now().Add(-staleStage)); err != nil {
+		return head, err
+	}
 	// In the data folder, so that links to the object files can be made.
 	stage, err := os.MkdirTemp(cfg.Dir, ".backup-*")
 	if err != nil {
@@ -72,6 +82,9 @@ func Backup(ctx context.Context, cfg Config, file string, keys bool) (head Backu
 		return head, err
 	}
 	head = BackupHead{Format: backupFormat, Version: cfg.Version, Created: cfg.Now().UTC().Truncate(time.Second), Keys: keys, Files: len(files)}
+	if head.Disks, err = countDisks(ctx, stage); err != nil {
+		return head, err
+	}
 	out, err := os.OpenFile(file+".part", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return head, err
@@ -84,6 +97,44 @@ func Backup(ctx context.Context, cfg Config, file string, keys bool) (head Backu
 		return head, errors.Join(err, os.Remove(out.Name()))
 	}
 	return head, os.Rename(out.Name(), file)
+}
+
+// staleStage is the age at which the folder of a backup that was killed is removed:
+// its links keep the bytes of objects that are deleted.
+const staleStage = 24 * time.Hour
+
+// dropStages removes such folders.
+func dropStages(dir string, before time.Time) error {
+	found, err := filepath.Glob(filepath.Join(dir, ".backup-*"))
+	for _, stage := range found {
+		if info, statErr := os.Lstat(stage); statErr == nil && info.IsDir() && info.ModTime().Before(before) {
+			err = errors.Join(err, os.RemoveAll(stage))
+		}
+	}
+	return err
+}
+
+// countDisks counts the records in a folder's store whose disks stay behind.
+func countDisks(ctx context.Context, dir string) (counts map[string]int, err error) {
+	st, err := sqlite.Open(ctx, dir, sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	counts = map[string]int{}
+	err = st.View(ctx, func(tx store.Tx) error {
+		for kind, prefix := range diskRecords {
+			n, err := documents(prefix)(tx)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				counts[kind] = n
+			}
+		}
+		return nil
+	})
+	return counts, err
 }
 
 // gather collects what belongs to a backup in a folder, and lists it. Object

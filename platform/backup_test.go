@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/store/sqlite"
 )
 
 // ask makes a signed request and returns the answer's body.
@@ -237,5 +238,47 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "escaped")); err == nil {
 		t.Error("a file was written outside")
+	}
+}
+
+func TestArchivesHoldNoMoreThanTheirSize(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	add := func(name, content string) {
+		t.Helper()
+		if err := addBytes(w, name, []byte(content), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(backupHead, `{"format":1,"files":1}`)
+	add(sqlite.FileName, strings.Repeat("x", 5000))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unpack(t.Context(), &b, 4999, t.TempDir()); err == nil || !strings.Contains(err.Error(), "more bytes") {
+		t.Errorf("unpacked: %v", err)
+	}
+}
+
+func TestStaleFoldersOfBackupsGo(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, ".backup-1"), filepath.Join(dir, ".backup-2")
+	for _, stage := range []string{old, fresh} {
+		if err := os.MkdirAll(filepath.Join(stage, "objects"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	if err := os.Chtimes(old, now, now.Add(-2*staleStage)); err != nil {
+		t.Fatal(err)
+	}
+	if err := dropStages(dir, now.Add(-staleStage)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err == nil {
+		t.Error("the old one is there")
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Error("the fresh one is gone")
 	}
 }

@@ -1,8 +1,14 @@
 package platform
 
 import (
+	"bufio"
+	"errors"
+	"io"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -57,5 +63,69 @@ func TestOneAddressHoldsSoManyConnections(t *testing.T) {
 	defer f.mu.Unlock()
 	if n := f.open[first.(*heldConn).remote]; n != 2 {
 		t.Errorf("the address holds %d connections, want 2", n)
+	}
+}
+
+// deadlined is a connection that fails writes after their deadline, as one does
+// whose client reads nothing.
+type deadlined struct {
+	net.Conn
+	set []time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error { d.set = append(d.set, t); return nil }
+func (d *deadlined) Write(b []byte) (int, error)        { return len(b), nil }
+
+func TestEachWriteHasADeadlineAheadOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &deadlined{}
+		c := &heldConn{Conn: conn}
+		write := func() {
+			t.Helper()
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			left := time.Until(conn.set[len(conn.set)-1])
+			if left > writePatience || left < writePatience-time.Second {
+				t.Errorf("a write waits %s, want %s", left, writePatience)
+			}
+		}
+		write()
+		write()
+		if len(conn.set) != 1 {
+			t.Errorf("two writes at once set %d deadlines", len(conn.set))
+		}
+		time.Sleep(writePatience / 2) // of the bubble's clock
+		write()
+		if len(conn.set) != 2 {
+			t.Errorf("a later write set %d deadlines in all, want 2", len(conn.set))
+		}
+	})
+}
+
+func TestMaxConnectionsBoundsOneAddress(t *testing.T) {
+	p := start(t, func(c *Config) { c.MaxConnections = 3 })
+	address := strings.TrimPrefix(p.Endpoint(), "http://")
+	healthy := func(c net.Conn) error {
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.WriteString(c, "GET /_slipway/health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return errors.Join(err, resp.Body.Close())
+	}
+	for i := range 4 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := healthy(c); (err == nil) != (i < 3) {
+			t.Errorf("connection %d of at most 3: %v", i+1, err)
+		}
 	}
 }

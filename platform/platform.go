@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ type RootKey struct{ Account, AccessKeyID, SecretAccessKey string }
 // New opens the data folder, the listener and the driver, and wires the
 // services. Nothing runs yet. Where it fails, it leaves nothing open.
 func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
-	if err := cfg.complete(); err != nil {
+	if err := errors.Join(cfg.complete(), supported(runtime.GOOS)); err != nil {
 		return nil, err
 	}
 	p := &Platform{cfg: cfg, started: cfg.Now(), failed: make(chan error, 1), doors: map[string]*door{}}
@@ -101,6 +102,15 @@ func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	})
 	p.services, err = p.wire()
 	return p, err
+}
+
+// supported refuses systems that no compute driver is built for, before anything
+// is made there. Slipway's other commands work on them.
+func supported(system string) error {
+	if system == "linux" {
+		return nil
+	}
+	return fmt.Errorf("'slipway up' is not supported on %s: no compute driver is built for it. Run it on Linux; here, 'slipway env' points clients at it", system)
 }
 
 // reachable turns an unspecified address into one that a client can use.

@@ -122,3 +122,14 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestSystemsWithoutADriverAreToldSo(t *testing.T) {
+	if err := supported("linux"); err != nil {
+		t.Error(err)
+	}
+	for _, system := range []string{"windows", "darwin"} {
+		if err := supported(system); err == nil || !strings.Contains(err.Error(), "not supported on "+system) {
+			t.Errorf("%s: %v", system, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/slipway/slipway/store/sqlite"
 )
@@ -49,7 +50,11 @@ func Restore(ctx context.Context, cfg Config, file, keys string) (found Restored
 			err = errors.Join(err, os.RemoveAll(made))
 		}
 	}()
-	if found.BackupHead, err = unpack(ctx, in, made); err != nil {
+	info, err := in.Stat()
+	if err != nil {
+		return found, err
+	}
+	if found.BackupHead, err = unpack(ctx, in, info.Size(), made); err != nil {
 		return found, fmt.Errorf("%s: %w", file, err)
 	}
 	if err := restoreKeys(made, found.Keys, keys); err != nil {
@@ -68,7 +73,34 @@ func Restore(ctx context.Context, cfg Config, file, keys string) (found Restored
 	if err := os.Remove(cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	return found, os.Rename(made, cfg.Dir)
+	if err := syncFolders(made); err != nil {
+		return found, err
+	}
+	if err := os.Rename(made, cfg.Dir); err != nil {
+		return found, err
+	}
+	return found, syncFolder(parent)
+}
+
+// syncFolders makes the names in a folder and below it durable.
+func syncFolders(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = syncFolder(path)
+		}
+		return err
+	})
+}
+
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it has no such thing
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // vacant refuses a folder that has something in it.
@@ -87,8 +119,9 @@ func vacant(dir string) error {
 }
 
 // unpack writes an archive's files, having checked each name, and then that they
-// are what the archive says.
-func unpack(ctx context.Context, in io.Reader, dir string) (head BackupHead, err error) {
+// are what the archive says. An archive of size bytes has no more in it: a sparse
+// file, which would, is none of a backup's.
+func unpack(ctx context.Context, in io.Reader, size int64, dir string) (head BackupHead, err error) {
 	r := tar.NewReader(in)
 	h, err := r.Next()
 	if err != nil || h.Name != backupHead {
@@ -117,6 +150,9 @@ func unpack(ctx context.Context, in io.Reader, dir string) (head BackupHead, err
 		}
 		if h.Typeflag != tar.TypeReg || !backedUp(h.Name) || sums[h.Name] != "" {
 			return head, fmt.Errorf("the backup holds %q, which no backup does", h.Name)
+		}
+		if size -= h.Size; size < 0 {
+			return head, fmt.Errorf("the backup holds %q with more bytes than it has itself", h.Name)
 		}
 		if sums[h.Name], err = extract(r, filepath.Join(dir, filepath.FromSlash(h.Name))); err != nil {
 			return head, fmt.Errorf("%s: %w", h.Name, err)

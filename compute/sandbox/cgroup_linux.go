@@ -25,8 +25,9 @@ type cgroups struct {
 // controllers are the ones that an instance's limits need.
 var controllers = []string{"cpu", "memory", "pids"}
 
-// openCgroups finds the hierarchies and makes the parent group called name.
-func openCgroups(name string) (cgroups, error) {
+// findCgroups finds the hierarchies, and where the parent group called name
+// stands in them.
+func findCgroups(name string) (cgroups, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return cgroups{}, err
@@ -35,7 +36,12 @@ func openCgroups(name string) (cgroups, error) {
 	if err != nil {
 		return cgroups{}, err
 	}
-	c, err := locateCgroups(string(mounts), string(own), name)
+	return locateCgroups(string(mounts), string(own), name)
+}
+
+// openCgroups makes the parent group called name.
+func openCgroups(name string) (cgroups, error) {
+	c, err := findCgroups(name)
 	if err != nil {
 		return c, err
 	}

@@ -42,9 +42,24 @@ func stacks(on namer, operations string) map[string]operation {
 	return out
 }
 
-// stack is named by its name or its ARN; a change set's ARN does not tell its
-// stack. Without either, as when all stacks are described, it is "*".
+// stack is named by its name, its ARN or the ARN of its change set, which stands
+// for its stack whatever stack is named beside it; the service puts in the ids.
+// Without any, as when all stacks are described, it is "*".
 func stack(c *Call, in membersOf) []string {
+	named := stackNamed(c, in)
+	if set := in.text("ChangeSetName"); strings.HasPrefix(set, "arn:") {
+		return append([]string{set}, named...)
+	}
+	if named == nil && in.text("PhysicalResourceId") != "" {
+		return nil // the records know the stack
+	}
+	if named == nil {
+		return []string{"*"}
+	}
+	return named
+}
+
+func stackNamed(c *Call, in membersOf) []string {
 	for _, m := range []string{"StackName", "StackId"} {
 		n := in.text(m)
 		switch {
@@ -54,13 +69,10 @@ func stack(c *Call, in membersOf) []string {
 			return []string{c.Scope.ARN("cloudformation", "stack/"+n+"/*").String()}
 		}
 	}
-	if set := in.text("ChangeSetName"); strings.HasPrefix(set, "arn:") {
-		return []string{set}
-	}
 	if in.text("StackSetName") != "" {
 		return stackSet(c, in)
 	}
-	return []string{"*"}
+	return nil
 }
 
 func stackSet(c *Call, in membersOf) []string {

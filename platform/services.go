@@ -111,7 +111,8 @@ func (p *Platform) wire() (*services, error) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	policies.Resources["s3"], policies.Resources["sqs"], policies.Resources["ec2"] = s.s3, sqsService, s.ec2
-	policies.Tags = map[string]auth.ResourceTags{"ec2": s.ec2, "iam": s.iam, "kms": kmsService, "s3": s.s3, "sqs": sqsService, "ssm": ssmService}
+	policies.Resources["cloudformation"] = s.cloudformation
+	policies.Tags = map[string]auth.ResourceTags{"cloudformation": s.cloudformation, "ec2": s.ec2, "iam": s.iam, "kms": kmsService, "s3": s.s3, "sqs": sqsService, "ssm": ssmService}
 	addTypes(s.types, s.cloudformation, ec2s, iams, kmss, s3s, sqss, ssms)
 	s.loops = []loop{s.iam, s.ec2, s.s3, sqsService, kmsService, ssmService}
 	s.drain = sqsService.Drain

@@ -105,6 +105,9 @@ func (d *deployment) run() {
 // prepare gives the account what templates for instances take for granted.
 func (d *deployment) prepare() {
 	d.fill = strings.NewReplacer()
+	if d.parameters["VPCPeeringConnectionId"] != "" {
+		d.prepareNetworks()
+	}
 	if !d.has("AWS::EC2::Instance") {
 		return
 	}
@@ -119,6 +122,18 @@ func (d *deployment) prepare() {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`))
 	d.must(d.query("iam", "CreateInstanceProfile", "InstanceProfileName", role))
 	d.must(d.query("iam", "AddRoleToInstanceProfile", "InstanceProfileName", role, "RoleName", role))
+}
+
+// prepareNetworks gives the account a second VPC, and a connection to it.
+func (d *deployment) prepareNetworks() {
+	own := d.must(d.query("ec2", "DescribeVpcs")).text("vpcSet/item/vpcId")
+	other := d.must(d.query("ec2", "CreateVpc", "CidrBlock", "10.99.0.0/16")).text("vpc/vpcId")
+	peering := d.must(d.query("ec2", "CreateVpcPeeringConnection", "VpcId", own, "PeerVpcId", other)).text("vpcPeeringConnection/vpcPeeringConnectionId")
+	d.must(d.query("ec2", "AcceptVpcPeeringConnection", "VpcPeeringConnectionId", peering))
+	filter := []string{"Filter.1.Name", "vpc-id", "Filter.1.Value.1", own}
+	d.fill = strings.NewReplacer("{peering}", peering,
+		"{table}", d.must(d.query("ec2", "DescribeRouteTables", filter...)).text("routeTableSet/item/routeTableId"),
+		"{group}", d.must(d.query("ec2", "DescribeSecurityGroups", filter...)).text("securityGroupInfo/item/groupId"))
 }
 
 // given are the members of CreateStack and UpdateStack.

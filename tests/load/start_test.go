@@ -150,9 +150,9 @@ func BenchmarkStartWithResources(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(most)/(1<<20), "MiB-resident")
-	median(b, "first-answer-empty", empty)
+	without := median(b, "first-answer-empty", empty)
 	if m := median(b, "first-answer", took); m > startLimit {
-		b.Errorf("with %d resources, first answer after %s (median), limit %s", manyResources, m, startLimit)
+		b.Errorf("with %d resources, first answer after %s (median), limit %s; with none after %s", manyResources, m, startLimit, without)
 	}
 	if most > manyMemoryLimit {
 		b.Errorf("with %d resources, the server takes %d MiB, limit %d MiB", manyResources, most>>20, manyMemoryLimit>>20)

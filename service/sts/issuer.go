@@ -319,8 +319,15 @@ func (k *webKey) public() crypto.PublicKey {
 		if curve == nil || x == nil || y == nil {
 			return nil
 		}
-		p := &ecdsa.PublicKey{Curve: curve, X: x, Y: y}
-		if _, err := p.ECDH(); err != nil { // not on the curve
+		size := (curve.Params().BitSize + 7) / 8
+		if x.BitLen() > 8*size || y.BitLen() > 8*size {
+			return nil
+		}
+		point := append([]byte{4}, make([]byte, 2*size)...) // uncompressed
+		x.FillBytes(point[1 : 1+size])
+		y.FillBytes(point[1+size:])
+		p, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+		if err != nil { // not on the curve
 			return nil
 		}
 		return p

@@ -111,16 +111,16 @@ func (s *Service) CreateVolume(ctx context.Context, in *api.CreateVolumeInput) (
 	var view taggedVolume
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
 		made := *v
-		old, err := volumes.kept.Get(tx, volumes.key(call.Scope, v.ID))
-		if err == nil {
-			if old.Token != v.Token {
-				return fault.New(fault.IdempotentParameterMatch, "The client token you have provided is associated with a resource that is already deleted or has other parameters.")
-			}
-			have, err := tagsOf(tx, call.Scope, v.ID)
-			view = taggedVolume{old, have}
+		old, err := s.volumeOfToken(tx, &made)
+		if err != nil {
 			return err
 		}
-		if !errors.Is(err, store.ErrNotFound) {
+		if old != nil {
+			if old.Token != v.Token {
+				return fault.New(fault.IdempotentParameterMatch, "The client token you have provided is associated with a resource that has other parameters.")
+			}
+			have, err := tagsOf(tx, call.Scope, old.ID)
+			view = taggedVolume{old, have}
 			return err
 		}
 		view = taggedVolume{&made, tags}
@@ -135,6 +135,26 @@ func (s *Service) CreateVolume(ctx context.Context, in *api.CreateVolumeInput) (
 		State: o.State, CreateTime: o.CreateTime, VolumeType: o.VolumeType, Iops: o.Iops, Throughput: o.Throughput, Tags: o.Tags,
 		Encrypted: o.Encrypted, MultiAttachEnabled: o.MultiAttachEnabled, Attachments: o.Attachments,
 	}, nil
+}
+
+// volumeOfToken finds the volume that was made under v's token, or gives v an id
+// that no volume ever had: one that is gone leaves its token to another one,
+// whose workflows must not be taken for its own.
+func (s *Service) volumeOfToken(tx store.Tx, v *volume) (*volume, error) {
+	for {
+		old, err := volumes.kept.Get(tx, volumes.key(v.Scope, v.ID))
+		if !errors.Is(err, store.ErrNotFound) {
+			return old, err
+		}
+		_, err = s.cfg.Engine.Get(tx, flowID(flowCreateVolume, v.ID, v.Generation))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		v.ID = arn.IDFrom(prefixVolume, v.ID)
+	}
 }
 
 // newVolume puts a volume on record and begins to make it.

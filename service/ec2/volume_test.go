@@ -292,4 +292,12 @@ func TestVolumeTokens(t *testing.T) {
 	}
 	_, err := c.CreateVolume(c.ctx, &api.CreateVolumeInput{AvailabilityZone: zoneA, Size: ptr(int32(11)), VolumeType: "gp3", ClientToken: "once"})
 	wantFault(t, err, fault.IdempotentParameterMatch, "")
+	// What is gone gives its token back.
+	first := c.volume(token)
+	must(c.DeleteVolume(c.ctx, &api.DeleteVolumeInput{VolumeId: first}))(t)
+	c.gone(first)
+	second := c.volume(token)
+	if again := c.volume(token); second == first || again != second {
+		t.Errorf("after %s was deleted its token made %s and %s", first, second, again)
+	}
 }

@@ -65,6 +65,10 @@ func (m *machines) volume(ctx context.Context, c *client) error {
 	token := "crash-volume-" + strconv.Itoa(m.n)
 	m.volumes[token] = ""
 	id, err := m.makeVolume(ctx, c, token)
+	if refused(err, "UnsupportedOperation") {
+		delete(m.volumes, token) // the process driver has no volumes
+		return nil
+	}
 	m.volumes[token] = id
 	return err
 }

@@ -95,7 +95,7 @@ func (p *Platform) wire() (*services, error) {
 	s3s := s3api.Intercept(s.s3.API(), guard)
 	s.ec2 = ec2.New(ec2.Config{
 		Store: p.store, Engine: p.engine, Driver: p.driver, IAM: iams, S3: s3s, Authorizer: s.authorizer, Logger: cfg.Logger, Now: cfg.Now,
-		Endpoint: p.instanceEndpoint(), Credentials: in.roleCredentials, Identity: in.instanceCredentials,
+		DNS: resolvers(resolverFiles), Endpoint: p.instanceEndpoint(), Credentials: in.roleCredentials, Identity: in.instanceCredentials,
 	})
 	ec2s := ec2api.Intercept(s.ec2, guard)
 	in.ec2 = ec2s

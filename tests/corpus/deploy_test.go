@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -108,12 +109,12 @@ func (d *deployment) prepare() {
 	if d.parameters["VPCPeeringConnectionId"] != "" {
 		d.prepareNetworks()
 	}
+	if d.has("AWS::EC2::Instance") || d.has("AWS::EC2::NetworkInterface") || d.has("AWS::EC2::VPCPeeringConnection") {
+		d.fillSubnet()
+	}
 	if !d.has("AWS::EC2::Instance") {
 		return
 	}
-	out := d.must(d.query("ec2", "DescribeSubnets"))
-	d.fill = strings.NewReplacer("{subnet}", out.text("subnetSet/item/subnetId"), "{zone}", out.text("subnetSet/item/availabilityZone"),
-		"{image}", "/aws/service/debian/release/12/latest/"+runtime.GOARCH)
 	for _, name := range []string{"corpus", "sample"} {
 		d.must(d.query("ec2", "CreateKeyPair", "KeyName", name))
 	}
@@ -122,6 +123,23 @@ func (d *deployment) prepare() {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`))
 	d.must(d.query("iam", "CreateInstanceProfile", "InstanceProfileName", role))
 	d.must(d.query("iam", "AddRoleToInstanceProfile", "InstanceProfileName", role, "RoleName", role))
+}
+
+// fillSubnet has parameters name a subnet of the default VPC, and two free
+// addresses in it.
+func (d *deployment) fillSubnet() {
+	out := d.must(d.query("ec2", "DescribeSubnets"))
+	first, err := netip.ParsePrefix(out.text("subnetSet/item/cidrBlock"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	bytes := first.Addr().As4()
+	address := func(n byte) string {
+		return netip.AddrFrom4([4]byte{bytes[0], bytes[1], bytes[2], bytes[3] + n}).String()
+	}
+	d.fill = strings.NewReplacer("{subnet}", out.text("subnetSet/item/subnetId"), "{zone}", out.text("subnetSet/item/availabilityZone"),
+		"{vpc}", out.text("subnetSet/item/vpcId"), "{address}", address(20), "{another}", address(21),
+		"{image}", "/aws/service/debian/release/12/latest/"+runtime.GOARCH)
 }
 
 // prepareNetworks gives the account a second VPC, and a connection to it.

@@ -8,9 +8,10 @@ const (
 
 // expectation is what a template is given and what becomes of it. {subnet} in a
 // parameter stands for a subnet of the account's default VPC, {zone} for its
-// zone, {image} for the public parameter of an image of this machine's kind,
-// {peering} for a connection between the default VPC and another one, {table} and
-// {group} for the default VPC's main route table and default group.
+// zone, {address} and {another} for free addresses in it, {vpc} for the VPC,
+// {image} for the public parameter of an image of this machine's kind, {peering}
+// for a connection between the default VPC and another one, {table} and {group}
+// for the default VPC's main route table and default group.
 type expectation struct {
 	parameters map[string]string
 	ends       string                  // refused or rollsBack; empty for what deploys
@@ -47,6 +48,14 @@ var table = map[string]expectation{
 		"NumberOfRouteTables": "1", "NumberOfSecurityGroups": "1", "PeerName": "corpus", "PeerVPCCIDR": "10.99.0.0/16",
 		"RouteTableIds": "{table}", "SecurityGroupIds": "{group}", "VPCPeeringConnectionId": "{peering}",
 	}},
+	"templates/Solutions/VPCPeering/templates/VPCPeering-Requester-Setup.cfn.yaml": {parameters: map[string]string{
+		"PeerName": "corpus", "PeerOwnerId": "000000000000", "PeerRoleARN": "arn:aws:iam::000000000000:role/corpus", "PeerVPCID": "vpc-0123456789abcdef0", "VPCID": "{vpc}",
+	}, ends: rollsBack, says: "PeerRoleArn", why: "connections to another account's VPC are not built in stacks"},
+	"templates/EC2/SingleENIwithMultipleEIPs.yaml": {parameters: map[string]string{"Subnet": "{subnet}"},
+		ends: rollsBack, says: "NotImplemented", why: "an interface of its own cannot have elastic IPs yet"},
+	"templates/VPC/VPC_EC2_Instance_With_Multiple_Static_IPAddresses.yaml": {parameters: map[string]string{
+		"KeyName": "corpus", "VpcId": "{vpc}", "SubnetId": "{subnet}", "PrimaryIPAddress": "{address}", "SecondaryIPAddress": "{another}", "LatestAMI": "{image}",
+	}, ends: rollsBack, says: "NotImplemented", why: "an instance cannot begin with an interface that is there already"},
 	"recorded-templates/template33.yaml":                                           {ends: rollsBack, says: "(InvalidVpc.Range)", why: "its VPC has addresses of the internet, which would hide their owners from this host"},
 	"templates/SQS/SQSStandardQueue.yaml":                                          {parameters: map[string]string{"KmsMasterKeyIdForSqs": ""}},
 	"templates/CloudFormation/MacrosExamples/DatetimeNow/datetimenow_example.yaml": {ends: refused, says: "Fn::Transform runs a macro", why: "macros are not built"},

@@ -197,7 +197,7 @@ func TestSettingsOfAccountsAndInstances(t *testing.T) {
 	} {
 		in.InstanceId = got.InstanceId
 		_, err = c.ModifyInstanceAttribute(c.ctx, in)
-		wantFault(t, err, fault.NotImplemented, "SourceDestCheck=false")
+		wantFault(t, err, fault.NotImplemented, "The parameter SourceDestCheck=false (instances pass on no packets of others) is not built in this version of Slipway.")
 	}
 	must(c.ModifyInstanceAttribute(c.ctx, &api.ModifyInstanceAttributeInput{InstanceId: got.InstanceId, SourceDestCheck: &api.AttributeBooleanValue{Value: ptr(true)}}))(t)
 	must(c.ResetInstanceAttribute(c.ctx, &api.ResetInstanceAttributeInput{InstanceId: got.InstanceId, Attribute: "sourceDestCheck"}))(t)

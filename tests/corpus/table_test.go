@@ -25,7 +25,7 @@ const (
 	agents  = "templates/Solutions/AmazonCloudWatchAgent/"
 	jinja   = "its {{ }} are holes of another template language, filled before CloudFormation sees it"
 	foreign = "it names an image of AWS by its id"
-	early   = "its bucket policies name buckets that they do not wait for, one of which replicates, and replication is not built"
+	early   = "replication and access logs of buckets are not built, and its bucket policies name buckets that they do not wait for"
 )
 
 // table has a line for each template that has parameters without defaults, whose
@@ -42,8 +42,8 @@ var table = map[string]expectation{
 	agents + "ssm/redhat.yaml":                                             {parameters: host("SubnetId"), ends: rollsBack, says: "' does not exist", why: foreign},
 	"templates/Solutions/OperatingSystems/ubuntu20.04_cfn-hup.yaml":        {parameters: host("SubnetId"), ends: rollsBack, says: "'[ami-0149b2da6ceec4bb0]' does not exist", why: foreign},
 	"templates/Solutions/TaggingRootVolumesInEC2/Tagging_Root_volume.yaml": {parameters: host("SubnetId", "InstanceAZ", "{zone}", "WindowsAMIID", "{image}", "LinuxAMIID", "{image}")},
-	"templates/S3/compliant-bucket.yaml":                                   {parameters: map[string]string{"AppName": "corpus-compliant"}, ends: rollsBack, says: "The specified bucket does not exist (NoSuchBucket)", why: early},
-	"templates/CloudFormation/StackSets/common-resources-pkg.json":         {ends: rollsBack, says: "The specified bucket does not exist (NoSuchBucket)", why: early},
+	"templates/S3/compliant-bucket.yaml":                                   {parameters: map[string]string{"AppName": "corpus-compliant"}, ends: rollsBack, says: "The following resource(s) failed to create: [", why: early},
+	"templates/CloudFormation/StackSets/common-resources-pkg.json":         {ends: rollsBack, says: "The following resource(s) failed to create: [", why: early},
 	"templates/Solutions/VPCPeering/templates/VPCPeering-Updates.cfn.yaml": {parameters: map[string]string{
 		"NumberOfRouteTables": "1", "NumberOfSecurityGroups": "1", "PeerName": "corpus", "PeerVPCCIDR": "10.99.0.0/16",
 		"RouteTableIds": "{table}", "SecurityGroupIds": "{group}", "VPCPeeringConnectionId": "{peering}",

@@ -24,6 +24,7 @@ demo: build ## Build, start, deploy examples/web and leave it up until Ctrl-C
 
 test: tools build ## Install what the tests need and run them all, with the race detector
 	$(GO) test -race -timeout 14m ./...
+	$(GO) test ./tests/hostile
 
 conformance: tools build ## Drive Slipway with AWS's SDKs and command lines
 	@tests/conformance/install

@@ -24,7 +24,7 @@ import (
 // What one refusal may take. A machine that is busy gets more tries, not more
 // time: the best of them counts.
 const (
-	maxTime  = 100 * time.Millisecond
+	maxTime  = slower * 100 * time.Millisecond
 	maxBytes = 20 << 20
 	tries    = 5
 )

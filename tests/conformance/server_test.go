@@ -129,7 +129,7 @@ func configured(t *testing.T) aws.Config {
 func as(t *testing.T, keyID, secret, token string) aws.Config {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(context.Background(),
-		config.WithRegion("us-east-1"), config.WithBaseEndpoint(slipway.endpoint), config.WithRetryMaxAttempts(1),
+		config.WithRegion("us-east-1"), config.WithBaseEndpoint(slipway.endpoint), config.WithRetryMaxAttempts(4),
 		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(keyID, secret, token)))
 	if err != nil {

@@ -40,6 +40,7 @@ func (n *network) openGuard() error {
 		return nil
 	}
 	table, ports := n.guardTable(), n.guardedPorts()
+	ports.ID = 1 // its number in this transaction; the library's own counter is shared by all and races
 	c.AddTable(table)
 	if err := c.AddSet(ports, nil); err != nil {
 		return err

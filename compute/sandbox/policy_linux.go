@@ -338,6 +338,7 @@ func (r *ruleset) shared(key string) (c *nftables.Chain, fresh bool) {
 func (r *ruleset) set(s *nftables.Set, elements []nftables.SetElement) {
 	s.Table = r.table
 	r.sets[s.Name] = s
+	s.ID = uint32(len(r.sets)) // its number in this transaction; the library's own counter is shared by all and races
 	r.err = errors.Join(r.err, r.conn.AddSet(s, nil))
 	seen := map[string]bool{}
 	var list []nftables.SetElement

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -24,10 +23,15 @@ import (
 	_ "github.com/slipway/slipway/cli"
 )
 
-// Root is the top folder of the checkout.
+// Root is the top folder of the checkout that the tests run in.
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	dir, err := os.Getwd()
+	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if mod, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(mod, []byte("module github.com/slipway/slipway\n")) {
+			return dir
+		}
+	}
+	panic("the tests run outside of a checkout")
 }
 
 // Build builds the binary into dir, with the flags of `make build` so that both

@@ -1,0 +1,123 @@
+package platform
+
+import (
+	"context"
+	"slices"
+
+	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
+	ec2api "github.com/slipway/slipway/api/ec2"
+	iamapi "github.com/slipway/slipway/api/iam"
+	kmsapi "github.com/slipway/slipway/api/kms"
+	s3api "github.com/slipway/slipway/api/s3"
+	sqsapi "github.com/slipway/slipway/api/sqs"
+	ssmapi "github.com/slipway/slipway/api/ssm"
+	stsapi "github.com/slipway/slipway/api/sts"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
+	cloudformationtypes "github.com/slipway/slipway/resource/cloudformation"
+	ec2types "github.com/slipway/slipway/resource/ec2"
+	iamtypes "github.com/slipway/slipway/resource/iam"
+	kmstypes "github.com/slipway/slipway/resource/kms"
+	s3types "github.com/slipway/slipway/resource/s3"
+	sqstypes "github.com/slipway/slipway/resource/sqs"
+	ssmtypes "github.com/slipway/slipway/resource/ssm"
+	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/ec2"
+	"github.com/slipway/slipway/service/iam"
+	"github.com/slipway/slipway/service/kms"
+	"github.com/slipway/slipway/service/s3"
+	"github.com/slipway/slipway/service/sqs"
+	"github.com/slipway/slipway/service/ssm"
+	"github.com/slipway/slipway/service/sts"
+	"github.com/slipway/slipway/wire"
+)
+
+// apis are the services as resource types call them: behind the interceptor
+// that authorizes.
+type apis struct {
+	handles cloudformationtypes.Handles
+	ec2     ec2api.Service
+	iam     iamapi.Service
+	kms     kmsapi.Service
+	s3      s3api.Service
+	sqs     sqsapi.Service
+	ssm     ssmapi.Service
+}
+
+// types are the resource types of this build.
+func (a apis) types() []cfn.Type {
+	return slices.Concat(
+		cloudformationtypes.Types(a.handles),
+		ec2types.Types(a.ec2, a.ssm),
+		iamtypes.Types(a.iam),
+		kmstypes.Types(a.kms),
+		s3types.Types(a.s3),
+		sqstypes.Types(a.sqs),
+		ssmtypes.Types(a.ssm),
+	)
+}
+
+// implementations are the services of this build.
+type implementations struct {
+	cloudformation *cloudformation.Service
+	ec2            *ec2.Service
+	iam            *iam.Service
+	kms            *kms.Service
+	s3             *s3.Service
+	sqs            *sqs.Service
+	ssm            *ssm.Service
+	sts            *sts.Service
+}
+
+// mounts puts every service behind its description.
+func (i implementations) mounts() []wire.Mount {
+	return []wire.Mount{
+		{Desc: cloudformationapi.Describe(), Impl: i.cloudformation},
+		{Desc: ec2api.Describe(), Impl: i.ec2},
+		{Desc: iamapi.Describe(), Impl: i.iam},
+		{Desc: kmsapi.Describe(), Impl: i.kms},
+		{Desc: s3api.Describe(), Impl: i.s3.API()},
+		{Desc: sqsapi.Describe(), Impl: i.sqs},
+		{Desc: ssmapi.Describe(), Impl: i.ssm},
+		{Desc: stsapi.Describe(), Impl: i.sts},
+	}
+}
+
+// resourcePolicies are the services whose resources have policies of their own.
+func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
+	return map[string]auth.ResourcePolicies{
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "s3": i.s3, "sqs": i.sqs,
+	}
+}
+
+// resourceTags are the services whose resources have tags that policies see.
+func (i implementations) resourceTags() map[string]auth.ResourceTags {
+	return map[string]auth.ResourceTags{
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "s3": i.s3, "sqs": i.sqs, "ssm": i.ssm,
+	}
+}
+
+// loop is a service with work of its own beside requests and workflows.
+type loop interface {
+	Start(ctx context.Context)
+	Stop()
+}
+
+// loops are the services with work of their own, in the order of their starts.
+func (i implementations) loops() []loop {
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm}
+}
+
+// drain ends the requests that only wait.
+func (i implementations) drain() { i.sqs.Drain() }
+
+// Built tells what this build has, without starting it: the services, whose
+// implementations are not to be called, and the names of the resource types.
+func Built() ([]wire.Mount, []string) {
+	types := &cfn.Registry{}
+	types.Add(apis{}.types()...)
+	return implementations{
+		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{},
+		s3: &s3.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
+	}.mounts(), types.Names()
+}

@@ -117,8 +117,10 @@ type Driver interface {
 	// Console returns the last 64 KiB of the console.
 	Console(ctx context.Context, h Handle) ([]byte, error)
 	// AssignAddress makes ip an address of the instance, reachable from the
-	// host, taking it from any other that has it. UnassignAddress takes it away.
-	AssignAddress(ctx context.Context, h Handle, ip netip.Addr) error
+	// host, taking it from any other that has it. It stands for one of the
+	// instance's private addresses; an invalid one is the first, which is all that
+	// a driver without Fabric has. UnassignAddress takes it away.
+	AssignAddress(ctx context.Context, h Handle, ip, private netip.Addr) error
 	UnassignAddress(ctx context.Context, h Handle, ip netip.Addr) error
 	// List finds every instance that this driver made on this host and data
 	// folder, known or orphaned.

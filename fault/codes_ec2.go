@@ -35,6 +35,7 @@ const (
 	InvalidKeyPairDuplicate          = "InvalidKeyPair.Duplicate"
 	InvalidKeyPairNotFound           = "InvalidKeyPair.NotFound"
 	InvalidNetworkACLIDNotFound      = "InvalidNetworkAclID.NotFound"
+	InvalidNetworkInterfaceInUse     = "InvalidNetworkInterface.InUse"
 	InvalidNetworkInterfaceNotFound  = "InvalidNetworkInterfaceID.NotFound"
 	InvalidNextToken                 = "InvalidNextToken"
 	InvalidParameter                 = "InvalidParameter"

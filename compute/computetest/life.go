@@ -65,7 +65,7 @@ func testGone(t *testing.T, w *World) {
 		"stop":    w.Driver.Stop(t.Context(), h, false),
 		"reboot":  second(w.Driver.Reboot(t.Context(), spec, h)),
 		"console": second(w.Driver.Console(t.Context(), h)),
-		"assign":  w.Driver.AssignAddress(t.Context(), h, w.elastic(1)),
+		"assign":  w.Driver.AssignAddress(t.Context(), h, w.elastic(1), netip.Addr{}),
 	} {
 		if !errors.Is(err, compute.ErrGone) {
 			t.Errorf("%s: %v, want ErrGone", what, err)

@@ -148,14 +148,14 @@ func testElastic(t *testing.T, w *World) {
 			t.Fatalf("%s answers %q, %v; want %q", ip, got, err, want)
 		}
 	}
-	w.Do(w.Driver.AssignAddress(t.Context(), one, ip))
+	w.Do(w.Driver.AssignAddress(t.Context(), one, ip, netip.Addr{}))
 	answers("one\n")
-	w.Do(w.Driver.AssignAddress(t.Context(), one, ip))
-	w.Do(w.Driver.AssignAddress(t.Context(), two, ip))
+	w.Do(w.Driver.AssignAddress(t.Context(), one, ip, netip.Addr{}))
+	w.Do(w.Driver.AssignAddress(t.Context(), two, ip, netip.Addr{}))
 	answers("two\n")
 	w.Do(w.Driver.UnassignAddress(t.Context(), one, ip)) // it has it no more
 	answers("two\n")
-	w.Do(w.Driver.AssignAddress(t.Context(), one, ip))
+	w.Do(w.Driver.AssignAddress(t.Context(), one, ip, netip.Addr{}))
 	answers("one\n")
 	w.Close()
 	w.Open()
@@ -164,7 +164,7 @@ func testElastic(t *testing.T, w *World) {
 	if got, err := ask(ip); err == nil {
 		t.Errorf("%s answers %q after it was taken away", ip, got)
 	}
-	if err := w.Driver.AssignAddress(t.Context(), one, netip.MustParseAddr("192.0.2.77")); err == nil {
+	if err := w.Driver.AssignAddress(t.Context(), one, netip.MustParseAddr("192.0.2.77"), netip.Addr{}); err == nil {
 		t.Error("an address outside the range was assigned")
 	}
 }

@@ -27,7 +27,7 @@ type Config struct {
 	Terminate       func(ctx context.Context, h compute.Handle) error
 	Describe        func(ctx context.Context, h compute.Handle) (compute.Status, error)
 	Console         func(ctx context.Context, h compute.Handle) ([]byte, error)
-	AssignAddress   func(ctx context.Context, h compute.Handle, ip netip.Addr) error
+	AssignAddress   func(ctx context.Context, h compute.Handle, ip, private netip.Addr) error
 	UnassignAddress func(ctx context.Context, h compute.Handle, ip netip.Addr) error
 	List            func(ctx context.Context) ([]compute.Handle, error)
 	Clean           func(ctx context.Context) ([]string, error)
@@ -46,6 +46,7 @@ type Driver struct {
 	mu        sync.Mutex
 	instances map[string]*instance
 	addresses map[netip.Addr]string // elastic address -> instance id
+	behind    map[netip.Addr]netip.Addr
 	policy    compute.Policy
 	disks     disks
 	events    chan compute.Event
@@ -68,7 +69,7 @@ func (d *Driver) lock() func() {
 	d.mu.Lock()
 	if d.instances == nil {
 		d.instances = map[string]*instance{}
-		d.addresses = map[netip.Addr]string{}
+		d.addresses, d.behind = map[netip.Addr]string{}, map[netip.Addr]netip.Addr{}
 	}
 	if d.events == nil {
 		d.events = make(chan compute.Event, 256)
@@ -247,15 +248,15 @@ func (d *Driver) Console(ctx context.Context, h compute.Handle) ([]byte, error) 
 }
 
 // AssignAddress gives the address to the instance, whoever had it.
-func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip, private netip.Addr) error {
 	if d.Config.AssignAddress != nil {
-		return d.Config.AssignAddress(ctx, h, ip)
+		return d.Config.AssignAddress(ctx, h, ip, private)
 	}
-	return d.RealAssignAddress(ctx, h, ip)
+	return d.RealAssignAddress(ctx, h, ip, private)
 }
 
 // RealAssignAddress is AssignAddress in memory.
-func (d *Driver) RealAssignAddress(_ context.Context, h compute.Handle, ip netip.Addr) error {
+func (d *Driver) RealAssignAddress(_ context.Context, h compute.Handle, ip, private netip.Addr) error {
 	defer d.lock()()
 	if _, ok := d.instances[h.ID]; !ok {
 		return fmt.Errorf("fake: assign %s to %s: %w", ip, h.ID, compute.ErrGone)
@@ -264,6 +265,7 @@ func (d *Driver) RealAssignAddress(_ context.Context, h compute.Handle, ip netip
 		return fmt.Errorf("fake: assign %s: not within %s", ip, d.Network().Elastic)
 	}
 	d.addresses[ip] = h.ID
+	d.behind[ip] = private
 	return nil
 }
 
@@ -283,6 +285,12 @@ func (d *Driver) UnassignAddress(ctx context.Context, h compute.Handle, ip netip
 func (d *Driver) Holder(ip netip.Addr) string {
 	defer d.lock()()
 	return d.addresses[ip]
+}
+
+// Behind is the private address that an elastic one was assigned for.
+func (d *Driver) Behind(ip netip.Addr) netip.Addr {
+	defer d.lock()()
+	return d.behind[ip]
 }
 
 // List has every instance that was not terminated, by id.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"testing"
 
 	"github.com/slipway/slipway/compute"
@@ -56,7 +57,7 @@ func TestAnAddressHasOneHolder(t *testing.T) {
 	two, _ := d.Launch(t.Context(), compute.Spec{ID: "i-2"})
 	ip := d.Network().Elastic.Addr().Next()
 	for _, h := range []compute.Handle{one, two} {
-		if err := d.AssignAddress(t.Context(), h, ip); err != nil {
+		if err := d.AssignAddress(t.Context(), h, ip, netip.Addr{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := d.Holder(ip); got != h.ID {

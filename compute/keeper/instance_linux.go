@@ -24,13 +24,24 @@ type Record struct {
 	Spec    compute.Spec  `json:"spec"`
 	Process proc.Identity `json:"process"`
 	Elastic []netip.Addr  `json:"elastic,omitempty"`
-	Groups  []string      `json:"groups,omitempty"` // cgroups, where the driver makes any
-	Exit    int           `json:"exit,omitempty"`
-	Reason  string        `json:"reason,omitempty"`
+	// Behind are the private addresses that elastic ones stand for, where that is
+	// not the first.
+	Behind map[netip.Addr]netip.Addr `json:"behind,omitempty"`
+	Groups []string                  `json:"groups,omitempty"` // cgroups, where the driver makes any
+	Exit   int                       `json:"exit,omitempty"`
+	Reason string                    `json:"reason,omitempty"`
 }
 
 // Has reports whether the instance has an elastic address.
 func (r Record) Has(ip netip.Addr) bool { return slices.Contains(r.Elastic, ip) }
+
+// Private is the address that an elastic one stands for.
+func (r Record) Private(elastic netip.Addr) netip.Addr {
+	if a, ok := r.Behind[elastic]; ok {
+		return a
+	}
+	return r.Spec.Address
+}
 
 // Instance is what is known of one instance.
 type Instance struct {

@@ -23,7 +23,7 @@ import (
 
 // AssignAddress moves an elastic address to the instance: what connects to it
 // is forwarded to the ports on which the instance listens.
-func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip, _ netip.Addr) error {
 	in, release, err := d.Take(ctx, h)
 	if err != nil {
 		return fmt.Errorf("process: assign %s: %w", ip, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -14,12 +15,12 @@ import (
 var noAddress netip.Addr
 
 // AssignAddress moves an elastic address to the instance.
-func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip, private netip.Addr) error {
 	in, release, err := d.Take(ctx, h)
 	if err != nil {
 		return fmt.Errorf("sandbox: assign %s: %w", ip, err)
 	}
-	err = d.assign(in, ip)
+	err = d.assign(in, ip, private)
 	release()
 	if err != nil {
 		return fmt.Errorf("sandbox: assign %s to %s: %w", ip, h.ID, err)
@@ -35,14 +36,18 @@ func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip netip.A
 	return nil
 }
 
-func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
+func (d *Driver) assign(in *keeper.Instance, ip, private netip.Addr) error {
 	if !d.net.saved.Elastic.Contains(ip) {
 		return fmt.Errorf("it is not within %s", d.net.saved.Elastic)
+	}
+	if private.IsValid() && !slices.Contains(own(in.Record().Spec), private) {
+		return fmt.Errorf("the instance does not have %s", private)
 	}
 	err := in.Change(func(r *keeper.Record) {
 		if !r.Has(ip) {
 			r.Elastic = append(slices.Clone(r.Elastic), ip)
 		}
+		r.Behind = behind(*r, ip, private)
 	})
 	rec := in.Record()
 	if err != nil || !rec.Process.Alive() {
@@ -55,8 +60,22 @@ func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
 	if err := d.net.addElastic(rec.Process.PID, ip); err != nil {
 		return err
 	}
-	d.net.translate(rec.Process.PID, rec.Spec.Address, rec.Elastic)
-	return d.net.routeElastic(ip, rec.Spec.Address)
+	d.net.translate(rec.Process.PID, rec)
+	return d.net.routeElastic(ip, rec.Private(ip))
+}
+
+// behind is a record's private addresses behind elastic ones, changed for one of
+// these. Records that were handed out keep their own.
+func behind(r keeper.Record, ip, private netip.Addr) map[netip.Addr]netip.Addr {
+	out := maps.Clone(r.Behind)
+	delete(out, ip)
+	if private.IsValid() && private != r.Spec.Address {
+		if out == nil {
+			out = map[netip.Addr]netip.Addr{}
+		}
+		out[ip] = private
+	}
+	return out
 }
 
 func (d *Driver) dispossess(ctx context.Context, in *keeper.Instance, ip netip.Addr) error {
@@ -72,14 +91,16 @@ func (d *Driver) dispossess(ctx context.Context, in *keeper.Instance, ip netip.A
 // repetition after a crash finds what is left to do.
 func (d *Driver) drop(in *keeper.Instance, ip netip.Addr) error {
 	rec := in.Record()
-	rest := slices.DeleteFunc(slices.Clone(rec.Elastic), func(a netip.Addr) bool { return a == ip })
+	rest := rec
+	rest.Elastic = slices.DeleteFunc(slices.Clone(rec.Elastic), func(a netip.Addr) bool { return a == ip })
+	rest.Behind = behind(rec, ip, noAddress)
 	if rec.Process.Alive() {
 		if err := d.net.removeElastic(rec.Process.PID, ip); err != nil {
 			return err
 		}
-		d.net.translate(rec.Process.PID, rec.Spec.Address, rest)
+		d.net.translate(rec.Process.PID, rest)
 	}
-	return in.Change(func(r *keeper.Record) { r.Elastic = rest })
+	return in.Change(func(r *keeper.Record) { r.Elastic, r.Behind = rest.Elastic, rest.Behind })
 }
 
 // route leads the instance's elastic addresses to it, but for those that are on
@@ -90,7 +111,7 @@ func (d *Driver) route(in *keeper.Instance) error {
 		if d.Elsewhere(in, ip) {
 			continue
 		}
-		if err := d.net.routeElastic(ip, rec.Spec.Address); err != nil {
+		if err := d.net.routeElastic(ip, rec.Private(ip)); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,13 @@ func (d *Driver) setInterfaces(in *keeper.Instance, list []compute.Interface) er
 	next := had
 	next.Interfaces = list
 	if gone := without(had, next); len(gone) > 0 {
+		for ip, private := range in.Record().Behind {
+			if slices.Contains(gone, private) {
+				if err := errors.Join(d.unroute(in, ip), d.drop(in, ip)); err != nil {
+					return err
+				}
+			}
+		}
 		for _, i := range had.Interfaces {
 			if i.Index > 0 && !slices.ContainsFunc(list, func(o compute.Interface) bool { return o.Index == i.Index && o.Address == i.Address }) {
 				d.net.disconnect(furtherID(in.ID, i.Index))

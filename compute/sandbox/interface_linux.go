@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/compute/keeper"
 )
 
 // port is the name of the host's end of the instance's cable.
@@ -23,8 +24,8 @@ func (n *network) port(id string) string {
 
 // connect gives the process's network namespace its interface: a cable to the
 // bridge, addresses and routes. It begins anew where a crash left half of it.
-func (n *network) connect(id string, pid int, own netip.Prefix, elastic []netip.Addr) error {
-	ip := own.Addr()
+func (n *network) connect(id string, pid int, own netip.Prefix, rec keeper.Record) error {
+	ip, elastic := own.Addr(), rec.Elastic
 	n.disconnect(id)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.MasterIndex, attrs.Flags = n.port(id), n.mtu, n.index, net.FlagUp
@@ -51,7 +52,7 @@ func (n *network) connect(id string, pid int, own netip.Prefix, elastic []netip.
 	if err := n.inside(pid, func(h *netlink.Handle) error { return n.configure(h, own, elastic) }); err != nil {
 		return err
 	}
-	n.translate(pid, ip, elastic)
+	n.translate(pid, rec)
 	return nil
 }
 

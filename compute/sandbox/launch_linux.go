@@ -154,7 +154,7 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, on files, spec co
 	}
 	// The first to go when the host runs out of memory.
 	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", "500")
-	err = d.net.connect(in.ID, pid, d.net.prefixIn(spec), in.Record().Elastic)
+	err = d.net.connect(in.ID, pid, d.net.prefixIn(spec), in.Record())
 	if err == nil {
 		err = d.extend(in, nil)
 	}

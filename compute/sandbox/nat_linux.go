@@ -10,6 +10,8 @@ import (
 	"github.com/mdlayher/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/compute/keeper"
 )
 
 // roomForAnswers lets the kernel's answers to a large table wait in the socket:
@@ -48,13 +50,13 @@ const insideTable = "slipway"
 // sends to others' elastic addresses comes from its own. They are the instance's
 // own addresses all the same, so where the kernel has no translation, or root
 // inside removes it, servers on all addresses answer.
-func (n *network) translate(pid int, private netip.Addr, elastic []netip.Addr) {
-	if err := n.translateInside(pid, private, elastic); err != nil && len(elastic) > 0 {
-		n.log.Warn("only servers on all addresses of the instance answer at its elastic addresses", "address", private.String(), "error", err)
+func (n *network) translate(pid int, rec keeper.Record) {
+	if err := n.translateInside(pid, rec); err != nil && len(rec.Elastic) > 0 {
+		n.log.Warn("only servers on all addresses of the instance answer at its elastic addresses", "address", rec.Spec.Address.String(), "error", err)
 	}
 }
 
-func (n *network) translateInside(pid int, private netip.Addr, elastic []netip.Addr) error {
+func (n *network) translateInside(pid int, rec keeper.Record) error {
 	ns, err := netns.GetFromPath("/proc/" + strconv.Itoa(pid) + "/ns/net")
 	if err != nil {
 		return err
@@ -67,23 +69,26 @@ func (n *network) translateInside(pid int, private netip.Addr, elastic []netip.A
 	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: insideTable}
 	c.AddTable(table)
 	c.DelTable(table)
-	if len(elastic) > 0 {
+	if len(rec.Elastic) > 0 {
 		c.AddTable(table)
 		for name, hook := range map[string]*nftables.ChainHook{"prerouting": nftables.ChainHookPrerouting, "output": nftables.ChainHookOutput} {
 			chain := c.AddChain(&nftables.Chain{
 				Name: name, Table: table, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityNATDest,
 			})
-			for _, ip := range elastic {
-				c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: arriveAt(ip, private)})
+			for _, ip := range rec.Elastic {
+				c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: arriveAt(ip, rec.Private(ip))})
 			}
 		}
 		post := c.AddChain(&nftables.Chain{
 			Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
 		})
-		c.AddRule(&nftables.Rule{Table: table, Chain: post, Exprs: append(within(destinationOffset, n.saved.Elastic),
-			&expr.Immediate{Register: 1, Data: elastic[0].AsSlice()},
-			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
-		)})
+		for _, ip := range rec.Elastic {
+			from := append(within(destinationOffset, n.saved.Elastic), within(sourceOffset, netip.PrefixFrom(rec.Private(ip), 32))...)
+			c.AddRule(&nftables.Rule{Table: table, Chain: post, Exprs: append(from,
+				&expr.Immediate{Register: 1, Data: ip.AsSlice()},
+				&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
+			)})
+		}
 	}
 	return c.Flush()
 }

@@ -174,8 +174,8 @@ func TestNetworksAreApart(t *testing.T) {
 	a, b, c := newBox(t, w, "10.77.1.10", "10.77.1.0/24"), newBox(t, w, "10.77.1.11", "10.77.1.0/24"), newBox(t, w, "", "")
 	host := w.Driver.Network()
 	public := []netip.Addr{host.Elastic.Addr().Next(), host.Elastic.Addr().Next().Next()}
-	w.Do(w.Driver.AssignAddress(t.Context(), a.h, public[0]))
-	w.Do(w.Driver.AssignAddress(t.Context(), c.h, public[1]))
+	w.Do(w.Driver.AssignAddress(t.Context(), a.h, public[0], netip.Addr{}))
+	w.Do(w.Driver.AssignAddress(t.Context(), c.h, public[1], netip.Addr{}))
 	own := func(id, network, prefix string) compute.Table {
 		return compute.Table{ID: id, Routes: []compute.Route{{To: netip.MustParsePrefix(prefix), Via: compute.ViaNetwork, Network: network}}}
 	}
@@ -326,4 +326,84 @@ func TestFurtherInterfacesAppearInTheInstance(t *testing.T) {
 			t.Error("eth1 is still there")
 		}
 	})
+}
+
+func TestElasticAddressesStandForFurtherAddresses(t *testing.T) {
+	requireHost(t)
+	w := computetest.New(t, harness)
+	a, b := newBox(t, w, "10.77.1.10", "10.77.1.0/24"), newBox(t, w, "10.77.1.20", "10.77.1.0/24")
+	second := netip.MustParseAddr("10.77.2.10")
+	set := func(list ...compute.Interface) {
+		t.Helper()
+		w.Do(w.Driver.(compute.Fabric).SetInterfaces(t.Context(), a.h, list))
+	}
+	first := w.Driver.Network().Elastic.Addr().Next()
+	ofFirst, ofSecond, ofOther := first, first.Next(), first.Next().Next()
+	if err := w.Driver.AssignAddress(t.Context(), a.h, ofSecond, second); err == nil {
+		t.Error("an address that the instance does not have got an elastic one")
+	}
+	set(compute.Interface{Index: 1, Address: second, Subnet: netip.MustParsePrefix("10.77.2.0/24")})
+	w.Do(w.Driver.AssignAddress(t.Context(), a.h, ofFirst, a.addr))
+	w.Do(w.Driver.AssignAddress(t.Context(), a.h, ofSecond, second))
+	w.Do(w.Driver.AssignAddress(t.Context(), b.h, ofOther, netip.Addr{}))
+	// A server on the second address alone, that tells which of its addresses was called.
+	var ln net.Listener
+	inNetworkOf(t, a.pid, func() {
+		var err error
+		if ln, err = net.Listen("tcp4", netip.AddrPortFrom(second, 90).String()); err != nil {
+			t.Error(err)
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = fmt.Fprint(c, "second")
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-done })
+	for _, tt := range []struct {
+		what string
+		got  string
+		want string
+	}{
+		{"the host calls the second's", dial(ofSecond, 90), "second"},
+		{"a neighbour calls the second's", b.call(ofSecond, 90), "second"},
+		{"a neighbour calls the first's", b.call(ofFirst, 90), ""},
+		{"from the first", a.call(ofOther, 80), ofFirst.String()},
+		{"from the second", a.callFrom(second, ofOther, 80), ofSecond.String()},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: answered %q, want %q", tt.what, tt.got, tt.want)
+		}
+	}
+	set() // the interface goes, and what stood for it
+	if got := dial(ofSecond, 80); got != "" {
+		t.Errorf("after the interface was detached: %q", got)
+	}
+	if got := dial(ofFirst, 80); got == "" {
+		t.Error("the first's elastic address does not answer any more")
+	}
+}
+
+// callFrom is call by way of one of the instance's own addresses.
+func (b *box) callFrom(from, to netip.Addr, port uint16) string {
+	b.t.Helper()
+	var got string
+	inNetworkOf(b.t, b.pid, func() {
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: 400 * time.Millisecond}
+		c, err := d.Dial("tcp4", netip.AddrPortFrom(to, port).String())
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		said, _ := io.ReadAll(c)
+		got = string(said)
+	})
+	return got
 }

@@ -88,13 +88,16 @@ type metadataOptions struct {
 }
 
 type networkInterface struct {
-	AssociatePublicIpAddress *bool    `json:"AssociatePublicIpAddress,omitempty"`
-	DeleteOnTermination      *bool    `json:"DeleteOnTermination,omitempty"`
-	Description              string   `json:"Description,omitempty"`
-	DeviceIndex              string   `json:"DeviceIndex"`
-	GroupSet                 []string `json:"GroupSet,omitempty"`
-	PrivateIpAddress         string   `json:"PrivateIpAddress,omitempty"`
-	SubnetId                 string   `json:"SubnetId,omitempty"`
+	AssociatePublicIpAddress       *bool              `json:"AssociatePublicIpAddress,omitempty"`
+	DeleteOnTermination            *bool              `json:"DeleteOnTermination,omitempty"`
+	Description                    string             `json:"Description,omitempty"`
+	DeviceIndex                    string             `json:"DeviceIndex"`
+	GroupSet                       []string           `json:"GroupSet,omitempty"`
+	NetworkInterfaceId             string             `json:"NetworkInterfaceId,omitempty"`
+	PrivateIpAddress               string             `json:"PrivateIpAddress,omitempty"`
+	PrivateIpAddresses             []interfaceAddress `json:"PrivateIpAddresses,omitempty"`
+	SecondaryPrivateIpAddressCount *int32             `json:"SecondaryPrivateIpAddressCount,omitempty"`
+	SubnetId                       string             `json:"SubnetId,omitempty"`
 }
 
 type privateDNSNameOptions struct {
@@ -202,10 +205,15 @@ func (i networkInterface) spec() (api.InstanceNetworkInterfaceSpecification, err
 	if err != nil {
 		return api.InstanceNetworkInterfaceSpecification{}, fault.New(fault.ValidationError, "%s: DeviceIndex %q is not a number", instanceName, i.DeviceIndex)
 	}
-	return api.InstanceNetworkInterfaceSpecification{
+	spec := api.InstanceNetworkInterfaceSpecification{
 		AssociatePublicIpAddress: i.AssociatePublicIpAddress, DeleteOnTermination: i.DeleteOnTermination, Description: i.Description,
-		DeviceIndex: ptr(int32(index)), Groups: i.GroupSet, PrivateIpAddress: i.PrivateIpAddress, SubnetId: i.SubnetId,
-	}, nil
+		DeviceIndex: ptr(int32(index)), Groups: i.GroupSet, NetworkInterfaceId: i.NetworkInterfaceId, PrivateIpAddress: i.PrivateIpAddress,
+		SecondaryPrivateIpAddressCount: i.SecondaryPrivateIpAddressCount, SubnetId: i.SubnetId,
+	}
+	for _, a := range i.PrivateIpAddresses {
+		spec.PrivateIpAddresses = append(spec.PrivateIpAddresses, api.PrivateIpAddressSpecification{Primary: ptr(a.Primary), PrivateIpAddress: a.PrivateIpAddress})
+	}
+	return spec, nil
 }
 
 func (h instanceHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, error) {

@@ -66,6 +66,38 @@ func TestNetworkInterface(t *testing.T) {
 	f.sound()
 }
 
+func TestInstanceWithInterfacesOfItsOwn(t *testing.T) {
+	f := newFixture(t)
+	v := f.create("VPC", cfn.Properties{"CidrBlock": "10.0.0.0/16"})
+	sub := f.create("Subnet", cfn.Properties{"VpcId": v.PhysicalID, "CidrBlock": "10.0.1.0/24"})
+	gate := f.create("InternetGateway", cfn.Properties{})
+	f.create("VPCGatewayAttachment", cfn.Properties{"VpcId": v.PhysicalID, "InternetGatewayId": gate.PhysicalID})
+	first := f.create("NetworkInterface", cfn.Properties{"SubnetId": sub.PhysicalID, "PrivateIpAddress": "10.0.1.10"})
+	eip := f.create("EIP", cfn.Properties{"Domain": "vpc"})
+	to := cfn.Properties{"AllocationId": eip.Attributes["AllocationId"], "NetworkInterfaceId": first.PhysicalID}
+	association := f.create("EIPAssociation", to)
+	box := f.create("Instance", instance(cfn.Properties{"NetworkInterfaces": []any{
+		map[string]any{"DeviceIndex": "0", "NetworkInterfaceId": first.PhysicalID},
+		map[string]any{"DeviceIndex": "1", "SubnetId": sub.PhysicalID, "PrivateIpAddresses": []any{
+			map[string]any{"PrivateIpAddress": "10.0.1.20", "Primary": true}, map[string]any{"PrivateIpAddress": "10.0.1.21", "Primary": false},
+		}},
+	}}))
+	if box.Attributes["PrivateIp"] != "10.0.1.10" || box.Attributes["PublicIp"] != eip.PhysicalID {
+		t.Errorf("attributes %v", box.Attributes)
+	}
+	if got := f.read("EIPAssociation", association.PhysicalID); got["NetworkInterfaceId"] != first.PhysicalID || got["InstanceId"] != box.PhysicalID || got["PrivateIpAddress"] != "10.0.1.10" {
+		t.Errorf("the association reads as %v", got)
+	}
+	f.sound()
+	f.delete("Instance", box.PhysicalID)
+	if got := f.read("EIPAssociation", association.PhysicalID); got["NetworkInterfaceId"] != first.PhysicalID || got["InstanceId"] != nil {
+		t.Errorf("after the instance the association reads as %v", got)
+	}
+	f.delete("EIPAssociation", association.PhysicalID)
+	f.delete("NetworkInterface", first.PhysicalID)
+	f.sound()
+}
+
 func TestPeeringConnection(t *testing.T) {
 	f := newFixture(t)
 	a, b := f.create("VPC", cfn.Properties{"CidrBlock": "10.0.0.0/16"}), f.create("VPC", cfn.Properties{"CidrBlock": "10.1.0.0/16"})

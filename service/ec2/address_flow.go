@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute"
@@ -51,6 +50,9 @@ func (s *Service) addressFlow(f *workflow.Flow, p moves) error {
 
 // awaitMoves waits until a workflow of addresses has done its work.
 func (s *Service) awaitMoves(ctx context.Context, id string) error {
+	if id == "" {
+		return nil // nothing moves
+	}
 	st, err := s.cfg.Engine.Wait(ctx, id)
 	if err == nil && st.State != workflow.Done {
 		err = fmt.Errorf("ec2: addresses: %w", st.Err)
@@ -67,7 +69,7 @@ func (s *Service) assertAddress(ctx context.Context, m move, fresh *compute.Hand
 		return err
 	}
 	defer unlock()
-	var target *instance
+	var target *holding
 	var former *instance
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
 		if target, err = holder(tx, m.IP); err != nil || m.Former == "" {
@@ -82,7 +84,7 @@ func (s *Service) assertAddress(ctx context.Context, m move, fresh *compute.Hand
 	if err != nil {
 		return err
 	}
-	if former != nil && (target == nil || target.ID != former.ID) {
+	if former != nil && (target == nil || target.in.ID != former.ID) {
 		if err := s.takeOff(ctx, former, m.IP); err != nil {
 			return err
 		}
@@ -90,28 +92,7 @@ func (s *Service) assertAddress(ctx context.Context, m move, fresh *compute.Hand
 	if target == nil {
 		return nil
 	}
-	return s.putOn(ctx, target, m.IP, fresh)
-}
-
-// holder finds the instance that the records give a public address to.
-func holder(tx store.Tx, ip netip.Addr) (*instance, error) {
-	c, err := claimOf(tx, ip)
-	if err != nil || c == nil {
-		return nil, err
-	}
-	id := c.Owner
-	if !strings.HasPrefix(id, prefixInstance) {
-		a, err := addressByID(tx, c.Scope, c.Owner)
-		if err != nil || a.Instance == "" {
-			return nil, err
-		}
-		id = a.Instance
-	}
-	in, err := instances.Get(tx, instanceKey(c.Scope, id))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return in, err
+	return s.putOn(ctx, target.in, m.IP, fresh)
 }
 
 func (s *Service) takeOff(ctx context.Context, in *instance, ip netip.Addr) error {
@@ -138,14 +119,15 @@ func (s *Service) putOn(ctx context.Context, target *instance, ip netip.Addr, fr
 		return err
 	}
 	defer unlock()
-	var now *instance
+	var at *holding
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		now, err = holder(tx, ip)
+		at, err = holder(tx, ip)
 		return err
 	})
-	if err != nil || now == nil || now.ID != target.ID {
+	if err != nil || at == nil || at.in.ID != target.ID {
 		return err
 	}
+	now := at.in
 	h := now.Handle
 	if fresh != nil && fresh.ID == now.ID {
 		h = fresh
@@ -155,7 +137,13 @@ func (s *Service) putOn(ctx context.Context, target *instance, ip netip.Addr, fr
 	if h == nil {
 		return nil
 	}
-	err = s.cfg.Driver.AssignAddress(ctx, *h, ip)
+	if at.further && h != fresh {
+		// What it stands for may be as new as itself.
+		if err := s.setInterfacesOf(ctx, now.Scope, now.ID); err != nil {
+			return err
+		}
+	}
+	err = s.cfg.Driver.AssignAddress(ctx, *h, ip, at.private)
 	if errors.Is(err, compute.ErrGone) {
 		s.loop.Wake() // the instance was lost; the loop ends its record
 		return nil
@@ -165,11 +153,19 @@ func (s *Service) putOn(ctx context.Context, target *instance, ip netip.Addr, fr
 
 // dropAddresses takes an instance's public addresses off the host.
 func (s *Service) dropAddresses(ctx context.Context, in *instance, h compute.Handle) error {
-	for _, ip := range []netip.Addr{in.Automatic, in.public()} {
-		if !ip.IsValid() {
+	var publics []place
+	err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		publics, err = publicsOf(tx, in)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range append(publics, place{public: in.Automatic}) {
+		if !p.public.IsValid() {
 			continue
 		}
-		if err := s.cfg.Driver.UnassignAddress(ctx, h, ip); err != nil && !errors.Is(err, compute.ErrGone) {
+		if err := s.cfg.Driver.UnassignAddress(ctx, h, p.public); err != nil && !errors.Is(err, compute.ErrGone) {
 			return err
 		}
 	}

@@ -21,7 +21,9 @@ type instanceView struct {
 	groups []api.GroupIdentifier
 	disks  []*volume
 	// further are its network interfaces beside the primary one.
-	further             []api.NetworkInterface
+	further []api.NetworkInterface
+	// elastics are the associations of its primary interface's addresses.
+	elastics            map[netip.Addr]*api.NetworkInterfaceAssociation
 	subnetCIDR, vpcCIDR netip.Prefix
 }
 
@@ -224,7 +226,7 @@ func (v instanceView) interfaceView() api.InstanceNetworkInterface {
 		PrivateIpAddress: text(v.Private), PrivateDnsName: privateDNS(v.Scope.Region, v.Private),
 		SourceDestCheck: ptr(v.SourceCheck), Groups: v.groups, Ipv6Addresses: []api.InstanceIpv6Address{},
 		Attachment: &api.InstanceNetworkInterfaceAttachment{
-			AttachmentId: v.Attachment, AttachTime: ptr(v.Created), DeleteOnTermination: ptr(true), DeviceIndex: ptr(int32(0)),
+			AttachmentId: v.Attachment, AttachTime: ptr(v.Created), DeleteOnTermination: ptr(!v.keepsFirst()), DeviceIndex: ptr(int32(0)),
 			Status: "attached", NetworkCardIndex: ptr(int32(0)),
 		},
 	}
@@ -241,6 +243,7 @@ func (v instanceView) interfaceView() api.InstanceNetworkInterface {
 	for _, a := range v.Secondary {
 		i.PrivateIpAddresses = append(i.PrivateIpAddresses, api.InstancePrivateIpAddress{
 			Primary: ptr(false), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(v.Scope.Region, a),
+			Association: asInstancesHas(v.elastics[a]),
 		})
 	}
 	return i

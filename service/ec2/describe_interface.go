@@ -114,7 +114,9 @@ func networkFields(v instanceView, name string) ([]string, bool) {
 		return one(v.Scope.Account)
 	case "attachment.device-index", "attachment.network-card-index":
 		return oneInt(int32(0))
-	case "attachment.delete-on-termination", "primary":
+	case "attachment.delete-on-termination":
+		return oneBool(!v.keepsFirst())
+	case "primary":
 		return oneBool(true)
 	case "attachment.status":
 		return one("attached")

@@ -19,7 +19,7 @@ type address struct {
 	ID          string     `json:"id"` // eipalloc-…
 	IP          netip.Addr `json:"ip"`
 	Association string     `json:"association,omitempty"`
-	Instance    string     `json:"instance,omitempty"`
+	Instance    string     `json:"instance,omitempty"` // whose primary interface has it; see carrier
 	Interface   string     `json:"interface,omitempty"`
 	Private     netip.Addr `json:"private"`
 	NAT         string     `json:"nat,omitempty"`   // the NAT gateway that has it
@@ -32,6 +32,12 @@ var addresses = store.NewCollection("ec2/address",
 			return nil
 		}
 		return []string{a.Scope.Key() + "/" + a.Association}
+	}},
+	store.Index[address]{Name: "interface", Keys: func(_ string, a *address) []string {
+		if a.Interface == "" {
+			return nil
+		}
+		return []string{a.Scope.Key() + "/" + a.Interface}
 	}},
 )
 
@@ -253,11 +259,8 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *api.DescribeAddress
 			}
 			v := addressView{address: *e.Value, tags: tags[e.Value.ID]}
 			known[v.ID], known[v.IP.String()] = true, true
-			if v.Instance != "" {
-				v.subnet, err = s.subnetOf(tx, scope, v.Instance)
-				if err != nil {
-					return err
-				}
+			if err := s.locate(tx, &v); err != nil {
+				return err
 			}
 			named := ids == nil && len(in.PublicIps) == 0 || ids[v.ID] || contains(in.PublicIps, v.IP.String())
 			if named && m.match(v) {
@@ -283,15 +286,29 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *api.DescribeAddress
 	return out, nil
 }
 
-func (s *Service) subnetOf(tx store.Tx, scope arn.Scope, id string) (string, error) {
-	in, err := instances.Get(tx, instanceKey(scope, id))
+// locate adds where an elastic IP is by now: the interface may be on another
+// instance than before.
+func (s *Service) locate(tx store.Tx, v *addressView) error {
+	if v.Instance != "" {
+		in, err := instances.Get(tx, instanceKey(v.Scope, v.Instance))
+		if err == nil {
+			v.subnet = in.Subnet
+		}
+		return known(err)
+	}
+	i, err := interfaces.kept.Get(tx, interfaces.key(v.Scope, v.Interface))
+	if err == nil {
+		v.Instance, v.subnet = i.Instance, i.Subnet
+	}
+	return known(err)
+}
+
+// known passes over what is not there.
+func known(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
+		return nil
 	}
-	if err != nil {
-		return "", err
-	}
-	return in.Subnet, nil
+	return err
 }
 
 func (v addressView) view() api.Address {

@@ -96,15 +96,15 @@ func TestAFailedMoveIsMadeUpFor(t *testing.T) {
 	eip := must(c.AllocateAddress(c.ctx, &api.AllocateAddressInput{}))(t)
 	var refused atomic.Bool
 	placed := make(chan struct{})
-	c.driver.Config.AssignAddress = func(ctx context.Context, h compute.Handle, ip netip.Addr) error {
+	c.driver.Config.AssignAddress = func(ctx context.Context, h compute.Handle, ip, private netip.Addr) error {
 		if ip.String() != eip.PublicIp {
-			return c.driver.RealAssignAddress(ctx, h, ip)
+			return c.driver.RealAssignAddress(ctx, h, ip, private)
 		}
 		if refused.CompareAndSwap(false, true) {
 			return workflow.Permanent(errors.New("no cable"))
 		}
 		defer close(placed)
-		return c.driver.RealAssignAddress(ctx, h, ip)
+		return c.driver.RealAssignAddress(ctx, h, ip, private)
 	}
 	i := c.run()
 	_, err := c.AssociateAddress(c.ctx, &api.AssociateAddressInput{AllocationId: eip.AllocationId, InstanceId: i.InstanceId})

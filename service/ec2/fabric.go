@@ -116,7 +116,7 @@ func (s *Service) policy(tx store.Tx) (compute.Policy, error) {
 		}
 		p.Endpoints = append(p.Endpoints, sp.endpoint(in.Private, in.public(), in.VPC, in.Subnet, in.Groups))
 		for _, a := range in.Secondary {
-			p.Endpoints = append(p.Endpoints, sp.endpoint(a, netip.Addr{}, in.VPC, in.Subnet, in.Groups))
+			p.Endpoints = append(p.Endpoints, sp.endpoint(a, sp.publics[a], in.VPC, in.Subnet, in.Groups))
 		}
 	}
 	for e, err := range interfaces.kept.Scan(tx, "") {
@@ -131,8 +131,8 @@ func (s *Service) policy(tx store.Tx) (compute.Policy, error) {
 		if err != nil {
 			return p, err
 		}
-		for _, a := range append([]netip.Addr{i.Private}, i.Secondary...) {
-			p.Endpoints = append(p.Endpoints, sp.endpoint(a, netip.Addr{}, i.VPC, i.Subnet, i.Groups))
+		for _, a := range i.addresses() {
+			p.Endpoints = append(p.Endpoints, sp.endpoint(a, sp.publics[a], i.VPC, i.Subnet, i.Groups))
 		}
 	}
 	for _, sp := range byScope {
@@ -153,13 +153,24 @@ type scopePolicy struct {
 	ways
 	tables  []*routeTable
 	groups  []*group
-	ofOwn   map[string]*routeTable // subnet -> its own table
-	ofMain  map[string]*routeTable // VPC -> its main table
-	returns map[string]bool        // peering/VPC: that side has a route over it
+	ofOwn   map[string]*routeTable    // subnet -> its own table
+	ofMain  map[string]*routeTable    // VPC -> its main table
+	returns map[string]bool           // peering/VPC: that side has a route over it
+	publics map[netip.Addr]netip.Addr // private -> elastic
 }
 
 func (s *Service) scopePolicy(tx store.Tx, scope arn.Scope) (*scopePolicy, error) {
-	sp := &scopePolicy{ofOwn: map[string]*routeTable{}, ofMain: map[string]*routeTable{}, returns: map[string]bool{}}
+	sp := &scopePolicy{
+		ofOwn: map[string]*routeTable{}, ofMain: map[string]*routeTable{}, returns: map[string]bool{}, publics: map[netip.Addr]netip.Addr{},
+	}
+	for e, err := range addresses.Scan(tx, scope.Key()+"/") {
+		if err != nil {
+			return nil, err
+		}
+		if a := e.Value; a.NAT == "" && a.Private.IsValid() {
+			sp.publics[a.Private] = a.IP
+		}
+	}
 	var err error
 	if sp.ways, err = s.waysOf(tx, scope); err != nil {
 		return nil, err

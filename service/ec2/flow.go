@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/arn"
@@ -38,6 +39,7 @@ type outcome struct {
 	Overtaken bool            `json:",omitempty"` // by a later call; nothing was done
 	Busy      bool            `json:",omitempty"` // the address is in use on the host
 	Gone      bool            `json:",omitempty"` // the host has lost the instance
+	Elastic   bool            `json:",omitempty"` // it is to have elastic IPs
 	Handle    *compute.Handle `json:",omitempty"`
 }
 
@@ -89,6 +91,11 @@ func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
 			return nil
 		}
 		if !out.Busy {
+			if out.Elastic {
+				if err := s.assertElastic(f, p, out.Handle); err != nil {
+					return err
+				}
+			}
 			return s.reached(f, p, out)
 		}
 		moved, err := workflow.Tx(f, fmt.Sprintf("move-%d", try), func(tx store.Tx) (bool, error) { return s.moveAddress(tx, p) })
@@ -208,11 +215,17 @@ func (s *Service) driverLaunch(ctx context.Context, in *instance) (outcome, erro
 		return outcome{}, final(err)
 	}
 	if in.Automatic.IsValid() {
-		if err := s.cfg.Driver.AssignAddress(ctx, h, in.Automatic); err != nil {
+		if err := s.cfg.Driver.AssignAddress(ctx, h, in.Automatic, in.Private); err != nil {
 			return outcome{}, err
 		}
 	}
-	return outcome{Handle: &h}, nil
+	var publics []place
+	err = s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		publics, err = publicsOf(tx, in)
+		return err
+	})
+	elastic := slices.ContainsFunc(publics, func(p place) bool { return p.public != in.Automatic })
+	return outcome{Handle: &h, Elastic: elastic}, err
 }
 
 // reached records that an instance runs.
@@ -284,25 +297,30 @@ func (s *Service) driverStart(ctx context.Context, in *instance) (outcome, error
 		return outcome{}, err
 	}
 	if in.Automatic.IsValid() {
-		if err := s.cfg.Driver.AssignAddress(ctx, started, in.Automatic); err != nil {
+		if err := s.cfg.Driver.AssignAddress(ctx, started, in.Automatic, in.Private); err != nil {
 			return outcome{}, err
 		}
 	}
 	return outcome{Handle: &started}, nil
 }
 
-// assertElastic puts the instance's elastic IP back on it after a start.
+// assertElastic puts the instance's elastic IPs back on it after a start.
 func (s *Service) assertElastic(f *workflow.Flow, p transition, h *compute.Handle) error {
 	_, err := workflow.Step(f, "elastic", func(ctx context.Context, _ string) (struct{}, error) {
 		var in *instance
+		var publics []place
 		err := s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-			in, err = current(tx, p)
+			if in, err = current(tx, p); in != nil {
+				publics, err = publicsOf(tx, in)
+			}
 			return err
 		})
-		if err != nil || in == nil || in.Elastic == nil {
-			return struct{}{}, err
+		for _, a := range publics {
+			if err == nil && a.public != in.Automatic {
+				err = s.assertAddress(ctx, move{IP: a.public}, h)
+			}
 		}
-		return struct{}{}, s.assertAddress(ctx, move{IP: in.Elastic.IP}, h)
+		return struct{}{}, err
 	})
 	return err
 }
@@ -424,7 +442,7 @@ func (s *Service) driverReboot(ctx context.Context, in *instance) (outcome, erro
 		return outcome{}, err
 	}
 	if in.Automatic.IsValid() {
-		err = s.cfg.Driver.AssignAddress(ctx, started, in.Automatic)
+		err = s.cfg.Driver.AssignAddress(ctx, started, in.Automatic, in.Private)
 	}
 	return outcome{Handle: &started}, err
 }

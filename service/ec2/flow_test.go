@@ -53,7 +53,7 @@ func (w *flowWorld) prepare(t testing.TB, s store.Store) {
 		if a.IP, err = w.service.takeElastic(tx, a, ""); err != nil {
 			return err
 		}
-		return firstError(w.driver.AssignAddress(context.Background(), h, in.Automatic), a.save(tx), in.save(tx))
+		return firstError(w.driver.AssignAddress(context.Background(), h, in.Automatic, netip.Addr{}), a.save(tx), in.save(tx))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestAddressesSurvive(t *testing.T) {
 				if err != nil {
 					return "", err
 				}
-				list, err := w.service.attach(tx, auth.Call{Scope: arn.Scope{}}, a, in, true)
+				list, err := w.service.attach(tx, auth.Call{Scope: arn.Scope{}}, a, association{in: in, private: in.Private}, true)
 				if err != nil {
 					return "", err
 				}

@@ -152,8 +152,16 @@ func (s *Service) mapped(tx store.Tx, scope arn.Scope, id string) (bool, error) 
 			return true, nil
 		}
 	}
-	own, err := interfaces.which(s, tx, scope, func(i *netInterface) bool { return i.VPC == id && i.public().IsValid() })
-	return len(own) > 0, err
+	own, err := interfaces.which(s, tx, scope, func(i *netInterface) bool { return i.VPC == id })
+	if err != nil {
+		return false, err
+	}
+	for _, i := range own {
+		if there, err := associatedWith(tx, scope, i.ID); len(there) > 0 || err != nil {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 func gatewayFields(t tagged[gateway], name string) ([]string, bool) {

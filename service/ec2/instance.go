@@ -129,6 +129,7 @@ type instance struct {
 	Interface   string          `json:"interface"`             // eni-…
 	Attachment  string          `json:"attachment"`            // eni-attach-…
 	Description string          `json:"description,omitempty"` // of the network interface
+	First       *firstInterface `json:"first,omitempty"`       // where the network interface can outlive the instance
 	Groups      []string        `json:"groups"`
 	UserData    []byte          `json:"userData,omitempty"`
 	Profile     *profile        `json:"profile,omitempty"`

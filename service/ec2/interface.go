@@ -64,9 +64,6 @@ var interfaces = noun[netInterface]{
 	),
 }
 
-// public is none: elastic IPs are for primary interfaces.
-func (i *netInterface) public() netip.Addr { return netip.Addr{} }
-
 func (i *netInterface) addresses() []netip.Addr {
 	return append([]netip.Addr{i.Private}, i.Secondary...)
 }
@@ -139,14 +136,7 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *api.CreateNetw
 		i.Hash = arn.Hash(in.SubnetId + "/" + in.Description + "/" + in.PrivateIpAddress)
 	}
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		old, err := interfaces.kept.Get(tx, interfaces.key(call.Scope, i.ID))
-		if err == nil {
-			if old.Hash != i.Hash {
-				return fault.New(fault.IdempotentParameterMatch, "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
-			}
-			return nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
+		if done, err := madeBefore(tx, i); done || err != nil {
 			return err
 		}
 		if err := s.equip(tx, i, in.Groups, asked, others, count); err != nil {
@@ -163,6 +153,28 @@ func (s *Service) CreateNetworkInterface(ctx context.Context, in *api.CreateNetw
 		return nil, err
 	}
 	return &api.CreateNetworkInterfaceOutput{NetworkInterface: &out.NetworkInterfaces[0], ClientToken: in.ClientToken}, nil
+}
+
+// madeBefore says whether an earlier call with the same token made the interface,
+// which may be an instance's primary one by now.
+func madeBefore(tx store.Tx, i *netInterface) (bool, error) {
+	hash := ""
+	old, err := interfaces.kept.Get(tx, interfaces.key(i.Scope, i.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		in, lost := instanceByInterface(tx, i.Scope, i.ID)
+		if lost != nil || in.First == nil {
+			return false, nil
+		}
+		hash = in.First.Hash
+	} else if err != nil {
+		return false, err
+	} else {
+		hash = old.Hash
+	}
+	if hash != i.Hash {
+		return false, fault.New(fault.IdempotentParameterMatch, "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+	}
+	return true, nil
 }
 
 // equip gives a new interface its place, groups and addresses.
@@ -257,7 +269,8 @@ func (s *Service) dropInterface(tx store.Tx, i *netInterface) error {
 			return err
 		}
 	}
-	return interfaces.remove(tx, i.Scope, i.ID)
+	_, err := loseElastics(tx, i.Scope, i.ID, anyAddress)
+	return firstError(err, interfaces.remove(tx, i.Scope, i.ID))
 }
 
 // ownInterface finds an interface that a user made; nil is one that belongs to

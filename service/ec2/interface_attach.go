@@ -28,6 +28,9 @@ func (s *Service) joinNetworks(tx store.Tx, v *instanceView) error {
 		return err
 	}
 	v.subnetCIDR, v.vpcCIDR = sub.Prefix, home.Blocks[0].Prefix
+	if v.elastics, err = associationsOf(tx, v.Scope, v.Interface); err != nil {
+		return err
+	}
 	list, err := attachedTo(tx, v.instance)
 	if err != nil {
 		return err
@@ -47,7 +50,7 @@ func asInstances(i api.NetworkInterface) api.InstanceNetworkInterface {
 	o := api.InstanceNetworkInterface{
 		NetworkInterfaceId: i.NetworkInterfaceId, OwnerId: i.OwnerId, Status: i.Status, InterfaceType: i.InterfaceType, SubnetId: i.SubnetId, VpcId: i.VpcId,
 		MacAddress: i.MacAddress, Description: i.Description, PrivateIpAddress: i.PrivateIpAddress, PrivateDnsName: i.PrivateDnsName,
-		SourceDestCheck: i.SourceDestCheck, Groups: i.Groups, Ipv6Addresses: []api.InstanceIpv6Address{},
+		SourceDestCheck: i.SourceDestCheck, Groups: i.Groups, Ipv6Addresses: []api.InstanceIpv6Address{}, Association: asInstancesHas(i.Association),
 	}
 	if a := i.Attachment; a != nil {
 		o.Attachment = &api.InstanceNetworkInterfaceAttachment{
@@ -57,10 +60,17 @@ func asInstances(i api.NetworkInterface) api.InstanceNetworkInterface {
 	}
 	for _, p := range i.PrivateIpAddresses {
 		o.PrivateIpAddresses = append(o.PrivateIpAddresses, api.InstancePrivateIpAddress{
-			Primary: p.Primary, PrivateIpAddress: p.PrivateIpAddress, PrivateDnsName: p.PrivateDnsName,
+			Primary: p.Primary, PrivateIpAddress: p.PrivateIpAddress, PrivateDnsName: p.PrivateDnsName, Association: asInstancesHas(p.Association),
 		})
 	}
 	return o
+}
+
+func asInstancesHas(a *api.NetworkInterfaceAssociation) *api.InstanceNetworkInterfaceAssociation {
+	if a == nil {
+		return nil
+	}
+	return &api.InstanceNetworkInterfaceAssociation{IpOwnerId: a.IpOwnerId, PublicIp: a.PublicIp, PublicDnsName: a.PublicDnsName}
 }
 
 // unplug takes a dead instance's further interfaces off it.
@@ -99,15 +109,20 @@ func (s *Service) replug(ctx context.Context, scope arn.Scope, id string) error 
 }
 
 func (s *Service) setInterfaces(ctx context.Context, scope arn.Scope, id string) error {
-	driver, ok := s.cfg.Driver.(compute.Fabric)
-	if !ok {
-		return nil
-	}
 	unlock, err := s.locks.lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	return s.setInterfacesOf(ctx, scope, id)
+}
+
+// setInterfacesOf is setInterfaces for one that has the instance's lock.
+func (s *Service) setInterfacesOf(ctx context.Context, scope arn.Scope, id string) (err error) {
+	driver, ok := s.cfg.Driver.(compute.Fabric)
+	if !ok {
+		return nil
+	}
 	var in *instance
 	var list []compute.Interface
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
@@ -139,7 +154,9 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, in *api.AttachNetw
 		return nil, fault.New(fault.MissingParameter, "The request must contain the parameter deviceIndex")
 	}
 	id := newID(call, prefixAttachment, in.NetworkInterfaceId+in.InstanceId)
+	var flow string
 	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		flow = ""
 		i, err := s.ownInterface(tx, call.Scope, in.NetworkInterfaceId)
 		if err != nil {
 			return err
@@ -158,10 +175,19 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, in *api.AttachNetw
 			return err
 		}
 		i.Instance, i.Attachment, i.Device, i.Attached, i.DeleteOnTermination = target.ID, id, *in.DeviceIndex, s.now(), false
-		return firstError(interfaces.put(tx, call.Scope, i), dryRun(in.DryRun))
+		if err := interfaces.put(tx, call.Scope, i); err != nil {
+			return err
+		}
+		if flow, err = s.beginElastics(tx, i, ""); err != nil {
+			return err
+		}
+		return dryRun(in.DryRun)
 	})
 	if err == nil {
 		err = s.replug(ctx, call.Scope, in.InstanceId)
+	}
+	if err == nil {
+		err = s.awaitMoves(ctx, flow)
 	}
 	if err != nil {
 		return nil, err
@@ -169,10 +195,29 @@ func (s *Service) AttachNetworkInterface(ctx context.Context, in *api.AttachNetw
 	return &api.AttachNetworkInterfaceOutput{AttachmentId: id, NetworkCardIndex: ptr(int32(0))}, nil
 }
 
+// beginElastics begins to bring the elastic IPs of an interface where the records
+// of this transaction say; former is the instance that had the interface.
+func (s *Service) beginElastics(tx store.Tx, i *netInterface, former string) (string, error) {
+	list, err := associatedWith(tx, i.Scope, i.ID)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	var moving []move
+	for _, a := range list {
+		moving = append(moving, move{IP: a.IP, Former: former, Scope: i.Scope})
+	}
+	return s.beginMoves(tx, moving...)
+}
+
 func checkAttach(tx store.Tx, target *instance, i *netInterface, device int32) error {
 	if target.State != running && target.State != stopped {
 		return fault.New(fault.IncorrectState, "Instance '%s' is not 'running' or 'stopped'.", target.ID)
 	}
+	return fits(tx, target, i, device)
+}
+
+// fits says whether an instance can have an interface at a device index.
+func fits(tx store.Tx, target *instance, i *netInterface, device int32) error {
 	if target.Zone != i.Zone {
 		return fault.New(fault.InvalidParameterCombination, "You may not attach a network interface to an instance if they are not in the same availability zone")
 	}
@@ -195,16 +240,26 @@ func (s *Service) DetachNetworkInterface(ctx context.Context, in *api.DetachNetw
 	if err := checkID(prefixAttachment, in.AttachmentId); err != nil {
 		return nil, err
 	}
-	var instance string
+	var instance, flow string
 	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		flow = ""
 		i, err := s.attached(tx, scope, in.AttachmentId)
 		if err != nil {
 			return err
 		}
 		instance = i.Instance
 		i.Instance, i.Attachment, i.Device = "", "", 0
-		return firstError(interfaces.put(tx, scope, i), dryRun(in.DryRun))
+		if err := interfaces.put(tx, scope, i); err != nil {
+			return err
+		}
+		if flow, err = s.beginElastics(tx, i, instance); err != nil {
+			return err
+		}
+		return dryRun(in.DryRun)
 	})
+	if err == nil {
+		err = s.awaitMoves(ctx, flow)
+	}
 	if err == nil {
 		err = s.replug(ctx, scope, instance)
 	}
@@ -305,8 +360,9 @@ func (s *Service) UnassignPrivateIpAddresses(ctx context.Context, in *api.Unassi
 // primary one or another.
 func (s *Service) changeAddresses(ctx context.Context, id string, change func(store.Tx, subnet, claim, []netip.Addr) ([]netip.Addr, error)) error {
 	scope := auth.From(ctx).Scope
-	var on string
+	var on, flow string
 	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		flow = ""
 		i, err := s.ownInterface(tx, scope, id)
 		if err != nil {
 			return err
@@ -317,7 +373,11 @@ func (s *Service) changeAddresses(ctx context.Context, id string, change func(st
 				i.Secondary, err = change(tx, *sub, claim{scope, i.ID}, i.Secondary)
 			}
 			on = i.Instance
-			return firstError(err, interfaces.put(tx, scope, i))
+			if err := firstError(err, interfaces.put(tx, scope, i)); err != nil {
+				return err
+			}
+			flow, err = s.beginLosses(tx, scope, i.ID, i.addresses())
+			return err
 		}
 		in, err := instanceByInterface(tx, scope, id)
 		if err != nil {
@@ -328,10 +388,27 @@ func (s *Service) changeAddresses(ctx context.Context, id string, change func(st
 			in.Secondary, err = change(tx, *sub, claim{scope, in.ID}, in.Secondary)
 		}
 		on = in.ID
-		return firstError(err, in.save(tx))
+		if err := firstError(err, in.save(tx)); err != nil {
+			return err
+		}
+		flow, err = s.beginLosses(tx, scope, in.Interface, append([]netip.Addr{in.Private}, in.Secondary...))
+		return err
 	})
+	if err == nil {
+		err = s.awaitMoves(ctx, flow)
+	}
 	if err == nil && on != "" {
 		err = s.replug(ctx, scope, on)
 	}
 	return err
+}
+
+// beginLosses begins to take elastic IPs off an interface that has only these
+// private addresses left.
+func (s *Service) beginLosses(tx store.Tx, scope arn.Scope, iface string, left []netip.Addr) (string, error) {
+	list, err := loseElastics(tx, scope, iface, func(a netip.Addr) bool { return !slices.Contains(left, a) })
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return s.beginMoves(tx, list...)
 }

@@ -80,8 +80,20 @@ func (s *Service) modifyPrimary(tx store.Tx, of *instance, in *api.ModifyNetwork
 	if len(in.Groups) > 0 {
 		of.Groups, err = s.resolveGroups(tx, of.Scope, of.VPC, in.Groups, nil)
 	}
-	if in.Attachment != nil && !value(in.Attachment.DeleteOnTermination, true) {
-		return notBuilt("Attachment.DeleteOnTermination=false of a primary network interface")
+	a := in.Attachment
+	if a == nil {
+		return err
+	}
+	if a.AttachmentId != of.Attachment {
+		return notFound(prefixAttachment, a.AttachmentId)
+	}
+	if end := value(a.DeleteOnTermination, !of.keepsFirst()); end == of.keepsFirst() {
+		first := firstInterface{Requester: of.Requester, Created: of.Created}
+		if of.First != nil {
+			first = *of.First
+		}
+		first.Keep = !end
+		of.First = &first
 	}
 	return err
 }

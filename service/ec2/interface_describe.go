@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -229,9 +230,14 @@ func (s *Service) ownView(tx store.Tx, i *netInterface) (api.NetworkInterface, e
 		PrivateIpAddress: i.Private.String(), PrivateDnsName: privateDNS(region, i.Private), SourceDestCheck: ptr(i.SourceCheck),
 		RequesterManaged: ptr(false), RequesterId: i.Requester, Groups: []api.GroupIdentifier{}, Ipv6Addresses: []api.NetworkInterfaceIpv6Address{},
 	}
+	elastics, err := associationsOf(tx, i.Scope, i.ID)
+	if err != nil {
+		return o, err
+	}
+	o.Association = elastics[i.Private]
 	for n, a := range i.addresses() {
 		o.PrivateIpAddresses = append(o.PrivateIpAddresses, api.NetworkInterfacePrivateIpAddress{
-			Primary: ptr(n == 0), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(region, a),
+			Primary: ptr(n == 0), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(region, a), Association: elastics[a],
 		})
 	}
 	for _, id := range i.Groups {
@@ -251,6 +257,19 @@ func (s *Service) ownView(tx store.Tx, i *netInterface) (api.NetworkInterface, e
 	return o, nil
 }
 
+// associationsOf are an interface's elastic IPs by the private addresses that they
+// stand for.
+func associationsOf(tx store.Tx, scope arn.Scope, iface string) (map[netip.Addr]*api.NetworkInterfaceAssociation, error) {
+	list, err := associatedWith(tx, scope, iface)
+	out := map[netip.Addr]*api.NetworkInterfaceAssociation{}
+	for _, a := range list {
+		out[a.Private] = &api.NetworkInterfaceAssociation{
+			AllocationId: a.ID, AssociationId: a.Association, IpOwnerId: scope.Account, PublicIp: a.IP.String(), PublicDnsName: publicDNS(scope.Region, a.IP),
+		}
+	}
+	return out, err
+}
+
 // networkInterface is an instance's primary interface as
 // DescribeNetworkInterfaces has it.
 func (v instanceView) networkInterface() api.NetworkInterface {
@@ -261,7 +280,7 @@ func (v instanceView) networkInterface() api.NetworkInterface {
 		PrivateIpAddress: i.PrivateIpAddress, PrivateDnsName: i.PrivateDnsName, SourceDestCheck: i.SourceDestCheck,
 		RequesterManaged: ptr(false), Groups: v.groups, TagSet: v.tags.list(),
 		Attachment: &api.NetworkInterfaceAttachment{
-			AttachmentId: v.Attachment, AttachTime: ptr(v.Created), DeleteOnTermination: ptr(true), DeviceIndex: ptr(int32(0)),
+			AttachmentId: v.Attachment, AttachTime: ptr(v.Created), DeleteOnTermination: ptr(!v.keepsFirst()), DeviceIndex: ptr(int32(0)),
 			NetworkCardIndex: ptr(int32(0)), InstanceId: v.ID, InstanceOwnerId: v.Scope.Account, Status: "attached",
 		},
 	}
@@ -276,7 +295,7 @@ func (v instanceView) networkInterface() api.NetworkInterface {
 	}}
 	for _, a := range v.Secondary {
 		out.PrivateIpAddresses = append(out.PrivateIpAddresses, api.NetworkInterfacePrivateIpAddress{
-			Primary: ptr(false), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(v.Scope.Region, a),
+			Primary: ptr(false), PrivateIpAddress: a.String(), PrivateDnsName: privateDNS(v.Scope.Region, a), Association: v.elastics[a],
 		})
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/slipway/slipway/compute"
@@ -51,13 +52,7 @@ func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) er
 		}
 		a := e.Value
 		own(a.IP, a.ID)
-		if a.Instance == "" {
-			continue
-		}
-		in := living[a.Instance]
-		if in == nil || in.Elastic == nil || in.Elastic.Allocation != a.ID {
-			wrong("elastic IP %s is associated with %s, which does not have it", a.ID, a.Instance)
-		}
+		errs = append(errs, checkElasticOf(tx, a, living[a.Instance]))
 	}
 	for _, in := range living {
 		if in.Elastic == nil {
@@ -72,6 +67,26 @@ func CheckInvariants(ctx context.Context, tx store.Tx, driver compute.Driver) er
 	}
 	errs = append(errs, checkVolumes(ctx, tx, living, driver), checkClaims(tx, owners), checkStrays(ctx, living, driver))
 	return errors.Join(errs...)
+}
+
+// checkElasticOf looks whether what an elastic IP is on has it: in is the instance
+// whose primary interface that is.
+func checkElasticOf(tx store.Tx, a *address, in *instance) error {
+	switch {
+	case a.Interface == "" || a.NAT != "":
+		return nil
+	case a.Instance == "":
+		i, err := interfaces.kept.Get(tx, interfaces.key(a.Scope, a.Interface))
+		if err != nil || !slices.Contains(i.addresses(), a.Private) {
+			return fmt.Errorf("ec2: elastic IP %s stands for %s of %s, which does not have it: %w", a.ID, a.Private, a.Interface, err)
+		}
+		return nil
+	case in != nil && slices.Contains(in.Secondary, a.Private):
+		return nil
+	case in == nil || in.Elastic == nil || in.Elastic.Allocation != a.ID:
+		return fmt.Errorf("ec2: elastic IP %s is associated with %s, which does not have it", a.ID, a.Instance)
+	}
+	return nil
 }
 
 // ownedByNetworks tells of the addresses of network interfaces and NAT gateways.

@@ -78,7 +78,7 @@ func (v instanceView) templateData() *api.ResponseLaunchTemplateData {
 		Placement:      &api.LaunchTemplatePlacement{AvailabilityZone: v.Zone, Tenancy: "default"},
 		EnclaveOptions: &api.LaunchTemplateEnclaveOptions{Enabled: ptr(false)},
 		NetworkInterfaces: []api.LaunchTemplateInstanceNetworkInterfaceSpecification{{
-			DeviceIndex: ptr(int32(0)), SubnetId: v.Subnet, Groups: v.Groups, Description: v.Description, DeleteOnTermination: ptr(true),
+			DeviceIndex: ptr(int32(0)), SubnetId: v.Subnet, Groups: v.Groups, Description: v.Description, DeleteOnTermination: ptr(!v.keepsFirst()),
 			AssociatePublicIpAddress: ptr(v.MapPublic), InterfaceType: "interface", NetworkCardIndex: ptr(int32(0)),
 			PrivateIpAddresses: []api.PrivateIpAddressSpecification{{Primary: ptr(true), PrivateIpAddress: text(v.Private)}},
 		}},

@@ -265,11 +265,17 @@ func (s *Service) placeAddresses(ctx context.Context, all []*instance) error {
 	s.watch.placed.Store(true) // before it looks: a move that fails meanwhile counts
 	var errs []error
 	for _, in := range all {
-		if ip := in.public(); in.State == running && ip.IsValid() {
-			errs = append(errs, s.assertAddress(ctx, move{IP: ip}, nil))
+		if in.State != running {
+			continue
 		}
-		if in.State == running {
-			errs = append(errs, s.setInterfaces(ctx, in.Scope, in.ID))
+		errs = append(errs, s.setInterfaces(ctx, in.Scope, in.ID))
+		var publics []place
+		errs = append(errs, s.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			publics, err = publicsOf(tx, in)
+			return err
+		}))
+		for _, p := range publics {
+			errs = append(errs, s.assertAddress(ctx, move{IP: p.public}, nil))
 		}
 	}
 	err := errors.Join(errs...)

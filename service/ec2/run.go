@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -161,16 +160,13 @@ func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash s
 		in.Index, in.Fixed = i, r.asked.IsValid()
 		in.ID = instanceID(call, key, i)
 		s.name(&in)
-		if in.Private, err = s.takePrivate(tx, *sub, r.asked, claim{call.Scope, in.ID}); err != nil {
-			if len(made) >= int(r.min) && fault.Is(err, fault.InsufficientFreeAddresses) {
+		if err = s.takeFirst(tx, *sub, r, &in); err != nil {
+			if len(made) >= int(r.min) && fault.Is(err, fault.InsufficientFreeAddresses) && !in.Private.IsValid() {
 				break
 			}
 			return nil, err
 		}
-		if in.Secondary, err = s.takeSecondary(tx, *sub, slices.Clone(r.others), r.secondary, claim{call.Scope, in.ID}); err != nil {
-			return nil, err
-		}
-		if err := s.begin(tx, &in, r.disks, r.tags); err != nil {
+		if err := firstError(s.takeFurther(tx, r, &in), s.begin(tx, &in, r)); err != nil {
 			return nil, err
 		}
 		made = append(made, &in)
@@ -207,7 +203,7 @@ func (s *Service) name(in *instance) {
 }
 
 // begin puts a new instance on record and begins its workflow.
-func (s *Service) begin(tx store.Tx, in *instance, disks []mapping, tags map[string]tagMap) error {
+func (s *Service) begin(tx store.Tx, in *instance, r *runRequest) error {
 	in.enter(pending, nil, "")
 	if in.MapPublic {
 		var err error
@@ -218,11 +214,15 @@ func (s *Service) begin(tx store.Tx, in *instance, disks []mapping, tags map[str
 	if err := instances.Insert(tx, in.key(), in); err != nil {
 		return err
 	}
-	if err := s.plug(tx, in, disks, tags["volume"]); err != nil {
+	if err := s.plug(tx, in, r.disks, r.tags["volume"]); err != nil {
 		return err
 	}
-	for resourceType, id := range map[string]string{"instance": in.ID, "network-interface": in.Interface} {
-		if err := putTags(tx, in.Scope, resourceType, id, tags[resourceType]); err != nil {
+	tagged := map[string]string{"instance": in.ID, "network-interface": in.Interface}
+	if r.first.id != "" {
+		delete(tagged, "network-interface") // it has its own
+	}
+	for resourceType, id := range tagged {
+		if err := putTags(tx, in.Scope, resourceType, id, r.tags[resourceType]); err != nil {
 			return err
 		}
 	}
@@ -253,6 +253,13 @@ func (s *Service) resolveModel(tx store.Tx, scope arn.Scope, r *runRequest, m *i
 func (s *Service) resolvePlace(tx store.Tx, scope arn.Scope, r *runRequest, m *instance) error {
 	var sub *subnet
 	var err error
+	if r.first.id != "" {
+		i, err := s.freeInterface(tx, scope, r.first.id)
+		if err != nil {
+			return err
+		}
+		r.subnet, r.groupIDs = i.Subnet, i.Groups
+	}
 	if r.subnet == "" {
 		var home subnet
 		if home, err = s.network(scope).pickSubnet(r.zone); err != nil {

@@ -28,8 +28,10 @@ type runRequest struct {
 	others      []netip.Addr // secondary addresses
 	secondary   int          // how many more are asked for
 	subnet      string       // "" is the default one of the zone
-	zone        string       // "" is any
-	public      *bool        // AssociatePublicIpAddress
+	first       nic          // where the request has network interfaces
+	further     []nic
+	zone        string // "" is any
+	public      *bool  // AssociatePublicIpAddress
 	groupIDs    []string
 	groupNames  []string
 	profileName string
@@ -218,7 +220,7 @@ func checkType(name string) error {
 }
 
 // checkPlace decides subnet, address and security groups, from the request
-// itself or from its one network interface.
+// itself or from its first network interface.
 func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 	zoneName := ""
 	if p := in.Placement; p != nil {
@@ -233,102 +235,31 @@ func (s *Service) checkPlace(in *api.RunInstancesInput, r *runRequest) error {
 		}
 	}
 	r.subnet, r.zone = in.SubnetId, zoneName
-	address := in.PrivateIpAddress
 	r.groupIDs, r.groupNames = in.SecurityGroupIds, in.SecurityGroups
 	if len(in.NetworkInterfaces) > 0 {
-		i, err := checkInterface(in)
-		if err != nil {
+		if err := s.checkInterfaces(in, r); err != nil {
 			return err
-		}
-		r.subnet, r.groupIDs, r.groupNames = i.SubnetId, i.Groups, nil
-		r.public = i.AssociatePublicIpAddress
-		if address, err = s.checkSecondary(i, r); err != nil {
-			return err
-		}
-		r.model.Description = i.Description
-		if value(i.AssociatePublicIpAddress, false) && !s.cfg.Driver.Network().Elastic.IsValid() {
-			return fault.New(fault.UnsupportedOperation, "AssociatePublicIpAddress: this host has no range of public addresses")
 		}
 	}
 	if r.subnet != "" {
 		if err := checkID(prefixSubnet, r.subnet); err != nil {
 			return err
 		}
-	} else if _, err := s.network(r.model.Scope).pickSubnet(zoneName); err != nil {
+	} else if _, err := s.network(r.model.Scope).pickSubnet(zoneName); err != nil && r.first.id == "" {
 		return err
 	}
-	if address == "" {
+	if in.PrivateIpAddress == "" {
 		return nil
 	}
-	a, err := netip.ParseAddr(address)
-	if err != nil || !a.Is4() {
-		return fault.New(fault.InvalidParameterValue, "Value (%s) for parameter privateIpAddress is invalid. Invalid IP address.", clip(address, 64))
+	a, err := askedAddress(in.PrivateIpAddress)
+	if err != nil {
+		return err
 	}
 	if r.max > 1 {
 		return fault.New(fault.InvalidParameterCombination, "The parameter privateIpAddress may not be used when launching more than one instance")
 	}
 	r.asked = a
 	return nil
-}
-
-// checkSecondary reads the addresses of a request's network interface, and gives
-// the primary one.
-func (s *Service) checkSecondary(i *api.InstanceNetworkInterfaceSpecification, r *runRequest) (string, error) {
-	if len(i.PrivateIpAddresses) == 1 && i.PrivateIpAddress == "" {
-		return i.PrivateIpAddresses[0].PrivateIpAddress, nil
-	}
-	primary, others, err := specifiedAddresses(i.PrivateIpAddress, i.PrivateIpAddresses)
-	if err != nil {
-		return "", err
-	}
-	r.others, r.secondary = others, int(value(i.SecondaryPrivateIpAddressCount, 0))
-	switch {
-	case len(r.others) == 0 && r.secondary == 0:
-	case len(r.others) > 0 && (r.secondary > 0 || r.max > 1):
-		return "", fault.New(fault.InvalidParameterCombination, "Secondary addresses may be named for one instance only, and not together with secondaryPrivateIpAddressCount")
-	default:
-		return text(primary), s.routed()
-	}
-	return text(primary), nil
-}
-
-// checkInterface takes a request's only network interface.
-func checkInterface(in *api.RunInstancesInput) (*api.InstanceNetworkInterfaceSpecification, error) {
-	conflict := func(what string) error {
-		return fault.New(fault.InvalidParameterCombination, "Network interfaces and an instance-level %s may not be specified on the same request", what)
-	}
-	switch {
-	case in.SubnetId != "":
-		return nil, conflict("subnet ID")
-	case len(in.SecurityGroupIds)+len(in.SecurityGroups) > 0:
-		return nil, conflict("security groups")
-	case in.PrivateIpAddress != "":
-		return nil, conflict("private address")
-	case len(in.NetworkInterfaces) > 1:
-		return nil, notBuilt("NetworkInterface.2 (a second network interface)")
-	}
-	i := in.NetworkInterfaces[0]
-	if i.DeviceIndex == nil {
-		return nil, fault.New(fault.MissingParameter, "Each network interface requires a device index.")
-	}
-	if *i.DeviceIndex != 0 {
-		return nil, fault.New(fault.InvalidParameterCombination, "The first network interface must have device index 0")
-	}
-	err := refuse([]refusal{
-		{"NetworkInterface.1.AssociateCarrierIpAddress", value(i.AssociateCarrierIpAddress, false)},
-		{"NetworkInterface.1.ConnectionTrackingSpecification", i.ConnectionTrackingSpecification != nil},
-		{"NetworkInterface.1.DeleteOnTermination=false", !value(i.DeleteOnTermination, true)},
-		{"NetworkInterface.1.EnaSrdSpecification", i.EnaSrdSpecification != nil},
-		{"NetworkInterface.1.EnaQueueCount", i.EnaQueueCount != nil},
-		{"NetworkInterface.1.InterfaceType", i.InterfaceType != "" && i.InterfaceType != "interface"},
-		{"NetworkInterface.1.Ipv4Prefix", len(i.Ipv4Prefixes) > 0 || value(i.Ipv4PrefixCount, 0) > 0},
-		{"NetworkInterface.1.Ipv6Prefix", len(i.Ipv6Prefixes) > 0 || value(i.Ipv6PrefixCount, 0) > 0},
-		{"NetworkInterface.1.Ipv6Addresses", len(i.Ipv6Addresses) > 0 || value(i.Ipv6AddressCount, 0) > 0},
-		{"NetworkInterface.1.NetworkCardIndex", value(i.NetworkCardIndex, 0) != 0},
-		{"NetworkInterface.1.NetworkInterfaceId", i.NetworkInterfaceId != ""},
-		{"NetworkInterface.1.PrimaryIpv6", value(i.PrimaryIpv6, false)},
-	})
-	return &i, err
 }
 
 func checkUserData(in *api.RunInstancesInput, r *runRequest) error {

@@ -88,8 +88,8 @@ func TestRunInstancesRefuses(t *testing.T) {
 		"other virtual name": {func(in *api.RunInstancesInput) {
 			in.BlockDeviceMappings = []api.BlockDeviceMapping{{DeviceName: "/dev/sdf", VirtualName: "ephemeral24"}}
 		}, fault.InvalidBlockDeviceMapping, ""},
-		"two interfaces": {func(in *api.RunInstancesInput) {
-			in.NetworkInterfaces = make([]api.InstanceNetworkInterfaceSpecification, 2)
+		"a second network card": {func(in *api.RunInstancesInput) {
+			in.NetworkInterfaces = []api.InstanceNetworkInterfaceSpecification{{DeviceIndex: ptr(int32(0)), NetworkCardIndex: ptr(int32(1))}}
 		}, fault.NotImplemented, ""},
 		"reserved tag": {func(in *api.RunInstancesInput) {
 			in.TagSpecifications = []api.TagSpecification{{ResourceType: "instance", Tags: []api.Tag{{Key: "aws:x", Value: "y"}}}}

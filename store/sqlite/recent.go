@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"hash/maphash"
 	"strings"
 	"sync"
 
@@ -11,35 +12,70 @@ import (
 // two of them asks SQLite nothing. Such a view has no snapshot of SQLite's; it
 // is listed here instead, and whoever commits first takes the snapshot for it.
 // So every view still sees one state, and none waits for a commit or holds one up.
+// A commit takes what it changes out of docs before it begins. What is left is
+// the same in the state before and in the state after, so that a view which it
+// serves meanwhile may take its snapshot of either.
 type recent struct {
 	mu         sync.Mutex
-	docs       map[string]store.Doc
-	bytes      int
+	docs, bulk kept
 	views      map[*readTx]struct{} // that were served from docs and have no snapshot
-	committing bool                 // docs may be behind SQLite: nothing is served
+	committing bool                 // nothing is kept
 	epoch      int64                // grows with every commit
+	// read marks bulk documents that were read once, by a hash of their keys. Most
+	// are never read again, and would push out those that are.
+	read [1 << 12]uint32
+	seed maphash.Seed
 }
 
-// Bounds of what is kept, in bytes. A full cache starts afresh.
+// kept is documents and their size in bytes. Full, it starts afresh.
+type kept struct {
+	docs  map[string]store.Doc
+	bytes int
+}
+
+// Bounds of what is kept of either kind, in bytes.
 const (
 	maxRecent    = 4 << 20
 	maxRecentDoc = 32 << 10
 	docOverhead  = 128
 )
 
+func (r *recent) of(key string) *kept {
+	if strings.HasPrefix(key, store.BulkPrefix) {
+		return &r.bulk
+	}
+	return &r.docs
+}
+
+func (k *kept) put(doc store.Doc, size int) {
+	if _, ok := k.docs[doc.Key]; ok {
+		return
+	}
+	if k.docs == nil || k.bytes+size > maxRecent {
+		k.docs, k.bytes = map[string]store.Doc{}, 0
+	}
+	doc.Value = append([]byte(nil), doc.Value...)
+	k.docs[doc.Key] = doc
+	k.bytes += size
+}
+
+func (k *kept) drop(key string) {
+	if doc, ok := k.docs[key]; ok {
+		k.bytes -= len(doc.Key) + len(doc.Value) + docOverhead
+		delete(k.docs, key)
+	}
+}
+
 // get serves a view that has no snapshot, and lists it.
 func (r *recent) get(t *readTx, key string) (store.Doc, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.committing {
-		return store.Doc{}, false
-	}
 	// A commit takes views off the list when it has given them their snapshots.
 	// One that was served before and is not on it any more has its own by now.
 	if _, listed := r.views[t]; t.served && !listed {
 		return store.Doc{}, false
 	}
-	doc, ok := r.docs[key]
+	doc, ok := r.of(key).docs[key]
 	if !ok {
 		return store.Doc{}, false
 	}
@@ -65,7 +101,7 @@ func (r *recent) now() int64 {
 // put keeps a document of a snapshot, unless a commit has begun since.
 func (r *recent) put(epoch int64, doc store.Doc) {
 	size := len(doc.Key) + len(doc.Value) + docOverhead
-	if size > maxRecentDoc || strings.HasPrefix(doc.Key, store.BulkPrefix) {
+	if size > maxRecentDoc {
 		return
 	}
 	r.mu.Lock()
@@ -73,15 +109,25 @@ func (r *recent) put(epoch int64, doc store.Doc) {
 	if r.committing || r.epoch != epoch {
 		return
 	}
-	if _, ok := r.docs[doc.Key]; ok {
+	to := r.of(doc.Key)
+	if to == &r.bulk && r.first(doc.Key) {
 		return
 	}
-	if r.docs == nil || r.bytes+size > maxRecent {
-		r.docs, r.bytes = map[string]store.Doc{}, 0
+	to.put(doc, size)
+}
+
+// first reports whether a document was not read lately, and remembers that it was.
+func (r *recent) first(key string) bool {
+	if r.seed == (maphash.Seed{}) {
+		r.seed = maphash.MakeSeed()
 	}
-	doc.Value = append([]byte(nil), doc.Value...)
-	r.docs[doc.Key] = doc
-	r.bytes += size
+	h := maphash.String(r.seed, key)
+	mark := &r.read[h%uint64(len(r.read))]
+	if *mark == uint32(h>>32) {
+		return false
+	}
+	*mark = uint32(h >> 32)
+	return true
 }
 
 // drop takes a view off the list.
@@ -91,12 +137,15 @@ func (r *recent) drop(t *readTx) {
 	delete(r.views, t)
 }
 
-// begin is called before a commit: every view on the list gets its snapshot of
-// the state that it was served from.
-func (r *recent) begin() {
+// begin is called before a commit that changes the keys: every view on the list
+// gets its snapshot of the state that it was served from.
+func (r *recent) begin(keys []string) {
 	r.mu.Lock()
 	r.committing = true
 	r.epoch++
+	for _, key := range keys { // also of a commit that fails: they are read anew
+		r.of(key).drop(key)
+	}
 	views := r.views
 	r.views = nil
 	r.mu.Unlock()
@@ -106,14 +155,8 @@ func (r *recent) begin() {
 }
 
 // end is called after a commit, or after one that failed.
-func (r *recent) end(keys []string) {
+func (r *recent) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.committing = false
-	for _, key := range keys {
-		if doc, ok := r.docs[key]; ok {
-			r.bytes -= len(doc.Key) + len(doc.Value) + docOverhead
-			delete(r.docs, key)
-		}
-	}
 }

@@ -264,7 +264,7 @@ func (s *Store) commit(b *batch) {
 	}
 	changes := s.begun && b.err == nil && s.revision != s.committed
 	if changes {
-		s.recent.begin()
+		s.recent.begin(b.keys)
 	}
 	if s.begun && b.err == nil {
 		if err := s.writer.exec(sqlCommit); err != nil {
@@ -272,7 +272,7 @@ func (s *Store) commit(b *batch) {
 		}
 	}
 	if changes {
-		s.recent.end(b.keys) // also of one that failed: what is not there is read anew
+		s.recent.end()
 	}
 	if b.err != nil {
 		// After some errors SQLite has rolled back by itself; then this fails.

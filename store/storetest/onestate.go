@@ -15,7 +15,7 @@ import (
 // may answer a view's first reads from memory.
 func oneState(t *testing.T, open Open) {
 	s := opened(t, open)
-	names := []string{"x", "y", "z"}
+	names := []string{"x", store.BulkPrefix + "y", "z"}
 	set := func(n int) {
 		update(t, s, func(tx store.Tx) error {
 			value, _ := json.Marshal(n)
@@ -28,6 +28,8 @@ func oneState(t *testing.T, open Open) {
 		})
 	}
 	set(0)
+	// What no update changes may be read from the state before or after one.
+	update(t, s, func(tx store.Tx) error { return tx.Put("same", []byte("1")) })
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for w := range 4 {
@@ -37,6 +39,11 @@ func oneState(t *testing.T, open Open) {
 			for i := 0; ctx.Err() == nil; i++ {
 				err := s.View(context.Background(), func(tx store.Tx) error {
 					seen := map[string]bool{}
+					if i%2 == 0 {
+						if _, err := tx.Get("same"); err != nil {
+							return err
+						}
+					}
 					for j := range 4 {
 						doc, err := tx.Get(names[(i+w+j)%3])
 						if err != nil {
@@ -52,7 +59,9 @@ func oneState(t *testing.T, open Open) {
 							if err != nil {
 								return err
 							}
-							seen[string(doc.Value)] = true
+							if doc.Key != "same" {
+								seen[string(doc.Value)] = true
+							}
 						}
 					}
 					if len(seen) != 1 {
@@ -70,7 +79,7 @@ func oneState(t *testing.T, open Open) {
 	}
 	for n := range 300 {
 		set(n)
-		if got := number(t, s, "y"); got != n {
+		if got := number(t, s, names[1]); got != n {
 			t.Errorf("after the update, a view reads %d, want %d", got, n)
 		}
 		if n%10 == 0 {

@@ -16,6 +16,16 @@ type Collection[T any] struct {
 	indexes []Index[T]
 }
 
+// Coder is a type that has a form beside JSON, in which its documents are written
+// from then on. Those that were written as JSON before are read as JSON.
+type Coder interface {
+	AppendDoc(to []byte) []byte
+	Decoder
+}
+
+// Decoder reads what a Coder wrote. What it keeps of doc is its own.
+type Decoder interface{ DecodeDoc(doc []byte) error }
+
 // Index finds documents by what is in them. Keys gives the values under which
 // a document is found; none is fine. It must depend on its arguments only.
 type Index[T any] struct {
@@ -208,7 +218,7 @@ func (c *Collection[T]) write(tx Tx, key string, old, v *T) error {
 	if key == "" {
 		return fmt.Errorf("%w: empty key in %s", ErrInvalid, c.prefix)
 	}
-	value, err := json.Marshal(v)
+	value, err := encode(v)
 	if err != nil {
 		return fmt.Errorf("store: encode %s: %w", c.docKey(key), err)
 	}
@@ -245,10 +255,30 @@ func (c *Collection[T]) writeIndexes(tx Tx, key string, old, v *T) error {
 	return nil
 }
 
+func encode(v any) ([]byte, error) {
+	if c, ok := v.(Coder); ok {
+		return c.AppendDoc([]byte{Binary}), nil
+	}
+	return json.Marshal(v)
+}
+
+// Decode reads a document into v, which points to a type of a Collection.
+func Decode(doc Doc, v any) (err error) {
+	if d, ok := v.(Decoder); ok && len(doc.Value) > 0 && doc.Value[0] == Binary {
+		err = d.DecodeDoc(doc.Value[1:])
+	} else {
+		err = json.Unmarshal(doc.Value, v)
+	}
+	if err != nil {
+		return fmt.Errorf("store: decode %s: %w", doc.Key, err)
+	}
+	return nil
+}
+
 func (c *Collection[T]) decode(doc Doc) (Entry[T], error) {
 	v := new(T)
-	if err := json.Unmarshal(doc.Value, v); err != nil {
-		return Entry[T]{}, fmt.Errorf("store: decode %s: %w", doc.Key, err)
+	if err := Decode(doc, v); err != nil {
+		return Entry[T]{}, err
 	}
 	return Entry[T]{Key: doc.Key[len(c.prefix)+1:], Value: v, Revision: doc.Revision}, nil
 }

@@ -341,3 +341,50 @@ func TestBadCollections(t *testing.T) {
 		}()
 	}
 }
+
+// pair has a binary form.
+type pair struct{ A, B string }
+
+func (p *pair) AppendDoc(to []byte) []byte { return append(to, p.A+"\x00"+p.B...) }
+
+func (p *pair) DecodeDoc(doc []byte) error {
+	var ok bool
+	if p.A, p.B, ok = strings.Cut(string(doc), "\x00"); !ok {
+		return errors.New("no pair")
+	}
+	return nil
+}
+
+// Documents of a type that got its binary form later are read in either.
+func TestBinaryDocuments(t *testing.T) {
+	s := storetest.New(t)
+	c := store.NewCollection("t/pair", store.Index[pair]{Name: "b", Keys: func(_ string, p *pair) []string { return []string{p.B} }})
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		return errors.Join(
+			tx.Put("t/pair/json", []byte(`{"A":"1","B":"2"}`)),
+			c.Put(tx, "json", &pair{"3", "4"}),
+			tx.Put("t/pair/older", []byte(`{"A":"5","B":"6"}`)),
+			tx.Put("t/pair/broken", []byte{store.Binary, 'x'}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.View(t.Context(), func(tx store.Tx) error {
+		for key, want := range map[string]pair{"json": {"3", "4"}, "older": {"5", "6"}} {
+			if got, err := c.Get(tx, key); err != nil || *got != want {
+				t.Errorf("%s: %v, %v; want %v", key, got, err, want)
+			}
+		}
+		if _, err := c.Get(tx, "broken"); err == nil {
+			t.Error("a broken document was decoded")
+		}
+		doc, err := tx.Get("t/pair/json")
+		if string(doc.Value) != "\x003\x004" {
+			t.Errorf("written as %q", doc.Value)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

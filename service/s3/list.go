@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -95,8 +94,8 @@ func (l listing) scan(tx store.Tx, base, from, end string, p *page) (next string
 			return store.PrefixEnd(base + group), nil
 		}
 		o := new(object)
-		if err := json.Unmarshal(doc.Value, o); err != nil {
-			return "", fmt.Errorf("decode %s: %w", doc.Key, err)
+		if err := store.Decode(doc, o); err != nil {
+			return "", err
 		}
 		p.objects = append(p.objects, o)
 		p.last = key

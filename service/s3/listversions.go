@@ -3,8 +3,6 @@ package s3
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"iter"
 
 	api "github.com/slipway/slipway/api/s3"
@@ -72,9 +70,7 @@ func scanObjects(tx store.Tx, base, prefix, from string, name func(string) strin
 		for doc, err := range tx.Scan(first, end) {
 			o := new(object)
 			if err == nil {
-				if err = json.Unmarshal(doc.Value, o); err != nil {
-					err = fmt.Errorf("decode %s: %w", doc.Key, err)
-				}
+				err = store.Decode(doc, o)
 			}
 			if !yield(o, err) || err != nil {
 				return

@@ -185,8 +185,10 @@ func (c *change) putVersion(b *bucket, o *object) error {
 // rest, which may hold the content, would cost more than all else that a put does.
 type objectHead struct {
 	Seq     int64
-	Content struct{ Place, ID string }
+	Content contentHead
 }
+
+type contentHead struct{ Place, ID string }
 
 var objectHeads = store.NewCollection[objectHead](store.BulkPrefix + "s3/object")
 

@@ -16,6 +16,8 @@ var migrations = []string{
 	`CREATE TABLE bulk (key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
 	 INSERT INTO bulk SELECT key, value, revision FROM doc WHERE key >= CAST('bulk/' AS BLOB) AND key < CAST('bulk0' AS BLOB);
 	 DELETE FROM doc WHERE key >= CAST('bulk/' AS BLOB) AND key < CAST('bulk0' AS BLOB);`,
+	// 3: documents that are not JSON, which an older version would not understand.
+	`UPDATE meta SET value = value WHERE name = 'revision';`,
 }
 
 // migrate brings the file to version want (0: the newest), a transaction per

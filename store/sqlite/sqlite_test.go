@@ -121,7 +121,7 @@ func TestMigrations(t *testing.T) {
 		}
 	}
 	_, err = sqlite.Open(t.Context(), dir, sqlite.Options{Schema: 1})
-	if err == nil || !strings.Contains(err.Error(), "schema version 2") || !strings.Contains(err.Error(), "up to 1") {
+	if err == nil || !strings.Contains(err.Error(), "schema version 3") || !strings.Contains(err.Error(), "up to 1") {
 		t.Errorf("an older binary: %v", err)
 	}
 }

@@ -294,6 +294,7 @@ func bounds(t *testing.T, open Open) {
 		{"empty key", "", []byte("1"), store.ErrInvalid},
 		{"no JSON", "k", []byte("{"), store.ErrInvalid},
 		{"no value", "k", nil, store.ErrInvalid},
+		{"binary", "b", []byte{store.Binary, '{', 0xff}, nil},
 	}
 	for _, tt := range tests {
 		err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(tt.key, tt.value) })
@@ -304,7 +305,10 @@ func bounds(t *testing.T, open Open) {
 		if err != nil || string(d.Value) != string(big) {
 			t.Errorf("the largest document: %d bytes, %v", len(d.Value), err)
 		}
-		same(t, "all", keys(tx.Scan("", "")), []string{long})
+		if d, err = tx.Get("b"); err != nil || string(d.Value) != "\x00{\xff" {
+			t.Errorf("the binary document: %q, %v", d.Value, err)
+		}
+		same(t, "all", keys(tx.Scan("", "")), []string{"b", long})
 		return nil
 	})
 }

@@ -225,7 +225,8 @@ func (o *objects) turn(requests []*http.Request, body []byte) int {
 // 1 KB with an empty handler that is asked by the same clients with the same bytes.
 func BenchmarkSmallObjects(b *testing.B) {
 	s, keys := startClosed(b)
-	peer := newObjects(b, startPeer(b), keys)
+	peerURL, peerPID := runPeer(b)
+	peer := newObjects(b, peerURL, keys)
 	ours := newObjects(b, s.Endpoint, keys)
 	ours.call(http.MethodPut, "/bench", "")
 	body := pattern()[:smallObject]
@@ -242,10 +243,14 @@ func BenchmarkSmallObjects(b *testing.B) {
 				other = append(other, peer.request(method, path, sent, nil, 0))
 			}
 			n, m := 0, 0
+			var spent, peerSpent time.Duration
 			for round := range rateRounds {
+				spentBefore, peerBefore := processorTime(b, s.PID), processorTime(b, peerPID)
 				x, y := ours.turn(own, sent), peer.turn(other, sent)
 				if round > 0 {
 					n, m = n+x, m+y
+					spent += processorTime(b, s.PID) - spentBefore
+					peerSpent += processorTime(b, peerPID) - peerBefore
 				}
 			}
 			if b.Failed() {
@@ -254,9 +259,12 @@ func BenchmarkSmallObjects(b *testing.B) {
 			name := "1KB-" + strings.ToLower(method)
 			ratio := float64(n) / float64(m)
 			b.ReportMetric(float64(n)/((rateRounds-1)*rateTurn.Seconds()), "rps-"+name)
+			b.ReportMetric(float64(spent.Microseconds())/float64(n), "us-cpu-"+name)
+			b.ReportMetric(float64(peerSpent.Microseconds())/float64(m), "us-cpu-empty-"+name)
 			b.ReportMetric(ratio, "ratio-"+name)
 			if ratio < smallObjectLimit {
-				b.Errorf("%s: %.2f of the rate of an empty handler, limit %.2f", name, ratio, smallObjectLimit)
+				b.Errorf("%s: %.2f of the rate of an empty handler, limit %.2f; %d calls and %d of the handler's took the processors %s and %s",
+					name, ratio, smallObjectLimit, n, m, spent, peerSpent)
 			}
 		}
 	}

@@ -55,6 +55,13 @@ func servePeer() int {
 // startPeer runs the empty handler for one benchmark and returns its URL.
 func startPeer(b *testing.B) string {
 	b.Helper()
+	url, _ := runPeer(b)
+	return url
+}
+
+// runPeer is startPeer; pid is the process's.
+func runPeer(b *testing.B) (url string, pid int) {
+	b.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
@@ -74,7 +81,7 @@ func startPeer(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return "http://" + strings.TrimSpace(string(line[:n]))
+	return "http://" + strings.TrimSpace(string(line[:n])), cmd.Process.Pid
 }
 
 var rootKey = regexp.MustCompile(`AWS_ACCESS_KEY_ID=(\S+)\s+AWS_SECRET_ACCESS_KEY=(\S+)`)

@@ -1,0 +1,38 @@
+package load
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ticks is the unit of /proc's times, which Linux fixes for programs.
+const ticks = time.Second / 100
+
+// processorTime is what a process has used of the processors so far, which other
+// work on the machine changes less than it does the time that passes. Nothing is
+// told where there is no /proc.
+func processorTime(tb testing.TB, pid int) time.Duration {
+	tb.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name, in parentheses, may hold anything; the state follows it.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 13 {
+		tb.Fatalf("/proc shows no times: %s", stat)
+	}
+	var total time.Duration
+	for _, field := range fields[11:13] { // utime, stime
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		total += time.Duration(n) * ticks
+	}
+	return total
+}

@@ -43,7 +43,7 @@ var ec2Table = table{prefix: "ec2", keys: ec2Keys, operations: entries(
 	creates("vpc-endpoint", "CreateVpcEndpoint"), creates("vpc-peering-connection", "CreateVpcPeeringConnection"),
 	creates("spot-instances-request", "RequestSpotInstances"), creates("key-pair", "CreateKeyPair ImportKeyPair"),
 	creates("placement-group", "CreatePlacementGroup"),
-	map[string]operation{"RunInstances": {on: launch, needs: tagsOnCreate}},
+	map[string]operation{"RunInstances": {action: noAction, needs: launching}},
 	act(nil, "DescribeAccountAttributes DescribeAddresses DescribeAddressesAttribute DescribeAvailabilityZones DescribeDhcpOptions "+
 		"DescribeHosts DescribeIamInstanceProfileAssociations DescribeIdFormat DescribeImages DescribeInstanceCreditSpecifications "+
 		"DescribeInstanceStatus DescribeInstanceTypeOfferings DescribeInstanceTypes DescribeInstances DescribeInternetGateways "+
@@ -145,8 +145,9 @@ func creates(kind, operations string) map[string]operation {
 	return out
 }
 
-// launch is what RunInstances uses. What its launch template or the VPC's
-// defaults decide is only covered by a wildcard.
+// launch is what RunInstances uses by its input alone, where the service tells no
+// more. What its launch template or the VPC's defaults decide is only covered by a
+// wildcard.
 func launch(c *Call, in membersOf) []string {
 	or := func(name, other string) string {
 		if v := in.text(name); v != "" {
@@ -202,6 +203,9 @@ func tagsOnCreate(a *asking) {
 }
 
 func ec2Keys(k *requestKeys, key string) ([]string, bool) {
+	if k.whole {
+		return wholeKeys(k, key)
+	}
 	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
 		return k.resourceTag(name)
 	}

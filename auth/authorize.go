@@ -108,6 +108,7 @@ type IAM struct {
 	// Resources and Tags are asked by the service in a resource's ARN ("s3").
 	Resources map[string]ResourcePolicies
 	Tags      map[string]ResourceTags
+	Effects   map[string]Effects // by the service's name
 	// Ring seals the details of EC2's refusals; nil leaves them out.
 	Ring *keyring.Ring
 
@@ -361,10 +362,8 @@ func Guard(a Authorizer) func(ctx context.Context, service, operation string, in
 			c.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
 		}
 		c.Service, c.Operation, c.SignedFor = service, operation, ""
-		for _, r := range c.Requests(input) {
-			if err := a.Authorize(ctx, r); err != nil {
-				return nil, err
-			}
+		if err := Ask(ctx, a, c, input); err != nil {
+			return nil, err
 		}
 		return call(With(ctx, c))
 	}

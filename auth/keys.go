@@ -19,6 +19,7 @@ type requestKeys struct {
 	in     membersOf
 	action string
 	own    policy.Context // of this action alone
+	whole  bool           // own has all that the service's keys tell
 
 	// Set as the request is decided.
 	ctx      context.Context

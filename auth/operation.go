@@ -76,6 +76,8 @@ type asking struct {
 	call *Call
 	in   membersOf
 	out  []Request
+	// launch is what RunInstances comes to, where the service has told.
+	launch *Launch
 }
 
 // also adds an action. Its resources may be none: policy.Unknown.
@@ -115,6 +117,9 @@ func HasEntry(service, operation string) bool {
 // resources, and sometimes other actions.
 func (c Call) Requests(input any) []Request {
 	a := asking{call: &c, in: members(input)}
+	if l, ok := input.(*Launch); ok {
+		a.launch, a.in = l, members(l.Input)
+	}
 	t, o, ok := c.entry()
 	if !ok {
 		prefix := c.Service

@@ -59,6 +59,14 @@ func (e enforcement) Authorize(ctx context.Context, r auth.Request) error {
 	return e.iam.Authorize(ctx, r)
 }
 
+// Effect tells what a call of a principal that policies bind comes to.
+func (e enforcement) Effect(ctx context.Context, c auth.Call, input any) (any, error) {
+	if !c.Principal.Enforced {
+		return input, nil
+	}
+	return e.iam.Effect(ctx, c, input)
+}
+
 // handler answers a listener: every AWS API, and Slipway's own paths.
 func (p *Platform) handler(closed bool) http.Handler {
 	s := p.services
@@ -70,12 +78,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 			if !call.Principal.Enforced {
 				return nil
 			}
-			for _, r := range call.Requests(input) {
-				if err := s.authorizer.Authorize(ctx, r); err != nil {
-					return err
-				}
-			}
-			return nil
+			return auth.Ask(ctx, s.authorizer, call, input)
 		},
 		Admit:  p.services.quotas.admit,
 		Record: p.record,

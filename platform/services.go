@@ -55,7 +55,7 @@ func (p *Platform) wire() (*services, error) {
 	p.wireInstances(s)
 	p.wireStacks(s)
 
-	policies.Resources, policies.Tags = s.resourcePolicies(), s.resourceTags()
+	policies.Resources, policies.Tags, policies.Effects = s.resourcePolicies(), s.resourceTags(), map[string]auth.Effects{"ec2": s.ec2}
 	s.types.Add(s.apis.types()...)
 	s.mounts = s.implementations.mounts()
 	s.quotas = newQuotas(p.cfg.Quota, p.cfg.Now)

@@ -227,9 +227,7 @@ func (s *Service) resolveImage(tx store.Tx, scope arn.Scope, r *runRequest, m *i
 	if err != nil {
 		return err
 	}
-	if err := img.launched(tx, s.now()); err != nil {
-		return err
-	}
+	r.image = img
 	m.Lower = img.Lower
 	if r.disks, err = s.resolveMappings(tx, scope, img, r.mappings); err != nil {
 		return err

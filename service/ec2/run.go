@@ -142,6 +142,9 @@ func (s *Service) launch(tx store.Tx, call auth.Call, r *runRequest, key, hash s
 	if err := s.resolveModel(tx, call.Scope, r, &model); err != nil {
 		return nil, err
 	}
+	if err := r.image.launched(tx, s.now()); err != nil {
+		return nil, err
+	}
 	count, err := s.room(tx, call.Scope, r)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type runRequest struct {
 	profileARN  string
 	tags        map[string]tagMap
 	settings    *settings // the account's own defaults
+	image       *image    // found in resolveModel
 	mappings    []mapping // of the request; the image's come in resolveModel
 	disks       []mapping // both together
 }

@@ -209,6 +209,10 @@ func ec2Keys(k *requestKeys, key string) ([]string, bool) {
 	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
 		return k.resourceTag(name)
 	}
+	if v, known, ok := k.ec2Told(key); ok {
+		return v, known
+	}
+	// What a launch makes.
 	if !strings.Contains(k.resource, ":instance/") && (key == "instancetype" || key == "tenancy" || key == "ebsoptimized" ||
 		key == "instanceprofile" || strings.HasPrefix(key, "metadatahttp")) {
 		return nil, true

@@ -275,61 +275,21 @@ func s3Keys(k *requestKeys, key string) ([]string, bool) {
 		if v := k.in.value(name); v != nil {
 			return v, true
 		}
-	case "signatureversion":
-		return []string{"AWS4-HMAC-SHA256"}, true
-	case "x-amz-content-sha256", "signatureage", "authtype", "tlsversion":
-		return nil, false // of the request's headers, which the call does not tell
-	case "dataaccesspointarn", "dataaccesspointaccount", "accesspointnetworkorigin", "accessgrantsinstancearn",
-		"jobsuspendedcause", "existingjoboperation", "existingjobpriority", "requestjoboperation", "requestjobpriority":
-		return nil, true
+	case "object-lock-remaining-retention-days":
+		return k.retentionDays(), true
+	case "objectcreationoperation":
+		return k.creation(), true
 	case "resourceaccount":
 		return k.resourceAccount()
+	}
+	if s3Absent[key] || strings.HasPrefix(key, "accesspointtag/") {
+		return nil, true
+	}
+	if v, ok := k.signatureKey(key); ok {
+		return v, true
 	}
 	if m, ok := s3Members[key]; ok {
 		return k.in.value(m), true
 	}
 	return nil, false
-}
-
-func valuesFold(tags url.Values, name string) []string {
-	for k, v := range tags {
-		if strings.EqualFold(k, name) && len(v) > 0 {
-			return v[:1]
-		}
-	}
-	return nil
-}
-
-// existingTag is a tag that the object has. Only actions that are about one object
-// have it ("Tagging and access control policies", S3 User Guide).
-func (k *requestKeys) existingTag(name string) ([]string, bool) {
-	if !tagAware[k.action] {
-		return nil, true
-	}
-	if k.iam == nil || strings.Contains(k.resource, "*") {
-		return nil, false
-	}
-	source, ok := k.iam.Tags["s3"].(ObjectTags)
-	if !ok {
-		return nil, false
-	}
-	version := ""
-	if strings.Contains(k.action, "Version") {
-		if version = k.in.text("VersionId"); version == "" {
-			return nil, false // one of a copy's source or of a list
-		}
-	}
-	tags, err := source.ObjectTags(k.ctx, k.resource, version)
-	if err != nil {
-		return nil, false
-	}
-	return tagFold(tags, name)
-}
-
-// tagAware are the actions that the tags of an existing object decide.
-var tagAware = map[string]bool{
-	"s3:GetObject": true, "s3:GetObjectVersion": true, "s3:GetObjectAcl": true, "s3:GetObjectVersionAcl": true,
-	"s3:GetObjectTagging": true, "s3:GetObjectVersionTagging": true, "s3:PutObjectAcl": true, "s3:PutObjectVersionAcl": true,
-	"s3:PutObjectTagging": true, "s3:PutObjectVersionTagging": true, "s3:DeleteObjectTagging": true,
-	"s3:DeleteObjectVersionTagging": true, "s3:GetObjectAttributes": true, "s3:GetObjectVersionAttributes": true,
 }

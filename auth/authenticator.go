@@ -42,6 +42,7 @@ type Authenticated struct {
 	// Service is the signature's service name ("s3"), or "".
 	Service   string
 	Presigned bool
+	Signature Signature // the zero value without one
 	// Verified is false where open mode let the request in as it came.
 	Verified bool
 	// Body takes the request body's place: aws-chunked is decoded, and the
@@ -129,7 +130,7 @@ func (a *Authenticator) letIn(r *http.Request, s *signature) (Authenticated, err
 	if s != nil {
 		accessKeyID = s.accessKeyID
 		scope.Region = s.region
-		out.Service, out.Presigned = s.service, s.presigned
+		out.Service, out.Presigned, out.Signature = s.service, s.presigned, s.told(r)
 		if arn.IsAccount(accessKeyID) {
 			scope.Account = accessKeyID
 		}
@@ -190,7 +191,7 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 	p.AccessKeyID = s.accessKeyID
 	out := Authenticated{
 		Principal: p, Scope: arn.Scope{Account: p.Account, Region: s.region},
-		Service: s.service, Presigned: s.presigned, Verified: true,
+		Service: s.service, Presigned: s.presigned, Signature: s.told(r), Verified: true,
 	}
 	chain := &chunkChain{key: signing.key, amzDate: s.amzDate, scope: scope, previous: s.value, accessKeyID: s.accessKeyID}
 	return out, out.setBody(r, hash, chain)

@@ -95,6 +95,12 @@ type ObjectTags interface {
 	ObjectTags(ctx context.Context, resource, version string) (tags map[string]string, err error)
 }
 
+// ResourceKeys tells the condition keys that the record of a resource has, without
+// the service's prefix and in lower case. What does not exist has none.
+type ResourceKeys interface {
+	ResourceKeys(ctx context.Context, resource string) (map[string][]string, error)
+}
+
 // Boundaries finds the permissions boundary that an IAM user or role has, for
 // iam:PermissionsBoundary; "" is none.
 type Boundaries interface {
@@ -361,7 +367,7 @@ func Guard(a Authorizer) func(ctx context.Context, service, operation string, in
 		if c.Service != "" && c.Service != service && c.Principal.Kind != Service {
 			c.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
 		}
-		c.Service, c.Operation, c.SignedFor = service, operation, ""
+		c.Service, c.Operation, c.SignedFor, c.Signature, c.TLS = service, operation, "", Signature{}, ""
 		if err := Ask(ctx, a, c, input); err != nil {
 			return nil, err
 		}

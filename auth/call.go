@@ -43,6 +43,40 @@ type Principal struct {
 	// Enforced says that policies decide what this principal may do: it came in
 	// where authorization is on. What acts on its behalf later is bound alike.
 	Enforced bool
+
+	known *known
+}
+
+// known is what IAM's records tell of a principal. Services that decide by a
+// policy of their own within a transaction have it with the call.
+type known struct {
+	arn  string // a role's own, with its path, for its sessions
+	tags map[string]string
+}
+
+// Know returns the principal with what IAM's records tell of it for conditions.
+func (a *IAM) Know(ctx context.Context, p Principal) (Principal, error) {
+	who := p
+	if p.Kind == FederatedUser && p.Session != nil && p.Session.Issuer != nil {
+		who = *p.Session.Issuer
+	}
+	if a.Policies == nil || who.Kind != User && who.Kind != AssumedRole {
+		return p, nil
+	}
+	k := &known{arn: who.ARN}
+	var err error
+	if k.tags, err = a.Policies.PrincipalTags(ctx, who); err != nil {
+		return p, err
+	}
+	if p.Kind == AssumedRole {
+		k.arn, err = a.Policies.FullARN(ctx, roleARN(&p))
+	}
+	p.known = k
+	return p, err
+}
+
+func roleARN(p *Principal) string {
+	return arn.ARN{Service: "iam", Account: p.Account, Resource: "role/" + p.Name}.String()
 }
 
 // Session is what temporary credentials carry beside who they are for.
@@ -114,6 +148,12 @@ type Call struct {
 	// that another part of Slipway makes, and for one without a signature.
 	SignedFor string
 
+	// Signature is how the caller signed; the zero value as with SignedFor.
+	Signature Signature
+
+	// TLS is the version by which the request came ("1.3"); "" without.
+	TLS string
+
 	// SourceARN and SourceAccount are the resource, and its account, on whose
 	// behalf an AWS service calls for itself.
 	SourceARN, SourceAccount string
@@ -122,6 +162,13 @@ type Call struct {
 	// service that creates a record keeps it, and answers a second create with
 	// the same token with what the first one made instead of "already exists".
 	Token string
+}
+
+// Signature is what condition keys tell of a request's signature.
+type Signature struct {
+	Type    string    // "REST-HEADER", "REST-QUERY-STRING", or "POST" for a browser's form
+	Time    time.Time // when it was made; zero where the request does not say
+	Payload string    // the hash that the request states of its body, or "UNSIGNED-PAYLOAD" and its like
 }
 
 type callKey struct{}

@@ -81,6 +81,7 @@ func (a *Authenticator) AuthenticateForm(ctx context.Context, f Form) (Authentic
 	p.AccessKeyID = s.accessKeyID
 	return Authenticated{
 		Principal: p, Scope: arn.Scope{Account: p.Account, Region: s.region}, Service: "s3", Verified: true,
+		Signature: Signature{Type: "POST"},
 	}, nil
 }
 

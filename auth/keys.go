@@ -217,7 +217,10 @@ func (k *requestKeys) principalARN() []string {
 	if p.Kind != AssumedRole {
 		return one(p.ARN)
 	}
-	role := arn.ARN{Service: "iam", Account: p.Account, Resource: "role/" + p.Name}.String()
+	role := roleARN(p)
+	if p.known != nil {
+		return []string{p.known.arn}
+	}
 	if k.iam != nil && k.iam.Policies != nil {
 		if full, err := k.iam.Policies.FullARN(k.ctx, role); err == nil {
 			return []string{full}
@@ -230,12 +233,15 @@ func (k *requestKeys) principalARN() []string {
 func (k *requestKeys) principalTag(name string) ([]string, bool) {
 	p := &k.call.Principal
 	if p.Session != nil {
-		if v, known := tagFold(p.Session.Tags, name); v != nil || !known {
+		if v, known := TagFold(p.Session.Tags, name); v != nil || !known {
 			return v, known
 		}
 	}
 	if p.Kind != User && p.Kind != AssumedRole && p.Kind != FederatedUser {
 		return nil, true
+	}
+	if p.known != nil {
+		return TagFold(p.known.tags, name)
 	}
 	if k.iam == nil || k.iam.Policies == nil {
 		return nil, false
@@ -248,12 +254,12 @@ func (k *requestKeys) principalTag(name string) ([]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return tagFold(tags, name)
+	return TagFold(tags, name)
 }
 
-// tagFold finds a tag, whatever the case of its key. known is false where keys that
+// TagFold finds a tag, whatever the case of its key. known is false where keys that
 // differ by case alone have different values: nobody can say which is meant.
-func tagFold(tags map[string]string, name string) (values []string, known bool) {
+func TagFold(tags map[string]string, name string) (values []string, known bool) {
 	for k, v := range tags {
 		if !strings.EqualFold(k, name) {
 			continue
@@ -299,7 +305,7 @@ func (k *requestKeys) resourceTag(name string) ([]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return tagFold(tags, name)
+	return TagFold(tags, name)
 }
 
 // unmade reports whether the call makes the resource, which has no tags yet. Any

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/api/cloudformation"
@@ -76,6 +77,8 @@ func TestEveryOperationAsks(t *testing.T) {
 	}
 }
 
+var signedAt = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
 func TestConditionKeys(t *testing.T) {
 	scope := arn.Scope{Account: "123456789012", Region: "eu-west-1"}
 	who := auth.Principal{Kind: auth.AssumedRole, Account: scope.Account, ARN: "arn:aws:sts::123456789012:assumed-role/r/s", Name: "r", UserID: "AROAX:s",
@@ -93,6 +96,16 @@ func TestConditionKeys(t *testing.T) {
 		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k", Tagging: "Team=blue"}, "s3:PutObjectTagging", "s3:requestobjecttag/team", "blue", false},
 		{"s3", "GetObject", &s3.GetObjectInput{Bucket: "b", Key: "k", VersionId: "v1"}, "s3:GetObjectVersion", "s3:versionid", "v1", false},
 		{"s3", "GetObject", &s3.GetObjectInput{Bucket: "b", Key: "k"}, "s3:GetObject", "s3:existingobjecttag/x", "", true},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:authtype", "REST-QUERY-STRING", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:signatureversion", "AWS4-HMAC-SHA256", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:signatureage", "90000", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:tlsversion", "1.3", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:objectcreationoperation", "true", false},
+		{"s3", "UploadPart", &s3.UploadPartInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:objectcreationoperation", "false", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k", ObjectLockMode: "GOVERNANCE", ObjectLockRetainUntilDate: new(signedAt.AddDate(0, 0, 30))}, "s3:PutObjectRetention",
+			"s3:object-lock-remaining-retention-days", "30", false},
+		{"s3", "PutObject", &s3.PutObjectInput{Bucket: "b", Key: "k"}, "s3:PutObject", "s3:dataaccesspointarn", "", false},
 		{"ec2", "RunInstances", &ec2.RunInstancesInput{TagSpecifications: []ec2.TagSpecification{{ResourceType: "instance", Tags: []ec2.Tag{{Key: "Team", Value: "red"}}}}}, "ec2:RunInstances", "aws:requesttag/team", "red", false},
 		{"ec2", "RunInstances", &ec2.RunInstancesInput{TagSpecifications: []ec2.TagSpecification{{ResourceType: "instance", Tags: []ec2.Tag{{Key: "Team", Value: "red"}}}}}, "ec2:CreateTags", "ec2:createaction", "RunInstances", false},
 		{"ec2", "TerminateInstances", &ec2.TerminateInstancesInput{InstanceIds: []string{"i-1"}}, "ec2:TerminateInstances", "ec2:resourcetag/x", "", true},
@@ -116,7 +129,10 @@ func TestConditionKeys(t *testing.T) {
 		{"sqs", "ListQueues", &sqs.ListQueuesInput{}, "sqs:ListQueues", "aws:neverheardof", "", true},
 		{"sqs", "ListQueues", &sqs.ListQueuesInput{}, "sqs:ListQueues", "sqs:mystery", "", true},
 	} {
-		call := auth.Call{Principal: who, Scope: scope, Service: c.service, Operation: c.operation, Via: []string{"cloudformation.amazonaws.com"}}
+		call := auth.Call{
+			Principal: who, Scope: scope, Service: c.service, Operation: c.operation, Via: []string{"cloudformation.amazonaws.com"},
+			Time: signedAt.Add(90 * time.Second), TLS: "1.3", Signature: auth.Signature{Type: "REST-QUERY-STRING", Time: signedAt, Payload: "UNSIGNED-PAYLOAD"},
+		}
 		asked := call.Requests(c.input)
 		i := slices.IndexFunc(asked, func(r auth.Request) bool { return r.Action == c.action })
 		if i < 0 {

@@ -14,6 +14,8 @@ type PolicyCache struct {
 	Policies
 	principals *memo[principalID, principalPolicies]
 	managed    *memo[[2]string, *policy.Document]
+	tags       *memo[principalID, map[string]string]
+	arns       *memo[string, string]
 }
 
 type principalID struct {
@@ -26,22 +28,31 @@ type principalPolicies struct {
 	boundary *policy.Document
 }
 
+func idOf(p Principal) principalID {
+	unique, _, _ := strings.Cut(p.UserID, ":") // without the session
+	return principalID{p.Kind, p.Account, p.Name, unique}
+}
+
 // NewPolicyCache puts a cache before policies, whose records begin with the
 // prefixes. Close ends its watches.
 func NewPolicyCache(policies Policies, st store.Store, prefixes ...string) *PolicyCache {
-	return &PolicyCache{policies, newMemo[principalID, principalPolicies](st, prefixes...), newMemo[[2]string, *policy.Document](st, prefixes...)}
+	return &PolicyCache{
+		policies, newMemo[principalID, principalPolicies](st, prefixes...), newMemo[[2]string, *policy.Document](st, prefixes...),
+		newMemo[principalID, map[string]string](st, prefixes...), newMemo[string, string](st, prefixes...),
+	}
 }
 
 // Close ends the watches; the cache is not used after.
 func (c *PolicyCache) Close() {
 	c.principals.Close()
 	c.managed.Close()
+	c.tags.Close()
+	c.arns.Close()
 }
 
 // PoliciesOf returns the documents of a user or an assumed role.
 func (c *PolicyCache) PoliciesOf(ctx context.Context, p Principal) ([]*policy.Document, *policy.Document, error) {
-	unique, _, _ := strings.Cut(p.UserID, ":") // without the session
-	held, err := c.principals.get(principalID{p.Kind, p.Account, p.Name, unique}, func() (principalPolicies, error) {
+	held, err := c.principals.get(idOf(p), func() (principalPolicies, error) {
 		identity, boundary, err := c.Policies.PoliciesOf(ctx, p)
 		return principalPolicies{identity, boundary}, err
 	})
@@ -53,4 +64,14 @@ func (c *PolicyCache) ManagedPolicy(ctx context.Context, account, policyARN stri
 	return c.managed.get([2]string{account, policyARN}, func() (*policy.Document, error) {
 		return c.Policies.ManagedPolicy(ctx, account, policyARN)
 	})
+}
+
+// PrincipalTags returns the tags of a user or of a session's role.
+func (c *PolicyCache) PrincipalTags(ctx context.Context, p Principal) (map[string]string, error) {
+	return c.tags.get(idOf(p), func() (map[string]string, error) { return c.Policies.PrincipalTags(ctx, p) })
+}
+
+// FullARN puts the path into the ARN of one of IAM's resources.
+func (c *PolicyCache) FullARN(ctx context.Context, name string) (string, error) {
+	return c.arns.get(name, func() (string, error) { return c.Policies.FullARN(ctx, name) })
 }

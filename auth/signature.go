@@ -206,3 +206,15 @@ func (s *signature) unsignedHeader(r *http.Request) string {
 	}
 	return ""
 }
+
+// told is what condition keys tell of the signature.
+func (s *signature) told(r *http.Request) Signature {
+	out := Signature{Type: "REST-HEADER", Time: s.time, Payload: payloadHash(r)}
+	if s.presigned {
+		out.Type = "REST-QUERY-STRING"
+		if out.Payload == "" {
+			out.Payload = unsignedPayload
+		}
+	}
+	return out
+}

@@ -22,6 +22,7 @@ import (
 type gate struct {
 	*auth.Authenticator
 	closed bool
+	know   func(ctx context.Context, p auth.Principal) (auth.Principal, error)
 }
 
 func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
@@ -31,6 +32,9 @@ func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated,
 		return auth.Authenticated{}, pageRefused(site)
 	}
 	a.Principal.Enforced = g.closed
+	if err == nil && g.know != nil {
+		a.Principal, err = g.know(r.Context(), a.Principal)
+	}
 	return a, err
 }
 
@@ -73,7 +77,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 	authenticator := &auth.Authenticator{Open: !closed, Keys: s.keys, Sessions: s.sessions, Now: p.cfg.Now}
 	apis := wire.New(wire.Config{
 		Services:      s.mounts,
-		Authenticator: gate{authenticator, closed},
+		Authenticator: gate{authenticator, closed, s.know},
 		Authorize: func(ctx context.Context, call auth.Call, _ *api.Service, _ *api.Operation, input any) error {
 			if !call.Principal.Enforced {
 				return nil

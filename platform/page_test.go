@@ -36,7 +36,7 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 		for k, v := range c.headers {
 			r.Header.Set(k, v)
 		}
-		a, err := gate{&auth.Authenticator{Open: true}, false}.Authenticate(r, c.service)
+		a, err := gate{Authenticator: &auth.Authenticator{Open: true}}.Authenticate(r, c.service)
 		if fault.Is(err, fault.AccessDenied) != c.refused || !c.refused && err != nil {
 			t.Errorf("%s: %v, want refused %v", c.name, err, c.refused)
 		}

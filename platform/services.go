@@ -37,6 +37,7 @@ type services struct {
 	policies   *auth.PolicyCache
 	sessions   *auth.Sessions
 	authorizer auth.Authorizer
+	know       func(ctx context.Context, p auth.Principal) (auth.Principal, error)
 	insiders   insiders
 	metrics    *metrics
 	quotas     *quotas
@@ -73,7 +74,7 @@ func (p *Platform) wireIdentity(s *services) *auth.IAM {
 	s.keys = auth.NewKeyCache(auth.KeysOf(auth.RootKeys{Store: p.store, Ring: p.ring}, s.iam), p.store, "auth/", "iam/")
 	s.policies = auth.NewPolicyCache(s.iam, p.store, "iam/")
 	policies := &auth.IAM{Policies: s.policies, Ring: p.ring}
-	s.authorizer = enforcement{policies}
+	s.authorizer, s.know = enforcement{policies}, policies.Know
 	s.apis.iam = iamapi.Intercept(s.iam, s.guard())
 	s.sts = sts.New(sts.Config{IAM: s.apis.iam, Sessions: s.sessions, Trust: policies, Keys: s.keys, Ring: p.ring, Now: p.cfg.Now})
 	s.insiders = insiders{sts: s.sts, sessions: s.sessions, now: p.cfg.Now}

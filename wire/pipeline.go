@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/slipway/slipway/api"
@@ -197,6 +199,10 @@ func (x *exchange) identify() error {
 	}
 	if who.Service != "" {
 		x.call.SignedFor = who.Scope.Region
+	}
+	x.call.Signature = who.Signature
+	if t := x.r.TLS; t != nil {
+		x.call.TLS = strings.TrimPrefix(tls.VersionName(t.Version), "TLS ")
 	}
 	return nil
 }

@@ -121,6 +121,7 @@ func permit(ctx context.Context, tx store.Tx, b *bucket, key, version string) er
 		}
 	}
 	for _, request := range asks(ctx, call, b, key, version) {
+		request.Context = recordKeys{request.Context, tx, b, request.Resource}
 		allowed, err := decide(call, b, doc, request, other)
 		if err != nil {
 			return err

@@ -89,6 +89,36 @@ func TestBucketPolicyDecides(t *testing.T) {
 	}
 }
 
+// TestTagsOfObjectsDecide: a bucket's policy lets another account have, and keeps
+// its own users from, objects and versions by their tags.
+func TestTagsOfObjectsDecide(t *testing.T) {
+	const other = "222222222222"
+	f := newFixture(t).bucket("bkt")
+	for key, tags := range map[string]string{"open": "class=Public&x=y", "shut": "class=secret", "bare": ""} {
+		_, err := f.PutObject(f.ctx, &api.PutObjectInput{Bucket: "bkt", Key: key, Body: text("x"), Tagging: tags})
+		noError(t, err)
+	}
+	_, err := f.PutBucketPolicy(f.ctx, &api.PutBucketPolicyInput{Bucket: "bkt", Policy: `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"Public"}}},
+		{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::bkt","Condition":{"StringEquals":{"s3:ResourceAccount":"` + account + `"}}},
+		{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"secret"}}}]}`})
+	noError(t, err)
+	for _, tt := range []struct {
+		account, key string
+		allowed      bool
+	}{
+		{other, "open", true}, {other, "shut", false}, {other, "bare", false},
+		{account, "open", true}, {account, "shut", false}, {account, "bare", true},
+	} {
+		_, err := f.GetObject(user(tt.account, "ann", "GetObject"), &api.GetObjectInput{Bucket: "bkt", Key: tt.key})
+		if tt.allowed != (err == nil) || err != nil && !fault.Is(err, fault.AccessDenied) {
+			t.Errorf("%s gets %s: %v", tt.account, tt.key, err)
+		}
+	}
+	_, err = f.ListObjectsV2(user(other, "ann", "ListObjectsV2"), &api.ListObjectsV2Input{Bucket: "bkt"})
+	noError(t, err)
+}
+
 // A signature for another region than the bucket's is refused with the region,
 // for which clients then sign again; where the bucket is may be asked anywhere.
 func TestSignedForAnotherRegion(t *testing.T) {

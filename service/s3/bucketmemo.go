@@ -27,6 +27,15 @@ const maxBucketMemo = 1024
 
 // getBucket reads a bucket's record. What it returns is the caller's own.
 func getBucket(tx store.Tx, name string) (*bucket, error) {
+	b, err := sharedBucket(tx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b.clone(), nil
+}
+
+// sharedBucket is getBucket for those who only look.
+func sharedBucket(tx store.Tx, name string) (*bucket, error) {
 	doc, err := tx.Get(buckets.Prefix() + name)
 	if err != nil {
 		return nil, err
@@ -35,7 +44,7 @@ func getBucket(tx store.Tx, name string) (*bucket, error) {
 	known, ok := bucketMemo.decoded[name]
 	bucketMemo.RUnlock()
 	if ok && bytes.Equal(known.doc, doc.Value) {
-		return known.bucket.clone(), nil
+		return known.bucket, nil
 	}
 	b := new(bucket)
 	if err := json.Unmarshal(doc.Value, b); err != nil {
@@ -47,7 +56,7 @@ func getBucket(tx store.Tx, name string) (*bucket, error) {
 		clear(bucketMemo.decoded)
 	}
 	bucketMemo.decoded[name] = decodedBucket{bytes.Clone(doc.Value), b}
-	return b.clone(), nil
+	return b, nil
 }
 
 // clone copies a bucket so that its holder may change it.

@@ -151,7 +151,7 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	if err != nil {
 		return nil, err
 	}
-	how := intake{}
+	how := intake{length: value(in.ContentLength)}
 	if how.encryption, how.secret, err = s.protect(ctx, b, in.Key, p); err != nil {
 		return nil, err
 	}

@@ -321,3 +321,20 @@ func TestGetObjectAttributes(t *testing.T) {
 	_, err = f.GetObjectAttributes(f.ctx, &api.GetObjectAttributesInput{Bucket: "bkt", Key: "k", ObjectAttributes: []string{"Colour"}})
 	wantFault(t, err, fault.InvalidArgument, "Invalid attribute name specified.")
 }
+
+// A body may differ from what its request says of its length.
+func TestSmallBodiesOfOtherLengths(t *testing.T) {
+	f := newFixture(t).bucket("bucket")
+	for _, n := range []int{0, 1, inlineLimit, inlineLimit + 1, 3 * bufferSize} {
+		for _, said := range []int64{0, 1, inlineLimit} {
+			_, err := f.PutObject(f.ctx, &api.PutObjectInput{Bucket: "bucket", Key: "k", Body: text(large(n)), ContentLength: &said})
+			noError(t, err)
+			if got := f.body("bucket", "k"); got != large(n) {
+				t.Errorf("%d bytes, said to be %d: got %d", n, said, len(got))
+			}
+		}
+	}
+	if n := f.filesOnDisk(); n != 1 {
+		t.Errorf("%d files", n)
+	}
+}

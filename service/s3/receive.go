@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // entity tags are MD5 by S3's definition.
 	"errors"
@@ -21,7 +22,10 @@ const (
 	hashAhead  = 2
 )
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+var (
+	buffers      = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, inlineLimit+1); return &b }} // to see the end
+)
 
 // hasher makes the sums of a body. The slow ones have a goroutine each, so that
 // an upload takes as long as its slowest sum and not as long as all of them.
@@ -113,7 +117,8 @@ func (h *hasher) sums(r *received, e *encryption) {
 
 // intake says how a body is taken in.
 type intake struct {
-	alwaysFile bool // even where it is small, as the parts of an upload need
+	length     int64 // as the request says it; 0: not known
+	alwaysFile bool  // even where it is small, as the parts of an upload need
 	encryption *encryption
 	secret     []byte // of the encryption
 }
@@ -122,6 +127,9 @@ type intake struct {
 func (s *Service) receive(body io.Reader, how intake, algorithms ...checksum.Algorithm) (*received, error) {
 	if body == nil {
 		body = emptyBody{}
+	}
+	if how.length > 0 && how.length <= inlineLimit {
+		return s.receiveSmall(body, how, algorithms)
 	}
 	buf := buffers.Get().(*[]byte)
 	n, err := fill(body, *buf)
@@ -143,6 +151,29 @@ func (s *Service) receive(body io.Reader, how intake, algorithms ...checksum.Alg
 	return r, nil
 }
 
+// receiveSmall takes a body in that is said to be small; where it is not after all, it
+// is taken in like any other.
+func (s *Service) receiveSmall(body io.Reader, how intake, algorithms []checksum.Algorithm) (*received, error) {
+	buf := smallBuffers.Get().(*[]byte)
+	defer smallBuffers.Put(buf)
+	n, err := fill(body, *buf)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if err == nil {
+		how.length = 0
+		return s.receive(io.MultiReader(bytes.NewReader((*buf)[:n]), body), how, algorithms...)
+	}
+	h := newHasher(algorithms)
+	h.write((*buf)[:n])
+	r, err := s.keepSmall((*buf)[:n], how)
+	if err != nil {
+		return nil, err
+	}
+	h.sums(r, how.encryption)
+	return r, nil
+}
+
 // keepSmall keeps content that fits one buffer.
 func (s *Service) keepSmall(data []byte, how intake) (*received, error) {
 	vault := s.blobs.Under(how.secret)
@@ -150,8 +181,7 @@ func (s *Service) keepSmall(data []byte, how intake) (*received, error) {
 	case len(data) == 0 && !how.alwaysFile:
 		return &received{}, nil
 	case len(data) <= inlineLimit && !how.alwaysFile:
-		id := blob.NewID()
-		sealed, err := vault.Seal(id, data)
+		id, sealed, err := vault.Seal(data)
 		return &received{content: content{inStore, id, sealed}, size: int64(len(data))}, err
 	}
 	w, err := vault.Create()

@@ -27,7 +27,7 @@ func (s *Service) ResourcePolicy(ctx context.Context, resource string) (auth.Res
 	out := auth.ResourcePolicy{Decides: true}
 	text := ""
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		b, err := getBucket(tx, name)
+		b, err := sharedBucket(tx, name)
 		if err == nil {
 			out.Owner, text = b.Account, b.Policy
 		}

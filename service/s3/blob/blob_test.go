@@ -145,16 +145,59 @@ func TestFilesShowNothingOfTheContent(t *testing.T) {
 
 func TestInlineContent(t *testing.T) {
 	s := open(t, t.TempDir())
-	id := NewID()
-	sealed, err := s.Under(nil).Seal(id, []byte("hello"))
+	id, sealed, err := s.Under(nil).Seal([]byte("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Under(nil).Unseal(id, sealed); err != nil || string(got) != "hello" {
 		t.Fatalf("unseal = %q, %v", got, err)
 	}
-	if _, err := s.Under(nil).Unseal(NewID(), sealed); !errors.Is(err, ErrDamaged) {
-		t.Fatalf("unseal under another id: %v, want ErrDamaged", err)
+	for _, other := range []string{NewID(), id[:len(id)-1] + "f", id[:len(id)-1] + "x", id[:len(id)-1], "r" + newRun() + id[1+runLength:], ""} {
+		if _, err := s.Under(nil).Unseal(other, sealed); !errors.Is(err, ErrDamaged) {
+			t.Errorf("unseal under %q: %v, want ErrDamaged", other, err)
+		}
+	}
+}
+
+// Small content of all runs is read, and that which had keys of its own before.
+func TestInlineContentOfOtherRuns(t *testing.T) {
+	dir := t.TempDir()
+	kept, ids := map[string][]byte{}, map[string]bool{}
+	for range 3 {
+		s := open(t, dir)
+		for range 2 {
+			id, sealed, err := s.Under(nil).Seal([]byte("hello"))
+			if err != nil || ids[id] {
+				t.Fatalf("%s: %v", id, err)
+			}
+			kept[id], ids[id] = sealed, true
+		}
+		id := NewID()
+		aead, err := s.Under(nil).sealer(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[id] = aead.Seal(nil, nonce(0), []byte("hello"), nil)
+	}
+	s := open(t, dir)
+	for range 2 * maxRuns {
+		if _, err := s.runSealer(newRun()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, sealed := range kept {
+		if got, err := s.Under(nil).Unseal(id, sealed); err != nil || string(got) != "hello" {
+			t.Errorf("unseal %s = %q, %v", id, got, err)
+		}
+	}
+	id, sealed, err := s.Under([]byte("secret")).Seal([]byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]error{"": ErrDamaged, "other": ErrDamaged, "secret": nil} {
+		if _, err := s.Under([]byte(secret)).Unseal(id, sealed); !errors.Is(err, want) {
+			t.Errorf("under the secret %q: %v, want %v", secret, err, want)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/slipway/slipway/store"
@@ -43,6 +44,11 @@ type Store struct {
 	master []byte
 	prk    []byte // that HKDF extracts from master alone
 
+	run      string        // of this opening, for small content
+	sealed   atomic.Uint64 // pieces of small content in this run
+	runs     sync.Map      // ciphers of runs
+	runCount atomic.Int64
+
 	mu      sync.Mutex
 	pending map[string]struct{} // begun, and not yet named by a committed record
 	held    map[string]int      // being read
@@ -56,6 +62,7 @@ func Open(dir string) (*Store, error) {
 	}
 	s := &Store{
 		dir:     dir,
+		run:     newRun(),
 		pending: map[string]struct{}{},
 		held:    map[string]int{},
 		doomed:  map[string]struct{}{},

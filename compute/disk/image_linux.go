@@ -107,7 +107,7 @@ func Copy(ctx context.Context, path, from string, safe Durability) error {
 	}
 	defer src.Close()
 	return replace(path, safe, func(dst *os.File) error {
-		if unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) == nil {
+		if clone(dst, src) == nil {
 			return nil
 		}
 		var st unix.Stat_t
@@ -152,26 +152,8 @@ func copySparse(ctx context.Context, dst, src *os.File) error {
 	if err := dst.Truncate(size); err != nil {
 		return err
 	}
-	in := int(src.Fd())
 	buf := make([]byte, 256<<10)
-	for at := int64(0); at < size; {
-		from, err := unix.Seek(in, at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		to, err := unix.Seek(in, from, unix.SEEK_HOLE)
-		if err != nil {
-			return err
-		}
-		if err := copyRange(ctx, dst, src, from, to, buf); err != nil {
-			return err
-		}
-		at = to
-	}
-	return nil
+	return eachExtent(src, size, func(e Extent) error { return copyRange(ctx, dst, src, e.From, e.To, buf) })
 }
 
 // copyRange copies blocks but for those that are all zero.

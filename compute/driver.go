@@ -77,6 +77,9 @@ type Status struct {
 	Address netip.Addr
 	Reason  string // why it is not running, where that is known
 	Exit    int    // exit status of its first process, when stopped
+	// Restored says that its files came out of a backup and that it has not been
+	// started since.
+	Restored bool
 }
 
 // Event says that an instance may have changed: look with Describe.

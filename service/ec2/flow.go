@@ -116,6 +116,9 @@ func onHost(what string, cause error) string {
 	if errors.Is(cause, compute.ErrUnsupported) {
 		return text + ": this host's driver cannot do what is asked"
 	}
+	if errors.Is(cause, compute.ErrAddressBusy) {
+		return text + ": its private address is in use on the host"
+	}
 	return text + "; the cause is in Slipway's log"
 }
 
@@ -258,6 +261,9 @@ func (s *Service) abandon(f *workflow.Flow, p transition, why string) error {
 }
 
 func (s *Service) startFlow(f *workflow.Flow, p transition) error {
+	if err := s.readdress(f, p); err != nil {
+		return err
+	}
 	out, err := workflow.Step(f, "start", func(ctx context.Context, _ string) (outcome, error) {
 		return s.acting(ctx, p, s.driverStart)
 	}, fewTries...)
@@ -316,6 +322,10 @@ func (s *Service) assertElastic(f *workflow.Flow, p transition, h *compute.Handl
 			return err
 		})
 		for _, a := range publics {
+			if err == nil && !s.cfg.Driver.Network().Elastic.Contains(a.public) {
+				s.log.Warn("ec2: a public address does not answer: it is not of this host's range", "instance", in.ID, "address", a.public)
+				continue
+			}
 			if err == nil && a.public != in.Automatic {
 				err = s.assertAddress(ctx, move{IP: a.public}, h)
 			}

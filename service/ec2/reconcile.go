@@ -23,6 +23,7 @@ type watch struct {
 	done    chan struct{}
 	started bool
 	stopped bool
+	looked  time.Time   // for disks that are gone; the loop's own
 	placed  atomic.Bool // addresses were asserted since the start, and none has failed to move since
 }
 
@@ -109,7 +110,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 			errs = append(errs, s.removeOrphan(ctx, h))
 		}
 	}
-	errs = append(errs, s.enforce(ctx), s.purgeNATs(ctx))
+	errs = append(errs, s.enforce(ctx), s.purgeNATs(ctx), s.loseDisks(ctx))
 	if !s.watch.placed.Load() {
 		errs = append(errs, s.placeAddresses(ctx, all))
 	}
@@ -190,6 +191,9 @@ func (s *Service) amend(tx store.Tx, in *instance, st compute.Status) error {
 			return err
 		}
 		return s.transitionWith(tx, flowStop, in, true)
+	case st.Restored:
+		// Whether it is to run here, too, is for its owner to say.
+		return s.askStop(tx, in, serverError(st.Reason), "Server.InternalError", true)
 	case in.Boot != s.cfg.Boot:
 		// The host was restarted, and the instance with it: it runs again.
 		in.enter(pending, nil, "")

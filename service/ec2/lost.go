@@ -1,0 +1,136 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// A data folder can come to a host that has not all of its disks, or other
+// addresses: restored from a backup, moved, or damaged. Records then say so.
+
+// lookForLost is how often the loop looks for disks that are gone.
+const lookForLost = time.Minute
+
+// loseDisks puts free volumes and complete snapshots whose disks are not on the
+// host into the state "error". Those of instances go with these.
+func (s *Service) loseDisks(ctx context.Context) error {
+	d, ok := s.cfg.Driver.(compute.Disks)
+	if !ok || d.Volumes() != nil || s.now().Sub(s.watch.looked) < lookForLost {
+		return nil
+	}
+	s.watch.looked = s.now()
+	// The records come first: what they say is there by now, or its record changes.
+	var free []*volume
+	var complete []*snapshot
+	err := s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		free, complete = nil, nil
+		for e, err := range volumes.kept.Scan(tx, "") {
+			if err != nil {
+				return err
+			}
+			if e.Value.State == volumeAvailable {
+				free = append(free, e.Value)
+			}
+		}
+		for e, err := range snapshots.kept.Scan(tx, "") {
+			if err != nil {
+				return err
+			}
+			if e.Value.State == snapshotCompleted {
+				complete = append(complete, e.Value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	haveVolumes, haveSnapshots, err := d.ListDisks(ctx)
+	if err != nil {
+		return fmt.Errorf("list the host's disks: %w", err)
+	}
+	free, complete = missingOf(free, haveVolumes, volumes.id), missingOf(complete, haveSnapshots, snapshots.id)
+	if len(free)+len(complete) == 0 {
+		return nil
+	}
+	return s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		for _, v := range free {
+			if err := s.loseVolume(tx, v); err != nil {
+				return err
+			}
+		}
+		for _, v := range complete {
+			if err := s.loseSnapshot(tx, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// missingOf are those of a list that the host does not have.
+func missingOf[T any](list []*T, have []string, id func(*T) string) []*T {
+	there := make(map[string]bool, len(have))
+	for _, h := range have {
+		there[h] = true
+	}
+	var out []*T
+	for _, v := range list {
+		if !there[id(v)] {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (s *Service) loseVolume(tx store.Tx, seen *volume) error {
+	v, err := currentVolume(tx, volumeChange{seen.Scope, seen.ID, seen.Generation})
+	if err != nil || v == nil || v.State != seen.State {
+		return err
+	}
+	s.log.Error("ec2: a volume is not on the host any more", "volume", v.ID)
+	v.State = volumeError
+	return volumes.put(tx, v.Scope, v)
+}
+
+func (s *Service) loseSnapshot(tx store.Tx, seen *snapshot) error {
+	v, err := snapshots.kept.Get(tx, snapshots.key(seen.Scope, seen.ID))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.log.Error("ec2: a snapshot is not on the host any more", "snapshot", v.ID)
+	v.State, v.Message = snapshotError, "Its data is not on the host any more."
+	return snapshots.put(tx, v.Scope, v)
+}
+
+// readdress gives an instance that starts in a default VPC an address of the range
+// that the host has for these, where its own is of another host's.
+func (s *Service) readdress(f *workflow.Flow, p transition) error {
+	_, err := workflow.Tx(f, "readdress", func(tx store.Tx) (struct{}, error) {
+		in, err := current(tx, p)
+		if err != nil || in == nil {
+			return struct{}{}, err
+		}
+		sub, err := subnets.get(s, tx, in.Scope, in.Subnet)
+		if err != nil || !sub.Default || sub.Prefix.Contains(in.Private) {
+			return struct{}{}, err
+		}
+		old := in.Private
+		if in.Private, err = s.takePrivate(tx, *sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
+			return struct{}{}, err
+		}
+		s.log.Warn("ec2: an instance has another private address: its own is not of this host's range", "instance", in.ID, "was", old, "is", in.Private)
+		return struct{}{}, firstError(release(tx, old, in.ID), in.save(tx))
+	})
+	return err
+}

@@ -15,30 +15,38 @@ import (
 
 func newBackup() *cobra.Command {
 	cfg := platform.Config{Version: Version}
-	var keys bool
+	var with platform.BackupWith
+	var without bool
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a backup of a data folder, while Slipway runs or not",
-		Long: `Write the state of a data folder, as it is at one moment, and every object of S3
-into one file. Slipway may be running on the folder, and goes on meanwhile.
+		Long: `Write the state of a data folder, as it is at one moment, every object of S3, and
+the disks of instances, volumes, snapshots and images into one file. Slipway
+may be running on the folder, and goes on meanwhile. Each volume is as it is at
+one moment of its own, for which those who write to it wait.
 
 The keys that secrets and objects are encrypted under are not in the backup,
 so that who finds it reads nothing. Keep copies of keys/master, objects/key
 and, with --tls, tls/ca-key.pem of the data folder apart from it; they never
 change. Or put them in with --with-keys, and keep the backup as you keep keys.
 
-Disks of instances, volumes, snapshots and images are not in a backup.`,
+--without-disks leaves the disks out; of a data folder whose instances have no
+volumes (the process driver), their files are copied as they are at their turn.`,
 		Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			head, err := platform.Backup(cmd.Context(), cfg, args[0], keys)
+			with.Disks = !without
+			head, err := platform.Backup(cmd.Context(), cfg, args[0], with)
 			if err != nil {
 				return err
 			}
-			with := "without keys: keep them apart ('slipway help backup')"
+			note := "without keys: keep them apart ('slipway help backup')"
 			if head.Keys {
-				with = "with its keys: keep it safe"
+				note = "with its keys: keep it safe"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "backed up %s to %s, %d files, %s\n", cfg.Dir, args[0], head.Files, with)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "backed up %s to %s, %d files, %s\n", cfg.Dir, args[0], head.Files, note)
+			if err == nil && len(head.Held) > 0 {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "in it are the disks of %s\n", counted(head.Held))
+			}
 			if err == nil && len(head.Disks) > 0 {
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "not in it are the disks of %s: only their records are\n", counted(head.Disks))
 			}
@@ -46,7 +54,8 @@ Disks of instances, volumes, snapshots and images are not in a backup.`,
 		},
 	}
 	cmd.Flags().StringVar(&cfg.Dir, "data", defaultData(), "folder that keeps all state")
-	cmd.Flags().BoolVar(&keys, "with-keys", false, "put the keys into the backup")
+	cmd.Flags().BoolVar(&with.Keys, "with-keys", false, "put the keys into the backup")
+	cmd.Flags().BoolVar(&without, "without-disks", false, "leave out what instances, volumes, snapshots and images hold")
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 )
 
 // ErrInUse is a volume that an instance has, or whose files are open in one.
@@ -70,4 +71,18 @@ type Disks interface {
 	DeleteSnapshot(ctx context.Context, id string) error
 	// ListDisks is every volume and snapshot on this host and data folder.
 	ListDisks(ctx context.Context) (volumes, snapshots []string, err error)
+}
+
+// VolumeCopier is a driver that copies a volume, in use or not, to a new file as
+// its files are at one moment. It holds up those who write to it as briefly as the
+// host allows.
+type VolumeCopier interface {
+	CopyVolume(ctx context.Context, id, path string) error
+}
+
+// Ranges are the addresses that a driver gives out on a host. A backup has them so
+// that instances keep theirs.
+type Ranges struct {
+	Instances netip.Prefix `json:"instances"`
+	Elastic   netip.Prefix `json:"elastic"`
 }

@@ -23,11 +23,13 @@ import (
 
 // A backup is a tar archive: backup.json, which says what it is, the store as
 // it was at one moment, every object file that the store names, and, where they
-// are asked for, the keys. Last comes checksums.json, a SHA-256 of each. The disks of
-// instances, volumes and images are not in it.
+// are asked for, the keys; then, unless they are left out, the disks of instances,
+// volumes, snapshots and images (diskSet). Last comes checksums.json, a SHA-256 of
+// each.
 
 const (
-	backupFormat  = 1
+	backupFormat  = 2 // 1 had no disks
+	oldestFormat  = 1
 	backupHead    = "backup.json"
 	backupSums    = "checksums.json"
 	maxBackupHead = 1 << 20   // bytes of backup.json
@@ -47,8 +49,16 @@ type BackupHead struct {
 	Created time.Time `json:"created"`
 	Keys    bool      `json:"keys"` // the keys are in it
 	Files   int       `json:"files"`
-	// Disks counts, by kind, the records whose bytes are not in the backup.
+	// Held and Disks count, by kind, the records whose disks are in the backup, and
+	// those whose disks are not.
+	Held  map[string]int `json:"held,omitempty"`
 	Disks map[string]int `json:"disks,omitempty"`
+}
+
+// BackupWith says what a backup has beside the state and the objects.
+type BackupWith struct {
+	Keys  bool // the keys that they are encrypted under
+	Disks bool // what instances, volumes, snapshots and images hold
 }
 
 // diskRecords are the kinds of records that have a disk.
@@ -58,7 +68,7 @@ var diskRecords = map[string]string{
 
 // Backup writes a backup of a data folder, on which a Slipway may be running, to a
 // file that is not there yet.
-func Backup(ctx context.Context, cfg Config, file string, keys bool) (head BackupHead, err error) {
+func Backup(ctx context.Context, cfg Config, file string, with BackupWith) (head BackupHead, err error) {
 	if err := cfg.complete(); err != nil {
 		return head, err
 	}
@@ -72,42 +82,65 @@ func Backup(ctx context.Context, cfg Config, file string, keys bool) (head Backu
 		return head, err
 	}
 	// In the data folder, so that links to the object files can be made.
-	stage, err := os.MkdirTemp(cfg.Dir, ".backup-*")
+	stage, err := os.MkdirTemp(cfg.Dir, stagePrefix+"*")
 	if err != nil {
 		return head, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-	files, err := gather(ctx, cfg.Dir, stage, keys)
+	unlock, err := lockStage(stage)
 	if err != nil {
 		return head, err
 	}
-	head = BackupHead{Format: backupFormat, Version: cfg.Version, Created: cfg.Now().UTC().Truncate(time.Second), Keys: keys, Files: len(files)}
-	if head.Disks, err = countDisks(ctx, stage); err != nil {
+	defer func() { err = errors.Join(err, unlock()) }()
+	disks := &diskSet{release: func() error { return nil }}
+	if with.Disks {
+		if disks, err = openDisks(ctx, cfg.Dir, stage, filepath.Dir(file)); err != nil {
+			return head, err
+		}
+	}
+	defer func() { err = errors.Join(err, disks.release()) }()
+	files, err := gather(ctx, cfg.Dir, stage, with.Keys, disks)
+	if err != nil {
 		return head, err
 	}
+	head = BackupHead{Format: backupFormat, Version: cfg.Version, Created: cfg.Now().UTC().Truncate(time.Second), Keys: with.Keys}
+	if with.Disks {
+		err = disks.choose(ctx, &head)
+	} else {
+		head.Disks, err = countDisks(ctx, stage)
+	}
+	if err != nil {
+		return head, err
+	}
+	head.Files = len(files) + disks.count()
+	return head, writeFile(ctx, file, head, stage, files, disks)
+}
+
+// writeFile writes the backup beside its place, and puts it there when it is whole.
+func writeFile(ctx context.Context, file string, head BackupHead, stage string, files []string, disks *diskSet) error {
 	out, err := os.OpenFile(file+".part", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return head, err
+		return err
 	}
-	err = writeBackup(ctx, out, head, stage, files)
+	err = writeBackup(ctx, out, head, stage, files, disks)
 	if err == nil {
 		err = out.Sync()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
-		return head, errors.Join(err, os.Remove(out.Name()))
+		return errors.Join(err, os.Remove(out.Name()))
 	}
-	return head, os.Rename(out.Name(), file)
+	return os.Rename(out.Name(), file)
 }
 
-// staleStage is the age at which the folder of a backup that was killed is removed:
-// its links keep the bytes of objects that are deleted.
+// staleStage is the age at which the folder of a backup that was killed is removed
+// where nothing tells that it was: its links keep the bytes of what is deleted.
 const staleStage = 24 * time.Hour
 
 // dropStages removes such folders.
 func dropStages(dir string, before time.Time) error {
-	found, err := filepath.Glob(filepath.Join(dir, ".backup-*"))
+	found, err := filepath.Glob(filepath.Join(dir, stagePrefix+"*"))
 	for _, stage := range found {
-		if info, statErr := os.Lstat(stage); statErr == nil && info.IsDir() && info.ModTime().Before(before) {
+		if info, statErr := os.Lstat(stage); statErr == nil && info.IsDir() && (abandoned(stage) || info.ModTime().Before(before)) {
 			err = errors.Join(err, os.RemoveAll(stage))
 		}
 	}
@@ -140,17 +173,17 @@ func countDisks(ctx context.Context, dir string) (counts map[string]int, err err
 // gather collects what belongs to a backup in a folder, and lists it. Object
 // files that are made or removed meanwhile make it look again: only a file that the
 // store's copy names must be there.
-func gather(ctx context.Context, dir, stage string, keys bool) ([]string, error) {
+func gather(ctx context.Context, dir, stage string, keys bool, disks *diskSet) ([]string, error) {
 	const tries = 5
 	for try := range tries {
-		if err := linkObjects(dir, stage); err != nil {
+		if err := errors.Join(linkObjects(dir, stage), disks.link()); err != nil {
 			return nil, err
 		}
 		db := filepath.Join(stage, sqlite.FileName)
 		if err := sqlite.Snapshot(ctx, dir, db); err != nil {
 			return nil, err
 		}
-		if err := linkObjects(dir, stage); err != nil {
+		if err := errors.Join(linkObjects(dir, stage), disks.link()); err != nil {
 			return nil, err
 		}
 		named, err := namedFiles(ctx, stage)
@@ -164,7 +197,11 @@ func gather(ctx context.Context, dir, stage string, keys bool) ([]string, error)
 			}
 		}
 		if missing == "" {
-			return withKeys(dir, stage, named, keys)
+			more, err := disks.describe()
+			if err != nil {
+				return nil, err
+			}
+			return withKeys(dir, stage, append(named, more...), keys)
 		}
 		if try == tries-1 {
 			return nil, fmt.Errorf("the store names the object file %s, which is not there", missing)
@@ -269,7 +306,7 @@ func namedFiles(ctx context.Context, dir string) (names []string, err error) {
 	return names, err
 }
 
-func writeBackup(ctx context.Context, out io.Writer, head BackupHead, stage string, files []string) error {
+func writeBackup(ctx context.Context, out io.Writer, head BackupHead, stage string, files []string, disks *diskSet) error {
 	w := tar.NewWriter(out)
 	first, err := json.Marshal(head)
 	if err != nil {
@@ -286,6 +323,9 @@ func writeBackup(ctx context.Context, out io.Writer, head BackupHead, stage stri
 		if sums[name], err = addFile(w, stage, name, head.Created); err != nil {
 			return fmt.Errorf("back up %s: %w", name, err)
 		}
+	}
+	if err := disks.write(ctx, w, sums); err != nil {
+		return err
 	}
 	last, err := json.Marshal(sums)
 	if err != nil {
@@ -328,7 +368,7 @@ func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 // backedUp reports whether a backup may hold a file of that name. A name that is
 // not one of these is never written.
 func backedUp(name string) bool {
-	if name == sqlite.FileName || name == tlsDir+"/"+caName || slices.Contains(keyFiles, name) {
+	if name == sqlite.FileName || name == tlsDir+"/"+caName || slices.Contains(keyFiles, name) || describesDisks(name) || diskKindOf(name) != "" {
 		return true
 	}
 	parts := strings.Split(name, "/")

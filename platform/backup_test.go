@@ -3,11 +3,13 @@ package platform
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +99,7 @@ func TestBackupWhileRunningRestoresTheSame(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "backup")
 	cfg := Config{Dir: p.Dir(), Version: "test"}
-	head, err := Backup(t.Context(), cfg, file, false)
+	head, err := Backup(t.Context(), cfg, file, BackupWith{Disks: true})
 	close(done)
 	traffic.Wait()
 	if err != nil {
@@ -109,7 +111,7 @@ func TestBackupWhileRunningRestoresTheSame(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(p.Dir(), ".backup-*")); left != nil {
 		t.Errorf("the backup left %v", left)
 	}
-	if _, err := Backup(t.Context(), cfg, file, false); err == nil {
+	if _, err := Backup(t.Context(), cfg, file, BackupWith{Disks: true}); err == nil {
 		t.Error("a backup took the place of another")
 	}
 
@@ -142,7 +144,7 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 	ask(t, p, http.MethodPut, "/bucket/key", "s3", strings.Repeat("x", 500_000))
 	dir := t.TempDir()
 	file := filepath.Join(dir, "backup")
-	if _, err := Backup(t.Context(), Config{Dir: p.Dir()}, file, true); err != nil {
+	if _, err := Backup(t.Context(), Config{Dir: p.Dir()}, file, BackupWith{Keys: true}); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(file)
@@ -217,7 +219,7 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 		}),
 		"a newer format": change(func(h *tar.Header, c []byte) []byte {
 			if h.Name == backupHead {
-				return bytes.Replace(c, []byte(`"format":1`), []byte(`"format":9`), 1)
+				return bytes.Replace(c, []byte(`"format":2`), []byte(`"format":9`), 1)
 			}
 			return c
 		}),
@@ -272,6 +274,10 @@ func TestStaleFoldersOfBackupsGo(t *testing.T) {
 	if err := os.Chtimes(old, now, now.Add(-2*staleStage)); err != nil {
 		t.Fatal(err)
 	}
+	release, err := lockStage(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := dropStages(dir, now.Add(-staleStage)); err != nil {
 		t.Fatal(err)
 	}
@@ -280,5 +286,11 @@ func TestStaleFoldersOfBackupsGo(t *testing.T) {
 	}
 	if _, err := os.Stat(fresh); err != nil {
 		t.Error("the fresh one is gone")
+	}
+	if err := errors.Join(release(), dropStages(dir, now.Add(-staleStage))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(fresh); runtime.GOOS == "linux" && err == nil {
+		t.Error("the one whose backup has ended is there")
 	}
 }

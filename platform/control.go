@@ -30,20 +30,26 @@ type Status struct {
 	Records  map[string]int `json:"records"` // by kind: "stacks", "instances" ...
 }
 
+// controlClient talks to the control socket, whatever the URL's host.
+func controlClient(dir string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, socketName))
+		},
+	}}
+}
+
 // ReadStatus asks the Slipway that runs on a data folder.
 func ReadStatus(ctx context.Context, dir string) (Status, error) {
 	path := filepath.Join(dir, socketName)
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		},
-	}}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://slipway/status", nil)
 	if err != nil {
 		return Status{}, err
 	}
-	resp, err := client.Do(req)
+	resp, err := controlClient(dir).Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return Status{}, fmt.Errorf("no Slipway runs on %s: start it with 'slipway up --data %s'", dir, dir)

@@ -35,7 +35,7 @@ func lacks(findings []compute.Finding) error {
 // of the other one in the data folder would be lost sight of, so a folder keeps
 // the driver of its first start.
 func chosen(cfg Config) (string, error) {
-	path := filepath.Join(cfg.Dir, instancesDir, "driver")
+	path := filepath.Join(cfg.Dir, driverFile)
 	kept, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
@@ -90,7 +90,7 @@ func Clean(ctx context.Context, cfg Config) (removed []string, err error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	name, err := os.ReadFile(filepath.Join(cfg.Dir, instancesDir, "driver"))
+	name, err := os.ReadFile(filepath.Join(cfg.Dir, driverFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -78,6 +78,9 @@ func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if p.store, err = sqlite.Open(ctx, cfg.Dir, sqlite.Options{}); err != nil {
 		return nil, err
 	}
+	if err := dropStages(cfg.Dir, cfg.Now().Add(-staleStage)); err != nil {
+		cfg.Logger.Warn("cannot remove what a killed backup left", "error", err)
+	}
 	// The folder is ours from here on. The listener comes early so that an
 	// address that is taken changes nothing.
 	if p.listener, err = p.listen(listenAPI, cfg.Listen); err != nil {
@@ -148,6 +151,7 @@ func (p *Platform) Start(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", p.serveStatus)
+	mux.HandleFunc("POST /copy", p.serveCopy)
 	p.serve("control socket", control, mux)
 	if err := p.serveInstances(); err != nil {
 		return err

@@ -73,7 +73,7 @@ func Restore(ctx context.Context, cfg Config, file, keys string) (found Restored
 	if err := os.Remove(cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	if err := syncFolders(made); err != nil {
+	if err := errors.Join(syncFolders(made), syncDisks(made)); err != nil {
 		return found, err
 	}
 	if err := os.Rename(made, cfg.Dir); err != nil {
@@ -130,8 +130,8 @@ func unpack(ctx context.Context, in io.Reader, size int64, dir string) (head Bac
 	if err := readJSON(r, maxBackupHead, &head); err != nil {
 		return head, err
 	}
-	if head.Format != backupFormat {
-		return head, fmt.Errorf("the backup has format %d, made by Slipway %s; this one knows format %d", head.Format, head.Version, backupFormat)
+	if head.Format < oldestFormat || head.Format > backupFormat {
+		return head, fmt.Errorf("the backup has format %d, made by Slipway %s; this one knows formats %d to %d", head.Format, head.Version, oldestFormat, backupFormat)
 	}
 	sums := map[string]string{}
 	for {
@@ -154,7 +154,13 @@ func unpack(ctx context.Context, in io.Reader, size int64, dir string) (head Bac
 		if size -= h.Size; size < 0 {
 			return head, fmt.Errorf("the backup holds %q with more bytes than it has itself", h.Name)
 		}
-		if sums[h.Name], err = extract(r, filepath.Join(dir, filepath.FromSlash(h.Name))); err != nil {
+		to := filepath.Join(dir, filepath.FromSlash(h.Name))
+		if kind := diskKindOf(h.Name); kind != "" {
+			sums[h.Name], err = extractDisk(ctx, r, to, kind, head)
+		} else {
+			sums[h.Name], err = extract(r, to)
+		}
+		if err != nil {
 			return head, fmt.Errorf("%s: %w", h.Name, err)
 		}
 	}

@@ -30,6 +30,9 @@ type Record struct {
 	Groups []string                  `json:"groups,omitempty"` // cgroups, where the driver makes any
 	Exit   int                       `json:"exit,omitempty"`
 	Reason string                    `json:"reason,omitempty"`
+	// Restored says that the files came out of a backup, and that no process has
+	// run on them since.
+	Restored bool `json:"restored,omitempty"`
 }
 
 // Has reports whether the instance has an elastic address.
@@ -132,7 +135,7 @@ func (k *Keeper) Born(in *Instance, pid int) error {
 	in.mu.Lock()
 	in.asked = true
 	in.mu.Unlock()
-	err = in.Change(func(r *Record) { r.Process, r.Exit, r.Reason = id, 0, "" })
+	err = in.Change(func(r *Record) { r.Process, r.Exit, r.Reason, r.Restored = id, 0, "", false })
 	k.watch(in)
 	return err
 }

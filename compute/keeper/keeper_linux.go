@@ -240,7 +240,7 @@ func (k *Keeper) Describe(_ context.Context, h compute.Handle) (compute.Status, 
 	if rec.Process.Alive() {
 		return compute.Status{State: compute.Running, Address: rec.Spec.Address}, nil
 	}
-	return compute.Status{State: compute.Stopped, Address: rec.Spec.Address, Reason: rec.Reason, Exit: rec.Exit}, nil
+	return compute.Status{State: compute.Stopped, Address: rec.Spec.Address, Reason: rec.Reason, Exit: rec.Exit, Restored: rec.Restored}, nil
 }
 
 // Console returns the last 64 KiB of the console.

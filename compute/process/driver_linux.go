@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,8 +50,11 @@ func New(cfg Config) (compute.Driver, error) {
 	if d.Keeper, err = keeper.Open(Name, cfg.Dir, cfg.Logger); err != nil {
 		return nil, fmt.Errorf("process: %w", err)
 	}
-	d.network = networkOf(d.Path())
 	d.metadata = newMerged(d.Log())
+	if d.network, err = networkIn(d.Path()); err != nil {
+		_ = d.Close()
+		return nil, fmt.Errorf("process: %w", err)
+	}
 	d.OnExit = d.cleanUp
 	if err := d.Adopt(); err != nil {
 		_ = d.Close()
@@ -76,6 +80,35 @@ func networkOf(dir string) compute.Network {
 		Elastic:   netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second + 1}), 20),
 		Gateway:   netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 	}
+}
+
+// rangesFile names the addresses of a folder that came out of a backup: those of
+// the folder that it was made of.
+const rangesFile = "network.json"
+
+// networkIn is the network of a driver's folder.
+func networkIn(dir string) (compute.Network, error) {
+	n := networkOf(dir)
+	b, err := os.ReadFile(filepath.Join(dir, rangesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return n, nil
+	}
+	var kept compute.Ranges
+	if err == nil {
+		err = json.Unmarshal(b, &kept)
+	}
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	if err == nil && !(loopback.Contains(kept.Instances.Addr()) && loopback.Contains(kept.Elastic.Addr()) && kept.Instances.Bits() == 16 && kept.Elastic.Bits() == 20) {
+		err = fmt.Errorf("%s: addresses %v and %v are not ones of this driver", rangesFile, kept.Instances, kept.Elastic)
+	}
+	n.Instances, n.Elastic = kept.Instances, kept.Elastic
+	return n, err
+}
+
+// Ranges are the addresses of a driver's folder, for a backup.
+func Ranges(dir string) (compute.Ranges, error) {
+	n, err := networkIn(dir)
+	return compute.Ranges{Instances: n.Instances, Elastic: n.Elastic}, err
 }
 
 // Network is the loopback addresses of this data folder. Each instance has a

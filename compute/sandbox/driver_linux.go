@@ -53,7 +53,7 @@ func New(cfg Config) (compute.Driver, error) {
 	if st, err := os.Stat(d.slipway); err != nil || !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("sandbox: %s is not the slipway binary (%v)", d.slipway, err)
 	}
-	d.tag = arn.Hash(d.dir)[:6]
+	d.tag = tagOf(d.dir)
 	if d.Keeper, err = keeper.Open(Name, d.dir, cfg.Logger); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
@@ -67,6 +67,9 @@ func New(cfg Config) (compute.Driver, error) {
 	}
 	return d, nil
 }
+
+// tagOf is the tag of a driver's folder, an absolute path.
+func tagOf(dir string) string { return arn.Hash(dir)[:tagLength] }
 
 // outsideImage refuses a folder that instances see: those in the host's /usr.
 func outsideImage(dir string) error {
@@ -89,7 +92,7 @@ func (d *Driver) setUp() (err error) {
 	if d.cgroups, err = openCgroups("slipway-" + d.tag); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
-	if d.net, err = openNetwork(d.Path("network.json"), d.tag, d.Log()); err != nil {
+	if d.net, err = openNetwork(d.Path(networkFile), d.tag, d.Log()); err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
 	if err := d.Adopt(); err != nil {

@@ -40,6 +40,9 @@ type network struct {
 	admitted []uint16 // ports of the gateway that instances reach; see AdmitToHost
 }
 
+// networkFile is the network's, in the driver's folder.
+const networkFile = "network.json"
+
 type savedNetwork struct {
 	Instances netip.Prefix `json:"instances"`
 	Elastic   netip.Prefix `json:"elastic"`
@@ -120,6 +123,20 @@ func openNetwork(path, tag string, log *slog.Logger) (*network, error) {
 		n.log.Warn("instances have no way out of this host", "error", err)
 	}
 	return n, n.save()
+}
+
+// Ranges are the addresses of a driver's folder, for a backup; none where it was
+// never opened.
+func Ranges(dir string) (compute.Ranges, error) {
+	var saved savedNetwork
+	b, err := os.ReadFile(filepath.Join(dir, networkFile))
+	if err == nil {
+		err = json.Unmarshal(b, &saved)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return compute.Ranges{Instances: saved.Instances, Elastic: saved.Elastic}, err
 }
 
 func (n *network) save() error {

@@ -62,7 +62,7 @@ func (d *Driver) rootVolume(ctx context.Context, in *keeper.Instance, spec compu
 		return "", err
 	}
 	defer release()
-	if in.Record().Process.PID == 0 {
+	if rec := in.Record(); rec.Process.PID == 0 && !rec.Restored {
 		// Not on the host's disk yet: its first mount waits for that.
 		return v.ID, d.createVolume(ctx, v, disk.Lazily)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -14,36 +15,35 @@ import (
 	"github.com/slipway/slipway/compute/disk"
 )
 
-// CreateSnapshot copies a volume. One that is in use is frozen meanwhile: its
-// writers wait.
+// CreateSnapshot copies a volume, in use or not, as it is at one moment.
 func (d *Driver) CreateSnapshot(ctx context.Context, id, volume string) error {
-	return d.newSnapshot(ctx, id, func(path string) error {
-		if err := d.usable(volume); err != nil {
-			return err
-		}
-		leave, err := d.volumes.hold(ctx, volume)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		attached, err := disk.Attached(d.volumePath(volume))
-		if err != nil {
-			return err
-		}
-		if !attached {
-			return missing(disk.Copy(ctx, path, d.volumePath(volume), disk.AtOnce), "volume "+volume)
-		}
-		m, err := d.open(volume)
-		if err != nil {
-			return missing(err, "volume "+volume)
-		}
-		// Thawed whatever happens; Freeze of a frozen one says nothing.
-		err = m.Freeze()
-		if err == nil {
-			err = disk.Copy(ctx, path, d.volumePath(volume), disk.AtOnce)
-		}
-		return missing(errors.Join(err, m.Thaw(), m.Close()), "volume "+volume)
-	})
+	return d.newSnapshot(ctx, id, func(path string) error { return d.copyLive(ctx, volume, path, disk.AtOnce) })
+}
+
+// CopyVolume copies a volume, in use or not, to a file.
+func (d *Driver) CopyVolume(ctx context.Context, id, path string) error {
+	if err := d.copyLive(ctx, id, path, disk.Lazily); err != nil {
+		return fmt.Errorf("sandbox: copy %s: %w", id, err)
+	}
+	return nil
+}
+
+func (d *Driver) copyLive(ctx context.Context, volume, path string, safe disk.Durability) error {
+	if err := d.usable(volume); err != nil {
+		return err
+	}
+	leave, err := d.volumes.hold(ctx, volume)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return missing(disk.CopyLive(ctx, path, d.volumePath(volume), d.label(volume), safe), "volume "+volume)
+}
+
+// CopyVolume copies a volume of a driver's folder on which no driver is open.
+func CopyVolume(ctx context.Context, dir, id, path string) error {
+	label := "slipway-" + tagOf(dir) + "/" + id
+	return missing(disk.CopyLive(ctx, path, filepath.Join(dir, "volumes", id), label, disk.Lazily), "volume "+id)
 }
 
 // CopySnapshot copies a snapshot.

@@ -125,6 +125,9 @@ func (s *Service) readdress(f *workflow.Flow, p transition) error {
 		if err != nil || !sub.Default || sub.Prefix.Contains(in.Private) {
 			return struct{}{}, err
 		}
+		if _, err := interfaces.kept.Get(tx, interfaces.key(in.Scope, in.Interface)); !errors.Is(err, store.ErrNotFound) {
+			return struct{}{}, err // the address is an interface's, which was made with it
+		}
 		old := in.Private
 		if in.Private, err = s.takePrivate(tx, *sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
 			return struct{}{}, err

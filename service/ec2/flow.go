@@ -122,27 +122,6 @@ func onHost(what string, cause error) string {
 	return text + "; the cause is in Slipway's log"
 }
 
-// moveAddress gives a launch whose address is busy another one, unless the
-// caller asked for that very address.
-func (s *Service) moveAddress(tx store.Tx, p transition) (bool, error) {
-	in, err := current(tx, p)
-	if err != nil || in == nil || in.Fixed {
-		return false, err
-	}
-	sub, err := subnets.get(s, tx, in.Scope, in.Subnet)
-	if err != nil {
-		return false, err
-	}
-	old := in.Private
-	if in.Private, err = s.takePrivate(tx, *sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
-		return false, err
-	}
-	if err := release(tx, old, in.ID); err != nil {
-		return false, err
-	}
-	return true, in.save(tx)
-}
-
 // current reads the record for a workflow, nil where it was overtaken.
 func current(tx store.Tx, p transition) (*instance, error) {
 	in, err := instances.Get(tx, instanceKey(p.Scope, p.ID))

@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/store"
-	"github.com/slipway/slipway/workflow"
 )
 
-// A data folder can come to a host that has not all of its disks, or other
-// addresses: restored from a backup, moved, or damaged. Records then say so.
+// A data folder can come to a host that has not all of its disks: restored from a
+// backup, moved, or damaged. Records then say so.
 
 // lookForLost is how often the loop looks for disks that are gone.
 const lookForLost = time.Minute
@@ -111,29 +109,4 @@ func (s *Service) loseSnapshot(tx store.Tx, seen *snapshot) error {
 	s.log.Error("ec2: a snapshot is not on the host any more", "snapshot", v.ID)
 	v.State, v.Message = snapshotError, "Its data is not on the host any more."
 	return snapshots.put(tx, v.Scope, v)
-}
-
-// readdress gives an instance that starts in a default VPC an address of the range
-// that the host has for these, where its own is of another host's.
-func (s *Service) readdress(f *workflow.Flow, p transition) error {
-	_, err := workflow.Tx(f, "readdress", func(tx store.Tx) (struct{}, error) {
-		in, err := current(tx, p)
-		if err != nil || in == nil {
-			return struct{}{}, err
-		}
-		sub, err := subnets.get(s, tx, in.Scope, in.Subnet)
-		if err != nil || !sub.Default || sub.Prefix.Contains(in.Private) {
-			return struct{}{}, err
-		}
-		if _, err := interfaces.kept.Get(tx, interfaces.key(in.Scope, in.Interface)); !errors.Is(err, store.ErrNotFound) {
-			return struct{}{}, err // the address is an interface's, which was made with it
-		}
-		old := in.Private
-		if in.Private, err = s.takePrivate(tx, *sub, netip.Addr{}, claim{in.Scope, in.ID}); err != nil {
-			return struct{}{}, err
-		}
-		s.log.Warn("ec2: an instance has another private address: its own is not of this host's range", "instance", in.ID, "was", old, "is", in.Private)
-		return struct{}{}, firstError(release(tx, old, in.ID), in.save(tx))
-	})
-	return err
 }

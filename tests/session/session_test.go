@@ -4,7 +4,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,7 +19,11 @@ import (
 	"github.com/slipway/slipway/tests/server"
 )
 
-var binary string
+var (
+	binary     string
+	served     *awsServer // nil: the aws command cannot be served
+	scriptsDir string     // this folder
+)
 
 // scripts is how many run at a time: most of their time is the client's own
 // waits, the rest its start-up.
@@ -41,25 +44,33 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if binary, err = server.Build(dir); err != nil {
+	if err := prepare(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if served != nil {
+		defer func() {
+			if err := served.stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
 	}
 	return m.Run()
 }
 
-// awsCommand is Debian's client where it is installed (make test installs it):
-// it speaks the oldest protocols. SLIPWAY_TEST_AWS names another one.
-func awsCommand() (string, error) {
-	for _, name := range []string{os.Getenv("SLIPWAY_TEST_AWS"), "/usr/bin/aws", "aws"} {
-		if name == "" {
-			continue
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
+// prepare builds the binary and starts what serves the aws command.
+func prepare(dir string) (err error) {
+	if binary, err = server.Build(dir); err != nil {
+		return err
 	}
-	return "", errors.New("the aws command is missing: make test installs it")
+	if scriptsDir, err = os.Getwd(); err != nil {
+		return err
+	}
+	aws, err := awsCommand()
+	if err == nil {
+		served, err = serveAWS(aws, dir)
+	}
+	return err
 }
 
 func TestSessions(t *testing.T) {
@@ -198,7 +209,8 @@ func report(ts *testscript.TestScript, neg bool, err error) {
 // aws ARG ... runs the real client against the script's Slipway.
 func cmdAWS(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
-	report(ts, neg, ts.Exec(s.aws, append([]string{"--endpoint-url", s.endpoint}, args...)...))
+	name, all := s.command(args)
+	report(ts, neg, ts.Exec(name, all...))
 }
 
 // slipway ARG ... runs the binary.
@@ -252,7 +264,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	command, rest := args[1], args[2:]
 	switch command {
 	case "aws":
-		command, rest = s.aws, append([]string{"--endpoint-url", s.endpoint}, rest...)
+		command, rest = s.command(rest)
 	case "slipway":
 		command = binary
 	}

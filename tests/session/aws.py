@@ -1,0 +1,140 @@
+"""Runs the aws command many times with one start of it.
+
+Importing the command's modules and reading its models takes ten times as long
+as a call. "serve SOCKET" does both once and forks for each call: the child has
+the caller's arguments, environment, folder and streams, and calls the same main
+as /usr/bin/aws. It is one thread, as what forks should be, and ends with its
+standard input. "call SOCKET ARG ..." is the caller's side: it hands its streams
+over, waits, and exits as the command did.
+"""
+
+import os
+import socket
+import sys
+import traceback
+
+
+def call(path, args):
+    """Has the command run and returns its exit code."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    parts = [os.getcwd(), str(len(args)), *args, *(name + "=" + value for name, value in os.environ.items())]
+    request = os.fsencode("\0".join(parts))
+    socket.send_fds(connection, [len(request).to_bytes(4, "big")], [0, 1, 2])
+    connection.sendall(request)
+    return int(connection.recv(4) or b"255")
+
+
+def receive(connection):
+    """The folder, arguments, environment and streams of a call."""
+    head, streams, _, _ = socket.recv_fds(connection, 4, 3)
+    request = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+    folder, count, *rest = os.fsdecode(request).split("\0")
+    count = int(count)
+    return folder, rest[:count], dict(pair.split("=", 1) for pair in rest[count:]), streams
+
+
+def run(main, folder, args, environment, streams):
+    """Becomes the command. Never returns."""
+    code = 255
+    try:
+        for at, stream in enumerate(streams):
+            os.dup2(stream, at)
+        sys.stdin, sys.stdout, sys.stderr = (open(at, mode, closefd=False) for at, mode in enumerate("rww"))
+        models = os.environ["AWS_DATA_PATH"]  # the import of awscli has set it
+        os.environ.clear()
+        os.environ.update(environment, AWS_DATA_PATH=models)
+        os.chdir(folder)
+        sys.argv = ["aws", *args]
+        code = main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # nobody reads any more
+                pass
+        os._exit(code or 0)
+
+
+def keep_models(services):
+    """Reads the models that the scripts use; children find them parsed."""
+    import functools
+
+    import botocore.loaders
+    import botocore.session
+
+    loader = botocore.loaders.JSONFileLoader
+    loader.__hash__, loader.__eq__ = lambda self: 0, lambda self, other: True  # they have no state
+    loader.load_file = functools.lru_cache(maxsize=None)(loader.load_file)
+    session = botocore.session.Session()
+    for service in services:
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+
+
+def serve(path):
+    """Forks a child for each call, and ends a child whose caller has gone."""
+    import gc
+    import selectors
+    import signal
+
+    import awscli.clidriver
+
+    keep_models(("cloudformation", "ec2", "iam", "kms", "s3", "sqs", "ssm", "sts"))
+    gc.freeze()  # a child's collector leaves alone what it shares
+    wake, woken = os.pipe()
+    for end in (wake, woken):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    ready = selectors.DefaultSelector()
+    for source in (0, wake, listener):
+        ready.register(source, selectors.EVENT_READ)
+    children = {}
+    print("ready", flush=True)
+
+    while True:
+        for key, _ in ready.select():
+            if key.fileobj == 0:
+                return
+            if key.fileobj is listener:
+                connection, _ = listener.accept()
+                folder, args, environment, streams = receive(connection)
+                child = os.fork()
+                if child == 0:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    ready.close()
+                    listener.close()
+                    run(awscli.clidriver.main, folder, args, environment, streams)
+                for stream in streams:
+                    os.close(stream)
+                children[child] = connection
+                ready.register(connection, selectors.EVENT_READ, child)
+            elif key.fileobj == wake:
+                os.read(wake, 4096)
+                for child in list(children):
+                    pid, status = os.waitpid(child, os.WNOHANG)
+                    if pid:
+                        connection = children.pop(child)
+                        if connection.fileno() >= 0:
+                            ready.unregister(connection)
+                            connection.send(b"%d" % (os.waitstatus_to_exitcode(status) & 255))
+                            connection.close()
+            elif key.fileobj.fileno() >= 0:  # the caller has gone
+                ready.unregister(key.fileobj)
+                key.fileobj.close()
+                os.kill(key.data, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    else:
+        sys.exit(call(sys.argv[2], sys.argv[3:]))

@@ -26,6 +26,7 @@ type Driver struct {
 	cgroups cgroups
 	net     *network
 	volumes volumes
+	mender  *mender
 
 	mu     sync.Mutex
 	owners map[uint32]string // first host uid of a range -> instance id
@@ -101,6 +102,11 @@ func (d *Driver) setUp() (err error) {
 	if err := d.setUpVolumes(); err != nil {
 		return fmt.Errorf("volumes: %w", err)
 	}
+	if d.net.routed {
+		if err := d.startMending(); err != nil {
+			d.Log().Warn("what removes the network policy from the kernel is noticed late", "error", err)
+		}
+	}
 	d.making.Go(func() {
 		if _, err := d.base(); err != nil {
 			d.Log().Error("cannot make the skeleton of root file systems", "error", err) // a launch tries again
@@ -116,6 +122,7 @@ func (d *Driver) setUp() (err error) {
 
 // Close ends the driver's goroutines; instances go on. It is safe to call twice.
 func (d *Driver) Close() error {
+	d.mender.stop()
 	d.bases.mu.Lock()
 	d.bases.closed = true
 	d.bases.mu.Unlock()

@@ -27,7 +27,7 @@ func (d *Driver) AdmitToHost(ctx context.Context, port uint16) error {
 	if !slices.Contains(d.net.admitted, port) {
 		d.net.admitted = append(d.net.admitted, port)
 	}
-	conn, err := nftables.New(roomForAnswers)
+	conn, err := d.net.changeTables()
 	if err != nil {
 		return fmt.Errorf("sandbox: admit to port %d: %w", port, err)
 	}
@@ -88,7 +88,18 @@ func (n *network) otherBridges() []expr.Any {
 // intact says whether the driver's tables are in the kernel. Firewalls remove all
 // tables when they start again.
 func (n *network) intact() bool {
-	return n.hasTable() && (!n.guards || n.hasGuard())
+	return n.hasTable() && n.filters() && (!n.guards || n.hasGuard())
+}
+
+// filters says whether the table has rules: some empty all tables that are not theirs.
+func (n *network) filters() bool {
+	c, err := nftables.New()
+	if err != nil {
+		return false
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.bridge}
+	rules, err := c.GetRules(table, &nftables.Chain{Name: "forward", Table: table})
+	return err == nil && len(rules) > 0
 }
 
 // guardAll makes the table on the bridge anew, where it is gone, with the ports of

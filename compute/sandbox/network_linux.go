@@ -36,7 +36,9 @@ type network struct {
 	routed, guards bool
 
 	applying sync.Mutex
-	applied  string   // the policy in force, as text; "" before the first
+	applied  string // the policy in force, as text; "" before the first
+	policy   *compute.Policy
+	own      ownPorts
 	admitted []uint16 // ports of the gateway that instances reach; see AdmitToHost
 }
 

@@ -35,7 +35,7 @@ func (d *Driver) ApplyPolicy(ctx context.Context, p compute.Policy) error {
 	if err := errors.Join(d.net.passForward(), d.net.replaceTable(&p), d.guardAll(), d.net.noteEnforced()); err != nil {
 		return fmt.Errorf("sandbox: apply the network policy: %w", err)
 	}
-	d.net.applied = text
+	d.net.applied, d.net.policy = text, &p
 	return nil
 }
 
@@ -102,10 +102,15 @@ func (n *network) newRuleset(conn *nftables.Conn) *ruleset {
 	}
 }
 
+// changeTables is a connection whose changes are no news to us.
+func (n *network) changeTables() (*nftables.Conn, error) {
+	return nftables.New(roomForAnswers, nftables.WithSockOptions(n.own.note))
+}
+
 // replaceTable makes the table anew. Without a policy, instances are free to
 // reach each other and the outside.
 func (n *network) replaceTable(p *compute.Policy) error {
-	conn, err := nftables.New(roomForAnswers)
+	conn, err := n.changeTables()
 	if err != nil {
 		return err
 	}

@@ -133,6 +133,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 	if len(errs) > 0 {
 		return removed, errors.Join(errs...)
 	}
+	d.mender.stop() // or it makes again what is removed here
 	d.making.Wait()
 	more, err := d.net.remove()
 	removed = append(removed, more...)

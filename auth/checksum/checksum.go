@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/zeebo/xxh3"
 )
 
 // Algorithm is a checksum algorithm by its name in the API.
@@ -34,10 +35,12 @@ const (
 	SHA512    Algorithm = "SHA512"
 	MD5       Algorithm = "MD5"
 	XXHASH64  Algorithm = "XXHASH64"
+	XXHASH3   Algorithm = "XXHASH3"
+	XXHASH128 Algorithm = "XXHASH128"
 )
 
 // All lists the algorithms.
-var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64}
+var All = []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 
 // The two ways in which the checksum of a multipart object is made.
 const (
@@ -86,6 +89,10 @@ func (a Algorithm) New() hash.Hash {
 		return md5.New() //nolint:gosec // as SHA1
 	case XXHASH64:
 		return xxhash.New()
+	case XXHASH3:
+		return xxh3.New()
+	case XXHASH128:
+		return xxh3.New128()
 	}
 	panic("checksum: no algorithm " + string(a))
 }

@@ -65,7 +65,7 @@ func (s *Service) CompleteMultipartUpload(ctx context.Context, in *api.CompleteM
 	}
 	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, new(string), new(string), &out.BucketKeyEnabled})
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
-		&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
+		&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64, &out.ChecksumXXHASH3, &out.ChecksumXXHASH128}.
 		set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
 	return out, err

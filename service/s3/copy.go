@@ -78,7 +78,7 @@ func copied(o *object, b *bucket, sel selected) *api.CopyObjectOutput {
 	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	c := out.CopyObjectResult
 	fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256,
-		&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64}.set(o.Sum.Algorithm, o.Sum.Value)
+		&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64, &c.ChecksumXXHASH3, &c.ChecksumXXHASH128}.set(o.Sum.Algorithm, o.Sum.Value)
 	return out
 }
 

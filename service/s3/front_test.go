@@ -325,6 +325,16 @@ func TestFormUploads(t *testing.T) {
 	if err != nil || head.ContentType != "text/plain" || head.Metadata["a"] != "b" || value(head.TagCount) != 1 {
 		t.Errorf("head %+v, %v", head, err)
 	}
+	for algorithm, sum := range knownSums {
+		res, body = b.post("test-checksum", with(anyFields+`,["starts-with","$`+algorithm.Header()+`",""]`, algorithm.Header(), sum)...)
+		if res.StatusCode != 204 || res.Header.Get(algorithm.Header()) != sum {
+			t.Errorf("%s: %d %v %s", algorithm, res.StatusCode, res.Header, body)
+		}
+		res, body = b.post("another body", with(anyFields+`,["starts-with","$`+algorithm.Header()+`",""]`, algorithm.Header(), sum)...)
+		if res.StatusCode != 400 || !strings.Contains(body, "<Code>BadDigest</Code>") {
+			t.Errorf("a wrong %s: %d %s", algorithm, res.StatusCode, body)
+		}
+	}
 	res, _ = b.post("hello", with(sized+`,["starts-with","$success_action_redirect","http://a.test"]`, "success_action_redirect", "http://a.test/done?x=1")...)
 	if u, err := url.Parse(res.Header.Get("Location")); err != nil || res.StatusCode != 303 || u.Query().Get("key") != "up/name.txt" || u.Query().Get("x") != "1" {
 		t.Errorf("303: %d %v", res.StatusCode, res.Header)

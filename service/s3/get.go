@@ -159,7 +159,7 @@ func (s *Service) GetObject(ctx context.Context, in *api.GetObjectInput) (*api.G
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
-			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
+			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64, &out.ChecksumXXHASH3, &out.ChecksumXXHASH128}.
 			set(sel.sum.Algorithm, sel.sum.Value)
 	}
 	return out, nil
@@ -215,7 +215,7 @@ func (s *Service) HeadObject(ctx context.Context, in *api.HeadObjectInput) (*api
 	if sel.sum != nil {
 		out.ChecksumType = sel.sum.Type
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
-			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
+			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64, &out.ChecksumXXHASH3, &out.ChecksumXXHASH128}.
 			set(sel.sum.Algorithm, sel.sum.Value)
 	}
 	return out, nil
@@ -274,7 +274,7 @@ func (s *Service) attribute(ctx context.Context, in *api.GetObjectAttributesInpu
 			c := out.Checksum
 			v, _, _ := strings.Cut(o.Sum.Value, "-")
 			fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256,
-				&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64}.set(o.Sum.Algorithm, v)
+				&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64, &c.ChecksumXXHASH3, &c.ChecksumXXHASH128}.set(o.Sum.Algorithm, v)
 		}
 	case "ObjectParts":
 		if o.Content.Place != inParts {
@@ -314,7 +314,7 @@ func objectParts(in *api.GetObjectAttributesInput, o *object, segments []segment
 		}
 		p := api.ObjectPart{PartNumber: ptr(seg.N), Size: ptr(seg.Size)}
 		fields{&p.ChecksumCRC32, &p.ChecksumCRC32C, &p.ChecksumCRC64NVME, &p.ChecksumSHA1, &p.ChecksumSHA256,
-			&p.ChecksumSHA512, &p.ChecksumMD5, &p.ChecksumXXHASH64}.set(o.Sum.Algorithm, seg.Sum)
+			&p.ChecksumSHA512, &p.ChecksumMD5, &p.ChecksumXXHASH64, &p.ChecksumXXHASH3, &p.ChecksumXXHASH128}.set(o.Sum.Algorithm, seg.Sum)
 		out.Parts = append(out.Parts, p)
 		last = seg.N
 	}

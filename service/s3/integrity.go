@@ -49,15 +49,16 @@ func (m sums) of(a checksum.Algorithm) string {
 		return m.MD5
 	case checksum.XXHASH64:
 		return m.XXHASH64
+	case checksum.XXHASH3:
+		return m.XXHASH3
+	case checksum.XXHASH128:
+		return m.XXHASH128
 	}
 	return ""
 }
 
 // one gives the one checksum that is set, if any.
 func (m sums) one() (a checksum.Algorithm, v string, err error) {
-	if m.XXHASH3 != "" || m.XXHASH128 != "" {
-		return "", "", notBuilt("a checksum of XXHASH3 or XXHASH128")
-	}
 	for _, algorithm := range checksum.All {
 		s := m.of(algorithm)
 		if s == "" {
@@ -73,7 +74,8 @@ func (m sums) one() (a checksum.Algorithm, v string, err error) {
 
 // fields point to the checksum members of an output.
 type fields struct {
-	CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64 *string
+	CRC32, CRC32C, CRC64NVME, SHA1, SHA256    *string
+	SHA512, MD5, XXHASH64, XXHASH3, XXHASH128 *string
 }
 
 func (f fields) set(a checksum.Algorithm, v string) {
@@ -94,6 +96,10 @@ func (f fields) set(a checksum.Algorithm, v string) {
 		*f.MD5 = v
 	case checksum.XXHASH64:
 		*f.XXHASH64 = v
+	case checksum.XXHASH3:
+		*f.XXHASH3 = v
+	case checksum.XXHASH128:
+		*f.XXHASH128 = v
 	}
 }
 

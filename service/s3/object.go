@@ -166,7 +166,7 @@ func (s *Service) PutObject(ctx context.Context, in *api.PutObjectInput) (*api.P
 	out := &api.PutObjectOutput{ETag: quote(o.ETag), ChecksumType: o.Sum.Type, VersionId: shownVersion(b, o)}
 	o.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, &out.SSEKMSEncryptionContext, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
-		&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
+		&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64, &out.ChecksumXXHASH3, &out.ChecksumXXHASH128}.
 		set(o.Sum.Algorithm, o.Sum.Value)
 	out.Expiration, err = s.expiration(ctx, b, o)
 	return out, err

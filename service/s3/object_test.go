@@ -48,7 +48,7 @@ func TestChecksums(t *testing.T) {
 		{"wrong", in(func(p *api.PutObjectInput) { p.ChecksumCRC32 = "AAAAAA==" }), "BadDigest: The CRC32 you specified did not match the calculated checksum."},
 		{"no base64", in(func(p *api.PutObjectInput) { p.ChecksumSHA256 = "test" }), "InvalidRequest: Value for x-amz-checksum-sha256 header is invalid."},
 		{"two", in(func(p *api.PutObjectInput) { p.ChecksumCRC32, p.ChecksumSHA1 = "AAAAAA==", "x" }), "InvalidRequest: Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."},
-		{"not built", in(func(p *api.PutObjectInput) { p.ChecksumXXHASH3 = "x" }), "NotImplemented: s3: a checksum of XXHASH3 or XXHASH128 is not implemented"},
+		{"wrong length", in(func(p *api.PutObjectInput) { p.ChecksumXXHASH128 = "ar6L5avLJ2A=" }), "InvalidRequest: Value for x-amz-checksum-xxhash128 header is invalid."},
 		{"right MD5", in(func(p *api.PutObjectInput) { p.ContentMD5 = "8ggd1h36cAoP1eKbnDzCPQ==" }), ""},
 		{"wrong MD5", in(func(p *api.PutObjectInput) { p.ContentMD5 = "AAAAAAAAAAAAAAAAAAAAAA==" }), "BadDigest: The Content-MD5 you specified did not match what we received."},
 		{"broken MD5", in(func(p *api.PutObjectInput) { p.ContentMD5 = "abc" }), "InvalidDigest: The Content-MD5 you specified was invalid."},

@@ -224,7 +224,7 @@ func (s *Service) UploadPart(ctx context.Context, in *api.UploadPartInput) (*api
 	u.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if claimed != "" {
 		fields{&out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumCRC64NVME, &out.ChecksumSHA1, &out.ChecksumSHA256,
-			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64}.
+			&out.ChecksumSHA512, &out.ChecksumMD5, &out.ChecksumXXHASH64, &out.ChecksumXXHASH3, &out.ChecksumXXHASH128}.
 			set(claimed, checksum.Encode(p.Sums[claimed]))
 	}
 	return out, nil
@@ -318,7 +318,7 @@ func (s *Service) UploadPartCopy(ctx context.Context, in *api.UploadPartCopyInpu
 	u.Enc.show(shown{&out.ServerSideEncryption, &out.SSEKMSKeyId, nil, &out.SSECustomerAlgorithm, &out.SSECustomerKeyMD5, &out.BucketKeyEnabled})
 	if c := out.CopyPartResult; u.Algorithm != "" {
 		fields{&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256,
-			&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64}.
+			&c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64, &c.ChecksumXXHASH3, &c.ChecksumXXHASH128}.
 			set(u.Algorithm, checksum.Encode(p.Sums[u.Algorithm]))
 	}
 	return out, nil
@@ -427,7 +427,7 @@ func (s *Service) ListParts(ctx context.Context, in *api.ListPartsInput) (*api.L
 		item := api.Part{PartNumber: ptr(p.Number), LastModified: &p.Modified, ETag: quote(p.ETag), Size: &p.Size}
 		if u.Algorithm != "" {
 			fields{&item.ChecksumCRC32, &item.ChecksumCRC32C, &item.ChecksumCRC64NVME, &item.ChecksumSHA1, &item.ChecksumSHA256,
-				&item.ChecksumSHA512, &item.ChecksumMD5, &item.ChecksumXXHASH64}.
+				&item.ChecksumSHA512, &item.ChecksumMD5, &item.ChecksumXXHASH64, &item.ChecksumXXHASH3, &item.ChecksumXXHASH128}.
 				set(u.Algorithm, checksum.Encode(p.Sums[u.Algorithm]))
 		}
 		out.Parts = append(out.Parts, item)

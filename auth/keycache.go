@@ -11,19 +11,19 @@ import (
 // holds no key longer than until the next change of the records that keys are
 // made of.
 type KeyCache struct {
-	*memo[string, Key]
+	*Memo[string, Key]
 	keys Keys
 }
 
 // NewKeyCache puts a cache before keys, whose records begin with the prefixes.
 // Close ends its watches.
 func NewKeyCache(keys Keys, st store.Store, prefixes ...string) *KeyCache {
-	return &KeyCache{newMemo[string, Key](st, prefixes...), keys}
+	return &KeyCache{NewMemo[string, Key](st, prefixes...), keys}
 }
 
 // Key finds a key. Unknown ids are the caller's to make up, and are not kept.
 func (c *KeyCache) Key(ctx context.Context, id string) (Key, error) {
-	return c.get(id, func() (Key, error) { return c.keys.Key(ctx, id) })
+	return c.Get(id, func() (Key, error) { return c.keys.Key(ctx, id) })
 }
 
 var _ Keys = (*KeyCache)(nil)

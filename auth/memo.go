@@ -7,10 +7,10 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-// memo keeps what was looked up until the next change of the records that it was
+// Memo keeps what was looked up until the next change of the records that it was
 // made of. A store signals a change before its update returns, so a look-up that
 // begins later meets it.
-type memo[K comparable, V any] struct {
+type Memo[K comparable, V any] struct {
 	changes []<-chan struct{}
 	stop    context.CancelFunc
 
@@ -22,10 +22,10 @@ type memo[K comparable, V any] struct {
 // maxKept bounds the memory; a full memo starts afresh.
 const maxKept = 4096
 
-// newMemo watches the records under the prefixes, until it is closed.
-func newMemo[K comparable, V any](st store.Store, prefixes ...string) *memo[K, V] {
+// NewMemo watches the records under the prefixes, until it is closed.
+func NewMemo[K comparable, V any](st store.Store, prefixes ...string) *Memo[K, V] {
 	ctx, stop := context.WithCancel(context.Background())
-	m := &memo[K, V]{stop: stop, known: map[K]V{}}
+	m := &Memo[K, V]{stop: stop, known: map[K]V{}}
 	for _, prefix := range prefixes {
 		m.changes = append(m.changes, st.Watch(ctx, prefix))
 	}
@@ -33,10 +33,10 @@ func newMemo[K comparable, V any](st store.Store, prefixes ...string) *memo[K, V
 }
 
 // Close ends the watches; the memo is not used after.
-func (m *memo[K, V]) Close() { m.stop() }
+func (m *Memo[K, V]) Close() { m.stop() }
 
-// get finds what is kept under k, or looks it up. What cannot be found is not kept.
-func (m *memo[K, V]) get(k K, find func() (V, error)) (V, error) {
+// Get finds what is kept under k, or looks it up. What cannot be found is not kept.
+func (m *Memo[K, V]) Get(k K, find func() (V, error)) (V, error) {
 	m.forget()
 	m.mu.RLock()
 	v, ok := m.known[k]
@@ -63,7 +63,7 @@ func (m *memo[K, V]) get(k K, find func() (V, error)) (V, error) {
 
 // forget drops everything where a record has changed since the last look. The
 // signal is taken under the lock: who finds it gone finds the rest gone, too.
-func (m *memo[K, V]) forget() {
+func (m *Memo[K, V]) forget() {
 	for _, ch := range m.changes {
 		if len(ch) == 0 {
 			continue

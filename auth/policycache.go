@@ -12,10 +12,10 @@ import (
 // call asks for and few calls change. The documents are compiled once.
 type PolicyCache struct {
 	Policies
-	principals *memo[principalID, principalPolicies]
-	managed    *memo[[2]string, *policy.Document]
-	tags       *memo[principalID, map[string]string]
-	arns       *memo[string, string]
+	principals *Memo[principalID, principalPolicies]
+	managed    *Memo[[2]string, *policy.Document]
+	tags       *Memo[principalID, map[string]string]
+	arns       *Memo[string, string]
 }
 
 type principalID struct {
@@ -37,8 +37,8 @@ func idOf(p Principal) principalID {
 // prefixes. Close ends its watches.
 func NewPolicyCache(policies Policies, st store.Store, prefixes ...string) *PolicyCache {
 	return &PolicyCache{
-		policies, newMemo[principalID, principalPolicies](st, prefixes...), newMemo[[2]string, *policy.Document](st, prefixes...),
-		newMemo[principalID, map[string]string](st, prefixes...), newMemo[string, string](st, prefixes...),
+		policies, NewMemo[principalID, principalPolicies](st, prefixes...), NewMemo[[2]string, *policy.Document](st, prefixes...),
+		NewMemo[principalID, map[string]string](st, prefixes...), NewMemo[string, string](st, prefixes...),
 	}
 }
 
@@ -52,7 +52,7 @@ func (c *PolicyCache) Close() {
 
 // PoliciesOf returns the documents of a user or an assumed role.
 func (c *PolicyCache) PoliciesOf(ctx context.Context, p Principal) ([]*policy.Document, *policy.Document, error) {
-	held, err := c.principals.get(idOf(p), func() (principalPolicies, error) {
+	held, err := c.principals.Get(idOf(p), func() (principalPolicies, error) {
 		identity, boundary, err := c.Policies.PoliciesOf(ctx, p)
 		return principalPolicies{identity, boundary}, err
 	})
@@ -61,17 +61,17 @@ func (c *PolicyCache) PoliciesOf(ctx context.Context, p Principal) ([]*policy.Do
 
 // ManagedPolicy returns the version in force of a managed policy.
 func (c *PolicyCache) ManagedPolicy(ctx context.Context, account, policyARN string) (*policy.Document, error) {
-	return c.managed.get([2]string{account, policyARN}, func() (*policy.Document, error) {
+	return c.managed.Get([2]string{account, policyARN}, func() (*policy.Document, error) {
 		return c.Policies.ManagedPolicy(ctx, account, policyARN)
 	})
 }
 
 // PrincipalTags returns the tags of a user or of a session's role.
 func (c *PolicyCache) PrincipalTags(ctx context.Context, p Principal) (map[string]string, error) {
-	return c.tags.get(idOf(p), func() (map[string]string, error) { return c.Policies.PrincipalTags(ctx, p) })
+	return c.tags.Get(idOf(p), func() (map[string]string, error) { return c.Policies.PrincipalTags(ctx, p) })
 }
 
 // FullARN puts the path into the ARN of one of IAM's resources.
 func (c *PolicyCache) FullARN(ctx context.Context, name string) (string, error) {
-	return c.arns.get(name, func() (string, error) { return c.Policies.FullARN(ctx, name) })
+	return c.arns.Get(name, func() (string, error) { return c.Policies.FullARN(ctx, name) })
 }

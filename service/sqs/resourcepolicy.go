@@ -24,19 +24,26 @@ func (s *Service) ResourcePolicy(ctx context.Context, resource string) (auth.Res
 		return auth.ResourcePolicy{}, nil
 	}
 	out := auth.ResourcePolicy{Owner: a.Account, Decides: true}
+	p := place{arn.Scope{Account: a.Account, Region: a.Region}, a.Resource}
+	out.Document, err = s.policies.Get(p, func() (*policy.Document, error) { return s.policyOf(ctx, p) })
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return out, err
+}
+
+// policyOf reads the policy that a queue has, nil where it has none.
+func (s *Service) policyOf(ctx context.Context, p place) (*policy.Document, error) {
 	text := ""
-	err = s.store.View(ctx, func(tx store.Tx) error {
-		q, err := queues.Get(tx, place{arn.Scope{Account: a.Account, Region: a.Region}, a.Resource}.key())
+	err := s.store.View(ctx, func(tx store.Tx) error {
+		q, err := queues.Get(tx, p.key())
 		if err == nil {
 			text = q.Attributes.Policy
 		}
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && text == "" {
-		return out, nil
+	if err != nil || text == "" {
+		return nil, err
 	}
-	if err == nil {
-		out.Document, err = parsedPolicies.Parse(text, policy.Resource)
-	}
-	return out, err
+	return parsedPolicies.Parse(text, policy.Resource)
 }

@@ -14,7 +14,9 @@ import (
 
 	kms "github.com/slipway/slipway/api/kms"
 	api "github.com/slipway/slipway/api/sqs"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/keyring"
+	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/reconcile"
 	"github.com/slipway/slipway/store"
 )
@@ -40,6 +42,7 @@ type Service struct {
 
 	maxInFlight int // messages of a queue
 	dataKeys    dataKeys
+	policies    *auth.Memo[place, *policy.Document] // every call asks for its queue's
 	dry         dry
 	walks       walks
 
@@ -55,6 +58,7 @@ func New(cfg Config) *Service {
 		cfg.Now = time.Now
 	}
 	s := &Service{store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, now: cfg.Now, draining: make(chan struct{}), maxInFlight: maxInFlight}
+	s.policies = auth.NewMemo[place, *policy.Document](cfg.Store, queues.Prefix())
 	s.sweep = reconcile.New("sqs sweep", s.sweepOnce, reconcile.Options{Logger: cfg.Logger})
 	s.moves = reconcile.New("sqs moves", s.moveOnce, reconcile.Options{Logger: cfg.Logger})
 	return s
@@ -76,4 +80,5 @@ func (s *Service) Stop() {
 	s.Drain()
 	s.moves.Stop()
 	s.sweep.Stop()
+	s.policies.Close()
 }

@@ -44,6 +44,11 @@ const Binary = 0
 // to its users they are documents like any other, in the same transactions.
 const BulkPrefix = "bulk/"
 
+// BriefPrefix begins the keys of bulk data of short life: documents that are
+// written, changed and deleted within seconds, mostly. A store may keep the last
+// of them in another form; their durability is that of all others.
+const BriefPrefix = BulkPrefix + "sqs/"
+
 // CheckDoc says whether a store takes the document: its size and form.
 func CheckDoc(key string, value []byte) error {
 	if err := CheckKey(key); err != nil {
@@ -90,6 +95,9 @@ type Tx interface {
 	// Put writes a document whether or not it exists. Put and Delete in a View
 	// are errors.
 	Put(key string, value []byte) error
+	// PutNew is Put for a document of which the caller knows that no transaction
+	// before this one has left one under its key; a store may rely on it.
+	PutNew(key string, value []byte) error
 	// Delete removes a document; removing none is no error.
 	Delete(key string) error
 	// Revision is the revision that this update's documents get, or in a View

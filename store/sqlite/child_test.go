@@ -54,7 +54,7 @@ func child(t *testing.T, wrapper []string, role ...string) *exec.Cmd {
 // writersRole updates from several goroutines until it is killed, and prints
 // each key once it is acknowledged.
 func writersRole(args []string) error {
-	s, err := sqlite.Open(context.Background(), args[0], sqlite.Options{})
+	s, err := sqlite.Open(context.Background(), args[0], sqlite.Options{Held: 8 << 10}) // so that documents are held and moved
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func writersRole(args []string) error {
 					if err := tx.Put("doc/"+key, []byte(`"x"`)); err != nil {
 						return err
 					}
-					return tx.Put("bulk/doc/"+key, []byte(`"x"`))
+					return tx.Put(store.BriefPrefix+key, []byte(`"x"`))
 				})
 				if err != nil {
 					fmt.Fprintln(os.Stderr, err)

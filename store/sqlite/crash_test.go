@@ -63,7 +63,7 @@ func checkAcknowledged(t *testing.T, dir string, acknowledged []string) {
 			if err != nil {
 				return err
 			}
-			found[strings.TrimPrefix(strings.TrimPrefix(d.Key, "bulk/"), "doc/")]++
+			found[strings.TrimPrefix(strings.TrimPrefix(d.Key, store.BriefPrefix), "doc/")]++
 		}
 		return nil
 	})

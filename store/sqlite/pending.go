@@ -7,11 +7,12 @@ import (
 )
 
 // pending is what the updates of a batch have written and SQLite does not have
-// yet. A document that many of them write, such as a count, is written once. It
+// yet, but for documents of short life (journal.go). A document that many of them write, such as a count, is written once. It
 // belongs to whoever has the turn.
 type pending struct {
 	changes map[string]written
 	order   []string // keys in the order of their first write
+	some    bool     // the batch has such changes, or had them and SQLite has them by now
 }
 
 type written struct {
@@ -24,10 +25,16 @@ func (p *pending) add(t *writeTx) {
 		p.changes = map[string]written{}
 	}
 	for _, key := range t.order {
+		w := written{t.changes[key], t.revision}
+		if isBrief(key) {
+			t.s.journal.add(key, w)
+			continue
+		}
 		if _, ok := p.changes[key]; !ok {
 			p.order = append(p.order, key)
 		}
-		p.changes[key] = written{t.changes[key], t.revision}
+		p.changes[key] = w
+		p.some = true
 	}
 }
 
@@ -39,26 +46,34 @@ func (s *Store) flush(from, to string) error {
 			rest = append(rest, key)
 			continue
 		}
-		w, tab := s.pending.changes[key], tableOf(key)
-		var err error
-		if w.deleted {
-			err = s.writer.exec(tab.del, blob(key))
-		} else {
-			err = s.writer.exec(tab.put, blob(key), w.value, w.revision)
-		}
-		if err != nil {
-			return fmt.Errorf("write %q: %w", key, err)
+		if err := s.write(key, s.pending.changes[key]); err != nil {
+			return err
 		}
 		delete(s.pending.changes, key)
-		s.known.put(key, w)
 	}
 	s.pending.order = rest
+	return nil
+}
+
+// write hands a change to SQLite.
+func (s *Store) write(key string, w written) (err error) {
+	tab := tableOf(key)
+	if w.deleted {
+		err = s.writer.exec(tab.del, blob(key))
+	} else {
+		err = s.writer.exec(tab.put, blob(key), w.value, w.revision)
+	}
+	if err != nil {
+		return fmt.Errorf("write %q: %w", key, err)
+	}
+	s.known.put(key, w)
 	return nil
 }
 
 // drop forgets a batch that failed, and what the writer knew of it.
 func (s *Store) drop() {
 	s.pending, s.known = pending{}, known{}
+	s.journal.lost(s.shown)
 }
 
 // known keeps documents that updates have read or written lately: what is
@@ -93,6 +108,14 @@ func (k *known) put(key string, w written) {
 
 // get reads a document as the updates before this one left it.
 func (s *Store) get(key string) (store.Doc, bool, error) {
+	if isBrief(key) {
+		if n := s.journal.held.get(key); n != nil {
+			return n.doc(), !n.deleted, nil
+		}
+		if !s.journal.held.sunk {
+			return store.Doc{}, false, nil
+		}
+	}
 	w, ok := s.pending.changes[key]
 	if !ok {
 		w, ok = s.known.docs[key]

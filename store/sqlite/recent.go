@@ -101,7 +101,7 @@ func (r *recent) now() int64 {
 // put keeps a document of a snapshot, unless a commit has begun since.
 func (r *recent) put(epoch int64, doc store.Doc) {
 	size := len(doc.Key) + len(doc.Value) + docOverhead
-	if size > maxRecentDoc {
+	if size > maxRecentDoc || isBrief(doc.Key) { // a commit of these tells nobody
 		return
 	}
 	r.mu.Lock()

@@ -9,9 +9,9 @@ import (
 )
 
 // scan reads a range in chunks, each read whole before its first document is
-// given, so the loop may write and may scan again. own, where there is one,
-// lays its changes over what SQLite has.
-func scan(ctx context.Context, s *Store, c *conn, over *bool, from, to string, reverse bool, own *writeTx) iter.Seq2[store.Doc, error] {
+// given, so the loop may write and may scan again. What is held lies over what
+// SQLite has, and own, where there is one, over both.
+func scan(ctx context.Context, s *Store, c *conn, over *bool, from, to string, reverse bool, held *tree, own *writeTx) iter.Seq2[store.Doc, error] {
 	return func(yield func(store.Doc, error) bool) {
 		parts := spans(from, to)
 		if reverse {
@@ -28,15 +28,13 @@ func scan(ctx context.Context, s *Store, c *conn, over *bool, from, to string, r
 					yield(store.Doc{}, err)
 					return
 				}
-				var got []store.Doc
-				var err error
-				if got, more, err = c.chunk(sp, reverse, limit); err != nil {
+				got, covered, err := c.chunkWith(held, sp, reverse, limit)
+				if err != nil {
 					yield(store.Doc{}, s.fail(err))
 					return
 				}
-				covered := sp
-				if more {
-					covered, sp = split(sp, got[len(got)-1].Key, reverse)
+				if more = covered != sp; more {
+					sp = sp.without(covered, reverse)
 				}
 				if !own.yieldMerged(got, covered, reverse, over, yield) {
 					return
@@ -46,17 +44,86 @@ func scan(ctx context.Context, s *Store, c *conn, over *bool, from, to string, r
 	}
 }
 
-// split cuts a span behind the last key read: what was read, and what is left.
-func split(sp span, last string, reverse bool) (read, left span) {
-	read, left = sp, sp
-	if reverse {
-		read.from, left.to = last, last
-	} else {
-		read.to = last + "\x00"
-		left.from = read.to
+// chunkWith reads documents from the span's beginning, and says which part of it
+// they cover.
+func (c *conn) chunkWith(held *tree, sp span, reverse bool, limit int) (got []store.Doc, covered span, err error) {
+	more := false
+	if held.sunk || !sp.allBrief() {
+		if got, more, err = c.chunk(sp, reverse, limit); err != nil {
+			return nil, sp, err
+		}
 	}
-	return read, left
+	covered = sp
+	if more {
+		covered = sp.upTo(got[len(got)-1].Key, reverse)
+	}
+	if held.root == nil || !sp.brief() {
+		return got, covered, nil
+	}
+	over, more := held.some(covered, reverse, limit)
+	if more {
+		covered = covered.upTo(over[len(over)-1].key, reverse)
+	}
+	return lay(over, got, covered, reverse), covered, nil
 }
+
+// lay puts documents that are held, and the traces of deleted ones, over those of
+// the span that SQLite has.
+func lay(over []*node, got []store.Doc, sp span, reverse bool) []store.Doc {
+	if len(over) == 0 {
+		return got
+	}
+	out := make([]store.Doc, 0, len(over)+len(got))
+	for len(over) > 0 || len(got) > 0 {
+		if len(over) == 0 || len(got) > 0 && before(got[0].Key, over[0].key, reverse) {
+			if got[0].Key < sp.from || sp.to != "" && got[0].Key >= sp.to {
+				break // it comes with the next chunk
+			}
+			out, got = append(out, got[0]), got[1:]
+			continue
+		}
+		if len(got) > 0 && got[0].Key == over[0].key {
+			got = got[1:]
+		}
+		if !over[0].deleted {
+			out = append(out, over[0].doc())
+		}
+		over = over[1:]
+	}
+	return out
+}
+
+// upTo is the part of a span that ends with a key.
+func (sp span) upTo(last string, reverse bool) span {
+	if reverse {
+		sp.from = last
+	} else {
+		sp.to = last + "\x00"
+	}
+	return sp
+}
+
+// without is what is left of a span behind its beginning.
+func (sp span) without(beginning span, reverse bool) span {
+	if reverse {
+		sp.to = beginning.from
+	} else {
+		sp.from = beginning.to
+	}
+	return sp
+}
+
+// brief reports whether documents of short life may stand in the span.
+func (sp span) brief() bool {
+	return sp.t == bulk && sp.from < briefEnd && (sp.to == "" || sp.to > store.BriefPrefix)
+}
+
+// allBrief reports whether no others may.
+func (sp span) allBrief() bool {
+	return sp.from >= store.BriefPrefix && sp.to != "" && sp.to <= briefEnd
+}
+
+var briefEnd = store.PrefixEnd(store.BriefPrefix)
 
 // yieldMerged gives the documents of a span, with the update's own changes in
 // place. It looks at each key as it gives it: the loop may have changed it.

@@ -18,6 +18,8 @@ var migrations = []string{
 	 DELETE FROM doc WHERE key >= CAST('bulk/' AS BLOB) AND key < CAST('bulk0' AS BLOB);`,
 	// 3: documents that are not JSON, which an older version would not understand.
 	`UPDATE meta SET value = value WHERE name = 'revision';`,
+	// 4: the journal of documents of short life, which may stand in it alone.
+	`CREATE TABLE journal (number INTEGER PRIMARY KEY, changes BLOB NOT NULL);`,
 }
 
 // migrate brings the file to version want (0: the newest), a transaction per

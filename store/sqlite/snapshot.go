@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -39,9 +40,6 @@ func Check(ctx context.Context, dir string) (documents int64, err error) {
 	if err == nil && verdict != "ok" {
 		err = fmt.Errorf("the store is damaged: %s", verdict)
 	}
-	if err == nil {
-		documents, err = c.int("SELECT (SELECT count(*) FROM doc) + (SELECT count(*) FROM bulk)")
-	}
 	if closeErr := c.close(); err == nil {
 		err = closeErr
 	}
@@ -53,5 +51,22 @@ func Check(ctx context.Context, dir string) (documents int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return documents, s.Close()
+	documents, err = s.(*Store).count()
+	return documents, errors.Join(err, s.Close())
+}
+
+// count tells how many documents there are, with those that only the journal has.
+func (s *Store) count() (int64, error) {
+	n, err := s.writer.int("SELECT (SELECT count(*) FROM doc) + (SELECT count(*) FROM bulk)")
+	s.shown.root.walk(span{t: bulk}, false, func(held *node) bool {
+		var stands bool
+		if _, stands, err = s.writer.get(held.key); stands {
+			n--
+		}
+		if !held.deleted {
+			n++
+		}
+		return err == nil
+	})
+	return n, s.fail(err)
 }

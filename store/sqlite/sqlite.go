@@ -27,6 +27,9 @@ type Options struct {
 	NoSync bool
 	// Readers bounds the connections that views read on; 0 stands for 32.
 	Readers int
+	// Held bounds the documents of short life that are held in memory, in bytes; 0
+	// stands for 8 MiB. Tests set it.
+	Held int
 	// Schema is the newest schema version to migrate to; 0 stands for the
 	// binary's own. Tests of migrations set it.
 	Schema int
@@ -48,7 +51,13 @@ type Store struct {
 	committed int64 // of the last update committed
 	lastBatch int   // members of the last batch
 	pending   pending
+	journal   journal
 	known     known
+
+	// What views see beside SQLite's snapshot. A commit that changes both holds
+	// publish while it does; a view, while it takes both.
+	publish sync.RWMutex
+	shown   tree
 
 	life     sync.Mutex
 	idle     *sync.Cond // inflight became 0
@@ -105,6 +114,9 @@ func open(dir string, lock *dirLock, o Options) (*Store, error) {
 	s := &Store{dir: dir, lock: lock, writer: w, done: make(chan struct{})}
 	s.idle = sync.NewCond(&s.life)
 	s.reads.init(file, o)
+	if s.journal.most = o.Held; o.Held == 0 {
+		s.journal.most = maxHeld
+	}
 	if err := s.prepare(o); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -119,7 +131,13 @@ func (s *Store) prepare(o Options) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	s.revision, s.committed = rev, rev
+	if o.Schema == 0 {
+		if err := s.readJournal(); err != nil {
+			return s.fail(fmt.Errorf("read the journal: %w", err))
+		}
+	}
+	s.revision = max(rev, s.shown.revision)
+	s.committed = s.revision
 	return nil
 }
 

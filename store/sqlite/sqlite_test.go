@@ -86,7 +86,7 @@ func TestOnlyTheOwnerReadsTheFiles(t *testing.T) {
 }
 
 func TestMigrations(t *testing.T) {
-	keys := []string{"a", "bulk", "bulk/1", "bulk/2", "bulk0", "c"}
+	keys := []string{"a", "bulk", "bulk/1", "bulk/2", "bulk/sqs/d-1/m/1", "bulk0", "c"}
 	dir := t.TempDir()
 	old, err := sqlite.OpenVersion(dir, 1, keys)
 	if err != nil {
@@ -121,7 +121,7 @@ func TestMigrations(t *testing.T) {
 		}
 	}
 	_, err = sqlite.Open(t.Context(), dir, sqlite.Options{Schema: 1})
-	if err == nil || !strings.Contains(err.Error(), "schema version 3") || !strings.Contains(err.Error(), "up to 1") {
+	if err == nil || !strings.Contains(err.Error(), "schema version 4") || !strings.Contains(err.Error(), "up to 1") {
 		t.Errorf("an older binary: %v", err)
 	}
 }

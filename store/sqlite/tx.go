@@ -12,6 +12,7 @@ import (
 type change struct {
 	value   []byte
 	deleted bool
+	fresh   bool // SQLite has no document of the key
 }
 
 // writeTx is the transaction of an update. What fn writes is held in memory and
@@ -54,14 +55,20 @@ func (t *writeTx) doc(key string, ch change) store.Doc {
 	return store.Doc{Key: key, Value: append([]byte(nil), ch.value...), Revision: t.revision}
 }
 
-func (t *writeTx) Put(key string, value []byte) error {
+func (t *writeTx) Put(key string, value []byte) error { return t.put(key, value, false) }
+
+func (t *writeTx) PutNew(key string, value []byte) error { return t.put(key, value, true) }
+
+func (t *writeTx) put(key string, value []byte, fresh bool) error {
 	if t.over {
 		return store.ErrTxDone
 	}
 	if err := store.CheckDoc(key, value); err != nil {
 		return err
 	}
-	t.set(key, change{value: append([]byte(nil), value...)})
+	// What this update has deleted may stand there still.
+	_, met := t.changes[key]
+	t.set(key, change{value: append([]byte(nil), value...), fresh: fresh && !met})
 	return nil
 }
 
@@ -122,7 +129,7 @@ func (t *writeTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error
 				return
 			}
 		}
-		scan(t.ctx, t.s, t.s.writer, &t.over, from, to, reverse, t)(yield)
+		scan(t.ctx, t.s, t.s.writer, &t.over, from, to, reverse, &t.s.journal.held, t)(yield)
 	}
 }
 

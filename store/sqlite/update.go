@@ -255,23 +255,49 @@ func (s *Store) join(b *batch, r *request) {
 	b.keys = append(b.keys, tx.order...)
 }
 
+// prepareCommit hands the batch's changes to SQLite. changes says that there are
+// any, visible that SQLite's documents change with them.
+func (s *Store) prepareCommit(b *batch) (changes, visible bool) {
+	if !s.begun || b.err != nil || s.revision == s.committed {
+		return false, false
+	}
+	visible = s.pending.some
+	if b.err = s.fail(s.flush("", "")); b.err != nil {
+		return false, false
+	}
+	moved, err := s.writeJournal()
+	visible = visible || moved
+	if err == nil && visible {
+		err = s.writer.exec(sqlRevision, s.revision)
+	}
+	b.err = s.fail(err)
+	return b.err == nil, visible
+}
+
 // commit makes the batch durable and answers its members.
 func (s *Store) commit(b *batch) {
-	if s.begun && b.err == nil && s.revision != s.committed {
-		if b.err = s.fail(s.flush("", "")); b.err == nil {
-			b.err = s.fail(s.writer.exec(sqlRevision, s.revision))
-		}
-	}
-	changes := s.begun && b.err == nil && s.revision != s.committed
-	if changes {
+	changes, visible := s.prepareCommit(b)
+	if visible {
 		s.recent.begin(b.keys)
+		s.publish.Lock()
 	}
 	if s.begun && b.err == nil {
 		if err := s.writer.exec(sqlCommit); err != nil {
 			b.err = s.fail(fmt.Errorf("commit: %w", err))
 		}
 	}
-	if changes {
+	if changes && b.err == nil {
+		if !visible {
+			s.publish.Lock()
+		}
+		s.shown = s.journal.held
+		s.publish.Unlock()
+		s.journal.kept()
+		s.pending.some = false
+	} else if visible {
+		s.publish.Unlock()
+	}
+	if visible {
 		s.recent.end()
 	}
 	if b.err != nil {

@@ -33,6 +33,7 @@ type readTx struct {
 
 	mu     sync.Mutex // of what a commit may do on the view's behalf
 	c      *conn      // nil until there is a snapshot
+	held   tree       // of the snapshot
 	extra  bool       // c has no slot of the pool
 	anchor driver.Rows
 	err    error // of a snapshot that could not be taken
@@ -76,7 +77,7 @@ func (t *readTx) bare() bool {
 
 // read gets a document from SQLite, and with it the snapshot where there is none.
 func (t *readTx) read(key string) (store.Doc, bool, error) {
-	if t.bare() {
+	if t.bare() && !isBrief(key) {
 		doc, found := store.Doc{Key: key}, false
 		first := func(c *conn) (driver.Rows, error) {
 			rows, v, err := c.open(tableOf(key).first, 2, blob(key))
@@ -90,8 +91,16 @@ func (t *readTx) read(key string) (store.Doc, bool, error) {
 			return doc, found, err
 		}
 	}
-	if t.err != nil {
-		return store.Doc{}, false, t.err
+	if err := t.snapshot(); err != nil {
+		return store.Doc{}, false, err
+	}
+	if isBrief(key) {
+		if n := t.held.get(key); n != nil {
+			return n.doc(), !n.deleted, nil
+		}
+		if !t.held.sunk {
+			return store.Doc{}, false, nil
+		}
 	}
 	return t.c.get(key)
 }
@@ -111,8 +120,16 @@ func (t *readTx) take(first func(c *conn) (driver.Rows, error)) (done bool, err 
 		return false, nil
 	}
 	t.c, t.epoch = c, epoch
-	t.anchor, t.err = first(c)
+	t.pinned(first)
 	return true, t.err
+}
+
+// pinned takes the snapshot of SQLite and what belongs to it.
+func (t *readTx) pinned(first func(c *conn) (driver.Rows, error)) {
+	t.s.publish.RLock()
+	defer t.s.publish.RUnlock()
+	t.anchor, t.err = first(t.c)
+	t.held = t.s.shown
 }
 
 // pin opens a statement that always has a row.
@@ -145,7 +162,7 @@ func (t *readTx) secure() {
 		return
 	}
 	t.c, t.extra, t.epoch = c, true, -1
-	t.anchor, t.err = pin(c)
+	t.pinned(pin)
 }
 
 // end gives the snapshot up. The pool closes a connection that does not.
@@ -170,8 +187,9 @@ func (t *readTx) end() {
 	}
 }
 
-func (t *readTx) Put(string, []byte) error { return store.ErrView }
-func (t *readTx) Delete(string) error      { return store.ErrView }
+func (t *readTx) Put(string, []byte) error    { return store.ErrView }
+func (t *readTx) PutNew(string, []byte) error { return store.ErrView }
+func (t *readTx) Delete(string) error         { return store.ErrView }
 
 // Revision is 0 where it cannot be read; the next Get says why.
 func (t *readTx) Revision() int64 {
@@ -182,7 +200,7 @@ func (t *readTx) Revision() int64 {
 	if err != nil {
 		return 0
 	}
-	return n
+	return max(n, t.held.revision)
 }
 
 func (t *readTx) Scan(from, to string) iter.Seq2[store.Doc, error] {
@@ -203,7 +221,7 @@ func (t *readTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error]
 			yield(store.Doc{}, t.s.fail(err))
 			return
 		}
-		for doc, err := range scan(t.ctx, t.s, t.c, &t.over, from, to, reverse, nil) {
+		for doc, err := range scan(t.ctx, t.s, t.c, &t.over, from, to, reverse, &t.held, nil) {
 			if !yield(doc, err) {
 				return
 			}

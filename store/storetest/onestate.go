@@ -10,12 +10,13 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-// oneState writes the same number to three documents while views read them one
-// by one, in any order and some of them twice: a view meets one number. A store
-// may answer a view's first reads from memory.
+// oneState writes the same number to three documents, bulk data and one of short
+// life among them, while views read them one by one, in any order and some of
+// them twice: a view meets one number. A store may answer a view's first reads
+// from memory.
 func oneState(t *testing.T, open Open) {
 	s := opened(t, open)
-	names := []string{"x", store.BulkPrefix + "y", "z"}
+	names := []string{"x", store.BulkPrefix + "y", store.BriefPrefix + "z"}
 	set := func(n int) {
 		update(t, s, func(tx store.Tx) error {
 			value, _ := json.Marshal(n)

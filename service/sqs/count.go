@@ -55,7 +55,7 @@ func getJSON(tx store.Tx, key string, v any) (found bool, err error) {
 
 func getTally(tx store.Tx, data string) (tally, error) {
 	var t tally
-	_, err := getJSON(tx, tallyKey(data), &t)
+	_, err := getRecord(tx, tallyKey(data), &t)
 	return t, err
 }
 
@@ -68,7 +68,7 @@ func addTotal(tx store.Tx, data string, n int) error {
 	if t == (tally{}) {
 		return tx.Delete(tallyKey(data))
 	}
-	return putJSON(tx, tallyKey(data), t)
+	return putRecord(tx, tallyKey(data), &t)
 }
 
 // nextSequence is greater than each one before it. It follows the clock, so a
@@ -79,7 +79,7 @@ func nextSequence(tx store.Tx, data string, now time.Time) (int64, error) {
 		return 0, err
 	}
 	t.Sequence = max(t.Sequence+1, now.UnixNano())
-	return t.Sequence, putJSON(tx, tallyKey(data), t)
+	return t.Sequence, putRecord(tx, tallyKey(data), &t)
 }
 
 // addLater counts a message that becomes visible at a time to come.
@@ -89,14 +89,14 @@ func addLater(tx store.Tx, data string, at int64, received bool, n int, now time
 	}
 	key := laterKey(data, at/1000)
 	var l later
-	if _, err := getJSON(tx, key, &l); err != nil {
+	if _, err := getRecord(tx, key, &l); err != nil {
 		return err
 	}
 	*l.of(received) = max(*l.of(received)+n, 0)
 	if l == (later{}) {
 		return tx.Delete(key)
 	}
-	return putJSON(tx, key, l)
+	return putRecord(tx, key, &l)
 }
 
 type counts struct{ visible, inFlight, delayed int }
@@ -115,7 +115,7 @@ func count(tx store.Tx, q *queue, now time.Time) (counts, error) {
 			return counts{}, err
 		}
 		var l later
-		if err := json.Unmarshal(doc.Value, &l); err != nil {
+		if err := decode(doc.Value, &l); err != nil {
 			return counts{}, err
 		}
 		n.Fresh += l.Fresh

@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -315,7 +314,7 @@ func (b *bench) check(url string) {
 		}
 		for doc, err := range tx.Scan(q.stored(), store.PrefixEnd(q.stored())) {
 			var st state
-			if err != nil || json.Unmarshal(doc.Value, &st) != nil {
+			if err != nil || decode(doc.Value, &st) != nil {
 				return fmt.Errorf("%s: %w", doc.Key, err)
 			}
 			id := idOf(doc.Key)

@@ -50,10 +50,10 @@ func joinGroup(tx store.Tx, data, id string, st *state) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.Put(groupRoot(data, st.Group)+id, empty); err != nil || head != "" {
+	if err := tx.PutNew(groupRoot(data, st.Group)+id, empty); err != nil || head != "" {
 		return err
 	}
-	return tx.Put(headKey(data, st, id), empty)
+	return tx.PutNew(headKey(data, st, id), empty)
 }
 
 // moveInGroup follows a change of when a message is visible.
@@ -65,7 +65,7 @@ func moveInGroup(tx store.Tx, data, id string, old, st *state) error {
 	if err := tx.Delete(headKey(data, old, id)); err != nil {
 		return err
 	}
-	return tx.Put(headKey(data, st, id), empty)
+	return tx.PutNew(headKey(data, st, id), empty)
 }
 
 // leaveGroup takes a message out of its group; if it was the first, the next
@@ -86,9 +86,9 @@ func leaveGroup(tx store.Tx, data, id string, st *state) error {
 		return err
 	}
 	var next state
-	found, err := getJSON(tx, stateKey(data, head), &next)
+	found, err := getRecord(tx, stateKey(data, head), &next)
 	if err != nil || !found {
 		return err
 	}
-	return tx.Put(headKey(data, &next, head), empty)
+	return tx.PutNew(headKey(data, &next, head), empty)
 }

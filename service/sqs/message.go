@@ -56,7 +56,7 @@ func (st *state) content(tx store.Tx, data, id string) (kept, error) {
 	if err != nil {
 		return k, err
 	}
-	return k, json.Unmarshal(doc.Value, &k)
+	return k, decode(doc.Value, &k)
 }
 
 // content is what a message says. It stands sealed where its queue is
@@ -134,19 +134,14 @@ func putJSON(tx store.Tx, key string, v any) error {
 
 // seal encrypts a message that is sent.
 func (s *Service) seal(ctx context.Context, q *queue, id string, c content) (kept, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(c); err != nil {
-		return kept{}, err
-	}
+	plain := encode(&c)
 	switch {
 	case q.Attributes.KeyID != "":
-		return s.sealUnderKey(ctx, q, id, b.Bytes())
+		return s.sealUnderKey(ctx, q, id, plain)
 	case !q.Attributes.Encrypted:
-		return kept{Plain: b.Bytes()}, nil
+		return kept{Plain: plain}, nil
 	}
-	sealed, err := s.ring.Seal("sqs/"+id, b.Bytes())
+	sealed, err := s.ring.Seal("sqs/"+id, plain)
 	return kept{Sealed: sealed}, err
 }
 
@@ -166,7 +161,7 @@ func (s *Service) open(tx store.Tx, data, id, who string, st *state) (content, e
 	if err != nil {
 		return c, err
 	}
-	return c, json.Unmarshal(k.Plain, &c)
+	return c, decode(k.Plain, &c)
 }
 
 // lift takes a message's stored form for its move to another place: encryption
@@ -192,17 +187,20 @@ func (s *Service) lift(tx store.Tx, data, id string, st *state) (func(newID stri
 // empty is the value of documents that only their keys matter of.
 var empty = []byte("0")
 
-// write keeps a state and what counts it.
-func write(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
-	return errors.Join(
-		putJSON(tx, q.stands(id, st.Visible), st),
-		addLater(tx, q.Data, st.Visible, st.Receives > 0, 1, now))
+// write keeps a state and what counts it. put is PutNew where no state has stood
+// before: an id is of one message, and a message that is to be visible at another
+// time leaves its old place first.
+func write(put func(string, []byte) error, tx store.Tx, q *queue, id string, st *state, now time.Time) error {
+	if err := put(q.stands(id, st.Visible), encode(st)); err != nil {
+		return err
+	}
+	return addLater(tx, q.Data, st.Visible, st.Receives > 0, 1, now)
 }
 
 // insert puts a new message's state.
 func insert(tx store.Tx, q *queue, id string, st *state, now time.Time) error {
 	st.Moved = false
-	err := errors.Join(addTotal(tx, q.Data, 1), write(tx, q, id, st, now))
+	err := errors.Join(addTotal(tx, q.Data, 1), write(tx.PutNew, tx, q, id, st, now))
 	if err != nil || !q.Attributes.Fifo {
 		return err
 	}
@@ -215,7 +213,7 @@ func change(tx store.Tx, q *queue, id string, old, st *state, now time.Time) err
 		return err
 	}
 	if q.Attributes.Fifo {
-		return errors.Join(write(tx, q, id, st, now), moveInGroup(tx, q.Data, id, old, st))
+		return errors.Join(write(tx.Put, tx, q, id, st, now), moveInGroup(tx, q.Data, id, old, st))
 	}
 	if err := tx.Delete(messageKey(q.Data, old.Visible, id)); err != nil {
 		return err
@@ -226,17 +224,17 @@ func change(tx store.Tx, q *queue, id string, old, st *state, now time.Time) err
 			return err
 		}
 	}
-	return write(tx, q, id, st, now)
+	return write(tx.PutNew, tx, q, id, st, now)
 }
 
 // getState finds a message that was to be visible at a time when its handle was
 // made; nil where there is none.
 func getState(tx store.Tx, q *queue, id string, visible int64) (*state, error) {
 	var st state
-	found, err := getJSON(tx, q.stands(id, visible), &st)
+	found, err := getRecord(tx, q.stands(id, visible), &st)
 	if err == nil && !found && !q.Attributes.Fifo {
 		if found, err = getJSON(tx, pointerKey(q.Data, id), &visible); err == nil && found {
-			found, err = getJSON(tx, messageKey(q.Data, visible, id), &st)
+			found, err = getRecord(tx, messageKey(q.Data, visible, id), &st)
 		}
 	}
 	if err != nil || !found {

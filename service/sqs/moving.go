@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -164,7 +163,7 @@ func met(tx store.Tx, q *queue, doc store.Doc) (message, error) {
 		return message{id, st}, err
 	}
 	var st state
-	return message{id, &st}, json.Unmarshal(doc.Value, &st)
+	return message{id, &st}, decode(doc.Value, &st)
 }
 
 // moveBack sends a message on as a new one, which is how AWS treats it.

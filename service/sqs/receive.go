@@ -214,16 +214,39 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 	if err != nil {
 		return err
 	}
-	r.room = min(r.limit, room)
+	switch r.room = min(r.limit, room); {
+	case q.Attributes.Fifo:
+		err = s.takeGroups(tx, q, r)
+	case room < 1: // a FIFO queue gives none without an error, as documented
+		err = s.refuseMore(tx, q, r)
+	default:
+		err = s.takeLine(tx, q, r)
+	}
+	if err != nil {
+		return err
+	}
+	return r.keep(tx, q)
+}
+
+// refuseMore fails where there is a message that could be received.
+func (s *Service) refuseMore(tx store.Tx, q *queue, r *receipt) error {
+	for _, err := range tx.Scan(q.order(), q.order()+visibleAt(r.now.UnixMilli()+1)) {
+		if err == nil {
+			err = fault.New(fault.OverLimit, "Maximum number of in flight messages: %d has been reached.", s.maxInFlight)
+		}
+		return err
+	}
+	return nil
+}
+
+// takeGroups receives from one group of a FIFO queue after another.
+func (s *Service) takeGroups(tx store.Tx, q *queue, r *receipt) error {
 	// With a visibility timeout of 0 a message taken is met again.
 	done := map[string]bool{}
 	order := q.order()
 	for doc, err := range tx.Scan(order, order+visibleAt(r.now.UnixMilli()+1)) {
 		if err != nil {
 			return err
-		}
-		if room < 1 && !q.Attributes.Fifo { // a FIFO queue gives none without an error, as documented
-			return fault.New(fault.OverLimit, "Maximum number of in flight messages: %d has been reached.", s.maxInFlight)
 		}
 		if r.full() {
 			break
@@ -232,21 +255,15 @@ func (s *Service) take(tx store.Tx, q *queue, r *receipt) error {
 		if err != nil {
 			return err
 		}
-		if m.st == nil || done[m.id] || q.Attributes.Fifo && done[m.st.Group] {
+		if m.st == nil || done[m.st.Group] {
 			continue
 		}
-		if q.Attributes.Fifo {
-			done[m.st.Group] = true
-			err = s.takeGroup(tx, q, r, m)
-		} else {
-			done[m.id] = true
-			err = s.takeOne(tx, q, r, m.id, m.st)
-		}
-		if err != nil {
+		done[m.st.Group] = true
+		if err := s.takeGroup(tx, q, r, m); err != nil {
 			return err
 		}
 	}
-	return r.keep(tx, q)
+	return nil
 }
 
 // full ends a receive: it has enough, or has looked at enough.

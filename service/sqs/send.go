@@ -166,7 +166,7 @@ func lay(tx store.Tx, q *queue, id string, k kept, st *state, now time.Time) err
 	st.Content = nil
 	if k.small() {
 		st.Content = &k
-	} else if err := putJSON(tx, contentKey(q.Data, id), k); err != nil {
+	} else if err := putRecord(tx, contentKey(q.Data, id), &k); err != nil {
 		return err
 	}
 	return insert(tx, q, id, st, now)

@@ -44,6 +44,7 @@ type Service struct {
 	dataKeys    dataKeys
 	policies    *auth.Memo[place, *policy.Document] // every call asks for its queue's
 	dry         dry
+	lines       lines
 	walks       walks
 
 	drain    sync.Once

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -126,7 +125,7 @@ func oldest(tx store.Tx, q *queue, now time.Time) (message, error) {
 			return message{}, err
 		}
 		var st state
-		if err := json.Unmarshal(doc.Value, &st); err != nil || !q.expired(&st, now) {
+		if err := decode(doc.Value, &st); err != nil || !q.expired(&st, now) {
 			return message{}, err
 		}
 		return message{idOf(doc.Key), &st}, nil

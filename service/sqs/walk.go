@@ -90,7 +90,7 @@ func (s *Service) removeExpired(tx store.Tx, p place, keys []string, now time.Ti
 	}
 	for _, key := range keys {
 		var st state
-		found, err := getJSON(tx, key, &st)
+		found, err := getRecord(tx, key, &st)
 		if err != nil {
 			return err
 		}

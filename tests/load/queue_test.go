@@ -16,6 +16,11 @@ import (
 // queueLimit is the issue's, for each of send, receive and delete.
 const queueLimit = 0.6
 
+// queueClients ask at once, of both servers: as many as the store's writers. With
+// few of them the time of one fdatasync would bound the rate, whatever the calls
+// cost; with these the machine does.
+const queueClients = 64
+
 // queueClient drives a queue of a closed Slipway.
 type queueClient struct {
 	b        *testing.B
@@ -58,7 +63,7 @@ func (q *queueClient) all(requests []*http.Request, bodies [][]byte) (time.Durat
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	begun := time.Now()
-	for range rateClients {
+	for range queueClients {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(requests); i = int(next.Add(1)) - 1 {
 				r := requests[i].Clone(q.b.Context())
@@ -95,7 +100,7 @@ func same(r *http.Request, body []byte, n int) ([]*http.Request, [][]byte) {
 func BenchmarkQueueRate(b *testing.B) {
 	s, keys := startClosed(b)
 	peer := startPeer(b)
-	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: rateClients, DisableCompression: true}}
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: queueClients, DisableCompression: true}}
 	defer c.CloseIdleConnections()
 	q := &queueClient{b, c, s.Endpoint, keys}
 	theirs := &queueClient{b, c, peer, keys}
@@ -109,7 +114,7 @@ func BenchmarkQueueRate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const share = 500 // of each call in a round
+	const share = 1000 // of each call in a round
 	took := map[string]time.Duration{}
 	for b.Loop() {
 		clear(took)

@@ -10,8 +10,8 @@ import (
 )
 
 // What is written and read with each message has a form of its own: JSON took
-// more time than all else that a queue does. A record begins with recordForm, its
-// numbers are varints and its texts stand behind their lengths. Earlier Slipways
+// more time than all else that a queue does. A record begins with store.Binary and
+// recordForm, its numbers are varints and its texts stand behind their lengths. Earlier Slipways
 // wrote JSON, which begins with a brace and is read as ever.
 const recordForm = 1
 
@@ -36,17 +36,19 @@ func getRecord(tx store.Tx, key string, rec record) (found bool, err error) {
 
 func putRecord(tx store.Tx, key string, rec record) error { return tx.Put(key, encode(rec)) }
 
-func encode(rec record) []byte { return rec.write(append(make([]byte, 0, 256), recordForm)) }
+func encode(rec record) []byte {
+	return rec.write(append(make([]byte, 0, 256), store.Binary, recordForm))
+}
 
 // decode reads a record whole. What it holds is a part of b.
 func decode(b []byte, rec record) error {
 	switch {
 	case len(b) > 0 && b[0] == '{':
 		return json.Unmarshal(b, rec)
-	case len(b) == 0 || b[0] != recordForm:
+	case len(b) < 2 || b[0] != store.Binary || b[1] != recordForm:
 		return fmt.Errorf("%w: unknown form", errRecord)
 	}
-	r := reader{b: b[1:]}
+	r := reader{b: b[2:]}
 	if rec.read(&r); r.bad || len(r.b) > 0 {
 		return fmt.Errorf("%w: %T", errRecord, rec)
 	}

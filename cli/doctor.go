@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,13 +16,17 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this host can and cannot do, and what to do about it",
 		Long: `Check this host for what Slipway needs, and say what to do about what it lacks.
-With --clean, remove what a Slipway that no longer runs left on the host:
-instances, network devices, mounts, control groups. Its records stay.`,
+With --clean, remove what a Slipway that no longer runs on the data folder left
+on the host: instances, network devices, mounts, control groups. Its records
+stay. What is left of data folders that are gone is removed, too; nothing of a
+Slipway that runs, or whose folder is there, is touched.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
 			if clean {
 				removed, err := platform.Clean(cmd.Context(), cfg)
+				more, hostErr := platform.CleanHost(cmd.Context())
+				removed, err = append(removed, more...), errors.Join(err, hostErr)
 				for _, r := range removed {
 					fmt.Fprintf(out, "removed  %s\n", r)
 				}

@@ -45,7 +45,7 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 	if lacks(probed) != nil {
 		instances.Detail = "run in the process driver: as processes of this user, with addresses of 127.0.0.0/8"
 	}
-	return append(findings, instances)
+	return append(append(findings, instances), examineLeftovers()...)
 }
 
 // examineDir finds whether the data folder, or the folder that it would be made

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,7 @@ type Driver struct {
 	net     *network
 	volumes volumes
 	mender  *mender
+	held    net.Listener // the name that says that this driver is open
 
 	mu     sync.Mutex
 	owners map[uint32]string // first host uid of a range -> instance id
@@ -62,6 +64,7 @@ func New(cfg Config) (compute.Driver, error) {
 		_ = d.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	d.hold()
 	if err := d.setUp(); err != nil {
 		_ = d.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -90,11 +93,14 @@ func outsideImage(dir string) error {
 
 // setUp makes the host's side of the driver and adopts its instances.
 func (d *Driver) setUp() (err error) {
-	if d.cgroups, err = openCgroups("slipway-" + d.tag); err != nil {
+	if d.cgroups, err = openCgroups(groupPrefix + d.tag); err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
 	if d.net, err = openNetwork(d.Path(networkFile), d.tag, d.Log()); err != nil {
 		return fmt.Errorf("network: %w", err)
+	}
+	if err := d.net.note(d.dir); err != nil {
+		d.Log().Warn("the bridge does not say whose it is", "error", err)
 	}
 	if err := d.Adopt(); err != nil {
 		return fmt.Errorf("find instances: %w", err)
@@ -127,6 +133,7 @@ func (d *Driver) Close() error {
 	d.bases.closed = true
 	d.bases.mu.Unlock()
 	d.making.Wait()
+	d.letGo()
 	return d.Keeper.Close()
 }
 

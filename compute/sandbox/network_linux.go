@@ -92,7 +92,7 @@ func choose(from, used []netip.Prefix) (netip.Prefix, error) {
 }
 
 func openNetwork(path, tag string, log *slog.Logger) (*network, error) {
-	n := &network{path: path, log: log, bridge: "slw-" + tag}
+	n := &network{path: path, log: log, bridge: bridgePrefix + tag}
 	// Two Slipways that start at the same time must not take the same range.
 	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "slipway-network.lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -437,12 +437,22 @@ func (n *network) openOutbound() error {
 
 // remove takes the host's side away and says what it was.
 func (n *network) remove() (removed []string, err error) {
+	removed, err = n.takeAway()
+	if fileErr := os.Remove(n.path); fileErr == nil {
+		removed = append(removed, n.path)
+	} else if !errors.Is(fileErr, fs.ErrNotExist) {
+		err = errors.Join(err, fileErr)
+	}
+	return removed, err
+}
+
+func (n *network) takeAway() (removed []string, err error) {
 	var errs []error
 	note := func(what string, err error) {
 		switch {
 		case err == nil:
 			removed = append(removed, what)
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT):
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV):
 			errs = append(errs, fmt.Errorf("remove %s: %w", what, err))
 		}
 	}
@@ -453,11 +463,12 @@ func (n *network) remove() (removed []string, err error) {
 	note("nftables tables "+n.bridge, n.removeTables())
 	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
 	note("route of the metadata address", removeMetadataRoute())
-	note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
-		Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
+	if n.saved.Elastic.IsValid() {
+		note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
+			Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
+	}
 	if link, err := netlink.LinkByName(n.bridge); err == nil {
 		note("bridge "+n.bridge, netlink.LinkDel(link))
 	}
-	note(n.path, os.Remove(n.path))
 	return removed, errors.Join(errs...)
 }

@@ -50,12 +50,12 @@ func (d *Driver) stop(ctx context.Context, in *keeper.Instance, force bool) erro
 			return err
 		}
 	}
-	return d.removeGroups(ctx, append(d.cgroups.folders(in.ID), rec.Groups...))
+	return emptyGroups(ctx, append(d.cgroups.folders(in.ID), rec.Groups...))
 }
 
-// removeGroups waits the moment that the kernel needs to let go of the last
+// emptyGroups removes groups, and waits the moment that the kernel needs to let go of the last
 // process, for as long as the caller does.
-func (d *Driver) removeGroups(ctx context.Context, dirs []string) error {
+func emptyGroups(ctx context.Context, dirs []string) error {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
 		err := removeGroups(dirs)

@@ -139,8 +139,12 @@ func (p *firstProcess) names() error {
 		}
 	}
 	var resolv strings.Builder
-	if _, domain, ok := strings.Cut(p.cfg.Hostname, "."); ok {
-		resolv.WriteString("search " + domain + "\n")
+	_, search, _ := strings.Cut(p.cfg.Hostname, ".")
+	if p.cfg.Search != nil {
+		search = *p.cfg.Search
+	}
+	if search != "" {
+		resolv.WriteString("search " + search + "\n")
 	}
 	for _, server := range p.cfg.DNS {
 		resolv.WriteString("nameserver " + server.String() + "\n")

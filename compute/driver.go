@@ -52,6 +52,8 @@ type Spec struct {
 	Subnet  netip.Prefix
 	Gateway netip.Addr
 	DNS     []netip.Addr
+	// Resolver replaces DNS and the domain of the host name, where it is set.
+	Resolver *Resolver
 	// Interfaces are what it has beside eth0's first address. Only a Fabric takes
 	// them.
 	Interfaces []Interface
@@ -59,6 +61,12 @@ type Spec struct {
 	// Environment is set for the instance's first process and what it starts:
 	// AWS_ENDPOINT_URL, AWS_REGION ...
 	Environment map[string]string
+}
+
+// Resolver is what an instance is told of name servers; none is none.
+type Resolver struct {
+	Servers []netip.Addr
+	Search  string // domains, separated by spaces
 }
 
 // State is what a driver finds on the host.

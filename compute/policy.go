@@ -46,6 +46,7 @@ type Policy struct {
 	Endpoints []Endpoint
 	Groups    []Group
 	Tables    []Table
+	Filters   []Filter
 }
 
 // Endpoint is one private address of an instance.
@@ -60,6 +61,9 @@ type Endpoint struct {
 	Network    string // its VPC: addresses of one can reach each other
 	Table      string // route table of its subnet
 	Groups     []string
+	// Filter is the network ACL of its subnet; "" passes everything. Subnet is only
+	// needed where there is one.
+	Filter, Subnet string
 }
 
 // Group is a security group: what its members may receive and send.
@@ -129,7 +133,11 @@ func (p Policy) String() string {
 		if e.Translated.IsValid() {
 			fmt.Fprintf(&b, " translated %s", e.Translated)
 		}
-		fmt.Fprintf(&b, " groups %s\n", strings.Join(e.Groups, ","))
+		fmt.Fprintf(&b, " groups %s", strings.Join(e.Groups, ","))
+		if e.Filter != "" {
+			fmt.Fprintf(&b, " filter %s subnet %s", e.Filter, e.Subnet)
+		}
+		b.WriteByte('\n')
 	}
 	for _, t := range p.Tables {
 		for _, r := range t.Ordered() {
@@ -143,6 +151,9 @@ func (p Policy) String() string {
 		for _, r := range g.Out {
 			fmt.Fprintf(&b, "group %s out %s\n", g.ID, r)
 		}
+	}
+	for _, f := range p.Filters {
+		f.text(&b)
 	}
 	return b.String()
 }

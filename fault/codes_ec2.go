@@ -34,6 +34,7 @@ const (
 	InvalidKeyFormat                 = "InvalidKey.Format"
 	InvalidKeyPairDuplicate          = "InvalidKeyPair.Duplicate"
 	InvalidKeyPairNotFound           = "InvalidKeyPair.NotFound"
+	InvalidNetworkACLEntryNotFound   = "InvalidNetworkAclEntry.NotFound"
 	InvalidNetworkACLIDNotFound      = "InvalidNetworkAclID.NotFound"
 	InvalidNetworkInterfaceInUse     = "InvalidNetworkInterface.InUse"
 	InvalidNetworkInterfaceNotFound  = "InvalidNetworkInterfaceID.NotFound"

@@ -57,7 +57,8 @@ type Config struct {
 	Hostname    string            `json:"hostname"`
 	Address     netip.Addr        `json:"address"`
 	DNS         []netip.Addr      `json:"dns,omitempty"`
-	Root        string            `json:"root"` // "/" in a sandbox, the instance's folder otherwise
+	Search      *string           `json:"search,omitempty"` // nil: the domain of Hostname
+	Root        string            `json:"root"`             // "/" in a sandbox, the instance's folder otherwise
 	Metadata    string            `json:"metadata"`
 	Environment map[string]string `json:"environment,omitempty"`
 	Grace       int               `json:"grace"`            // seconds

@@ -45,3 +45,12 @@ func (d *Driver) Interfaces(id string) []compute.Interface {
 	}
 	return nil
 }
+
+// Spec is what the instance was launched or last started with.
+func (d *Driver) Spec(id string) compute.Spec {
+	defer d.lock()()
+	if in, ok := d.instances[id]; ok {
+		return in.spec
+	}
+	return compute.Spec{}
+}

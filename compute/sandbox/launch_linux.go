@@ -214,8 +214,12 @@ func (d *Driver) config(spec compute.Spec) boot.Config {
 	if len(dns) == 0 {
 		dns = []netip.Addr{d.net.gateway()}
 	}
+	var search *string
+	if r := spec.Resolver; r != nil {
+		dns, search = r.Servers, &r.Search
+	}
 	return boot.Config{
-		Kind: boot.Sandbox, ID: spec.ID, Hostname: spec.Hostname, Address: spec.Address, DNS: dns, Root: "/",
+		Kind: boot.Sandbox, ID: spec.ID, Hostname: spec.Hostname, Address: spec.Address, DNS: dns, Search: search, Root: "/",
 		Metadata: "http://" + metadataAddress.Addr().String(), Environment: spec.Environment, Grace: boot.Grace,
 	}
 }

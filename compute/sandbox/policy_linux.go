@@ -189,6 +189,7 @@ func (r *ruleset) policy(p compute.Policy) {
 		r.group(g)
 	}
 	r.endpoints(p, tables)
+	r.filters(p)
 }
 
 func prefixed(prefix string, names []string) []string {
@@ -239,11 +240,13 @@ func (r *ruleset) endpoints(p compute.Policy, tables map[string]compute.Table) {
 			}
 		}
 	}
-	verdicts := func(name string) *nftables.Set {
-		return &nftables.Set{Name: name, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeVerdict, IsMap: true}
-	}
-	r.set(verdicts("egress"), egress)
-	r.set(verdicts("ingress"), ingress)
+	r.verdicts("egress", egress)
+	r.verdicts("ingress", ingress)
+}
+
+// verdicts adds a map from addresses to what becomes of their packets.
+func (r *ruleset) verdicts(name string, elements []nftables.SetElement) {
+	r.set(&nftables.Set{Name: name, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeVerdict, IsMap: true}, elements)
 }
 
 func leads(a netip.Addr, to *nftables.Chain) nftables.SetElement {

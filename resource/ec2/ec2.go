@@ -23,6 +23,7 @@ func Types(svc api.Service, parameters ssm.Service) []cfn.Type {
 		vpcType(svc), subnetType(svc), gatewayType(svc), gatewayAttachmentType(svc), tableType(svc), routeType(svc), tableAssociationType(svc), natType(svc),
 		interfaceType(svc), interfaceAttachmentType(svc), peeringType(svc), prefixListType(svc),
 		volumeType(svc), volumeAttachmentType(svc),
+		aclType(svc), aclEntryType(svc), aclAssociationType(svc), dhcpType(svc), dhcpAssociationType(svc),
 	}
 }
 

@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"slices"
-
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/store"
 )
@@ -51,11 +49,9 @@ func (s *Service) exists(tx store.Tx, scope arn.Scope, id string) error {
 	case prefixPrefixList:
 		_, err = prefixLists.get(s, tx, scope, id)
 	case prefixACL:
-		var all []*vpc
-		all, err = vpcs.all(s, tx, scope)
-		ok = slices.ContainsFunc(all, func(v *vpc) bool { return v.ACL == id })
+		_, err = s.aclByID(tx, scope, id)
 	case prefixDHCP:
-		ok = id == n.DHCP
+		_, err = dhcps.get(s, tx, scope, id)
 	default:
 		ok = false
 	}

@@ -67,6 +67,9 @@ func (s *Service) placed(ctx context.Context, in *instance) (compute.Spec, error
 		if !v.Default {
 			spec.Subnet = sub.Prefix
 		}
+		if err := s.resolve(tx, in, v, &spec); err != nil {
+			return err
+		}
 		spec.Interfaces, err = s.furtherInterfaces(tx, in)
 		return err
 	})
@@ -142,8 +145,12 @@ func (s *Service) policy(tx store.Tx) (compute.Policy, error) {
 		for _, t := range sp.tables {
 			p.Tables = append(p.Tables, sp.table(t))
 		}
+		for _, f := range sp.filters {
+			p.Filters = append(p.Filters, *f)
+		}
 	}
 	slices.SortFunc(p.Groups, func(a, b compute.Group) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(p.Filters, func(a, b compute.Filter) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(p.Tables, func(a, b compute.Table) int { return strings.Compare(a.ID, b.ID) })
 	return p, nil
 }
@@ -153,15 +160,18 @@ type scopePolicy struct {
 	ways
 	tables  []*routeTable
 	groups  []*group
-	ofOwn   map[string]*routeTable    // subnet -> its own table
-	ofMain  map[string]*routeTable    // VPC -> its main table
-	returns map[string]bool           // peering/VPC: that side has a route over it
-	publics map[netip.Addr]netip.Addr // private -> elastic
+	ofOwn   map[string]*routeTable     // subnet -> its own table
+	ofMain  map[string]*routeTable     // VPC -> its main table
+	returns map[string]bool            // peering/VPC: that side has a route over it
+	publics map[netip.Addr]netip.Addr  // private -> elastic
+	filters map[string]*compute.Filter // network ACLs that do not let everything pass
+	ofACL   map[string]string          // subnet, or VPC for its default -> network ACL
 }
 
 func (s *Service) scopePolicy(tx store.Tx, scope arn.Scope) (*scopePolicy, error) {
 	sp := &scopePolicy{
-		ofOwn: map[string]*routeTable{}, ofMain: map[string]*routeTable{}, returns: map[string]bool{}, publics: map[netip.Addr]netip.Addr{},
+		ofOwn: map[string]*routeTable{}, ofMain: map[string]*routeTable{}, returns: map[string]bool{},
+		publics: map[netip.Addr]netip.Addr{}, filters: map[string]*compute.Filter{}, ofACL: map[string]string{},
 	}
 	for e, err := range addresses.Scan(tx, scope.Key()+"/") {
 		if err != nil {
@@ -189,6 +199,9 @@ func (s *Service) scopePolicy(tx store.Tx, scope arn.Scope) (*scopePolicy, error
 			sp.ofOwn[a.Subnet] = t
 		}
 	}
+	if err := s.readFilters(tx, scope, sp); err != nil {
+		return nil, err
+	}
 	seen := map[arn.Scope]bool{}
 	for _, c := range sp.peerings {
 		for _, d := range []side{c.Requester, c.Accepter} {
@@ -212,6 +225,35 @@ func (s *Service) scopePolicy(tx store.Tx, scope arn.Scope) (*scopePolicy, error
 	return sp, nil
 }
 
+// readFilters reads the network ACLs that narrow anything.
+func (s *Service) readFilters(tx store.Tx, scope arn.Scope, sp *scopePolicy) error {
+	acls, err := networkACLs.all(s, tx, scope) // one without a record lets everything pass
+	if err != nil || len(acls) == 0 {
+		return err
+	}
+	for _, a := range acls {
+		if f := a.filter(); f != nil {
+			sp.filters[a.ID] = f
+		}
+		if a.Default {
+			sp.ofACL[a.VPC] = a.ID
+		}
+	}
+	subs, err := subnets.all(s, tx, scope)
+	for _, n := range subs {
+		sp.ofACL[n.ID] = n.ACL
+	}
+	return err
+}
+
+// filterOf is the network ACL of a subnet, nil where everything passes.
+func (sp *scopePolicy) filterOf(vpc, subnet string) *compute.Filter {
+	if id := sp.ofACL[subnet]; id != "" {
+		return sp.filters[id]
+	}
+	return sp.filters[sp.ofACL[vpc]]
+}
+
 // tableFor is the route table of a subnet.
 func (sp *scopePolicy) tableFor(vpc, subnet string) *routeTable {
 	if t := sp.ofOwn[subnet]; t != nil {
@@ -227,6 +269,9 @@ func (sp *scopePolicy) endpoint(a, public netip.Addr, vpc, subnet string, member
 		return e
 	}
 	e.Table = t.ID
+	if f := sp.filterOf(vpc, subnet); f != nil {
+		e.Filter, e.Subnet = f.ID, subnet
+	}
 	for _, r := range t.Routes {
 		if sp.translates(t, r) && !e.Translated.IsValid() {
 			e.Translated = sp.nats[r.NAT].Public

@@ -26,6 +26,9 @@ type subnet struct {
 	Prefix    netip.Prefix `json:"prefix"`
 	Default   bool         `json:"default,omitempty"`
 	MapPublic bool         `json:"mapPublic,omitempty"` // instances get a public address unless they say no
+	// ACL is its network ACL; "" is the VPC's default one.
+	ACL            string `json:"acl,omitempty"`
+	ACLAssociation string `json:"aclAssociation,omitempty"`
 }
 
 var subnets = noun[subnet]{

@@ -186,7 +186,7 @@ func (s *Service) DeleteVpc(ctx context.Context, in *api.DeleteVpcInput) (*api.D
 		}
 		group := arn.IDFrom(prefixGroup, v.ID)
 		return firstError(routeTables.remove(tx, scope, main), groups.Delete(tx, groupKey(scope, group)), dropTags(tx, scope, group),
-			dropTags(tx, scope, v.ACL), vpcs.remove(tx, scope, v.ID), dryRun(in.DryRun))
+			networkACLs.remove(tx, scope, v.ACL), vpcs.remove(tx, scope, v.ID), dryRun(in.DryRun))
 	})
 	if err != nil {
 		return nil, err
@@ -206,6 +206,10 @@ func (s *Service) vpcUsed(tx store.Tx, scope arn.Scope, id string) (bool, error)
 	}
 	gates, err := gateways.which(s, tx, scope, func(g *gateway) bool { return g.VPC == id })
 	if err != nil || len(gates) > 0 {
+		return true, err
+	}
+	acls, err := networkACLs.which(s, tx, scope, func(a *networkACL) bool { return a.VPC == id && !a.Default })
+	if err != nil || len(acls) > 0 {
 		return true, err
 	}
 	peers, err := peeringsOf(tx, scope)

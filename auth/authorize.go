@@ -54,6 +54,22 @@ type Policies interface {
 	FullARN(ctx context.Context, arn string) (string, error)
 }
 
+// Devices verifies the codes of multi-factor devices. Package service/iam does.
+type Devices interface {
+	// TakeCode takes a one-time code of a device that a user has. None is good twice.
+	TakeCode(ctx context.Context, p Principal, serial, code string) (CodeVerdict, error)
+}
+
+// CodeVerdict is what becomes of a one-time code.
+type CodeVerdict int
+
+// The verdicts.
+const (
+	NoDevice CodeVerdict = iota // the caller has no such device
+	WrongCode
+	GoodCode
+)
+
 // ErrGone is the error of Policies for a user or role that was deleted since it was
 // given its credentials, which end with it.
 var ErrGone = errors.New("auth: the principal does not exist any more")
@@ -169,7 +185,7 @@ func restricted(r *Request) error {
 	}
 	service, operation, _ := strings.Cut(r.Action, ":")
 	switch {
-	case r.Service == "iam" && service == "iam":
+	case r.Service == "iam" && service == "iam" && (p.Session == nil || p.Session.MFA.IsZero()):
 		return fault.New(fault.InvalidClientTokenID, "The security token included in the request is invalid")
 	case r.Service == "sts" && operation != "GetCallerIdentity" && (operation != "AssumeRole" || p.Kind == FederatedUser):
 		return fault.New(fault.AccessDenied, "Cannot call %s with session credentials", operation)

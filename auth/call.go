@@ -84,6 +84,8 @@ type Session struct {
 	Issued time.Time
 	// Own says that a user asked these credentials for itself (GetSessionToken).
 	Own bool `json:",omitempty"`
+	// MFA is when the caller showed a code of a multi-factor device; zero: not at all.
+	MFA time.Time `json:",omitzero"`
 	// Policy and PolicyARNs narrow what the session may do.
 	Policy     string   `json:",omitempty"`
 	PolicyARNs []string `json:",omitempty"`

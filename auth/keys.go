@@ -147,7 +147,7 @@ var absentKeys = map[string]bool{
 	"principalorgid": true, "principalorgpaths": true, "resourceorgid": true, "resourceorgpaths": true, "sourceorgid": true,
 	"sourceorgpaths": true, "sourcevpc": true, "sourcevpcarn": true, "sourcevpce": true, "vpceaccount": true, "vpceorgid": true,
 	"vpceorgpaths": true, "vpcsourceip": true, "ec2instancesourcevpc": true, "ec2instancesourceprivateipv4": true,
-	"multifactorauthage": true, "assumedroot": true, "chatbotsourcearn": true,
+	"assumedroot": true, "chatbotsourcearn": true,
 }
 
 func (c *Call) now() time.Time {
@@ -196,7 +196,12 @@ func (k *requestKeys) ofPrincipal(name string) ([]string, bool) {
 		if s == nil {
 			return nil, true // of long-term keys
 		}
-		return []string{"false"}, true // devices are not built
+		return []string{boolText(!s.MFA.IsZero())}, true
+	case "multifactorauthage": // in seconds
+		if s == nil || s.MFA.IsZero() {
+			return nil, true
+		}
+		return []string{strconv.FormatInt(int64(k.call.now().Sub(s.MFA)/time.Second), 10)}, true
 	case "sourceidentity":
 		if s == nil {
 			return nil, true

@@ -2,11 +2,12 @@ package fault
 
 // Codes of IAM and STS.
 const (
-	NoSuchEntity            = "NoSuchEntity"
-	EntityAlreadyExists     = "EntityAlreadyExists"
-	DeleteConflict          = "DeleteConflict"
-	LimitExceeded           = "LimitExceeded"
-	MalformedPolicyDocument = "MalformedPolicyDocument"
-	InvalidInput            = "InvalidInput"
-	UnmodifiableEntity      = "UnmodifiableEntity"
+	NoSuchEntity              = "NoSuchEntity"
+	EntityAlreadyExists       = "EntityAlreadyExists"
+	InvalidAuthenticationCode = "InvalidAuthenticationCode"
+	DeleteConflict            = "DeleteConflict"
+	LimitExceeded             = "LimitExceeded"
+	MalformedPolicyDocument   = "MalformedPolicyDocument"
+	InvalidInput              = "InvalidInput"
+	UnmodifiableEntity        = "UnmodifiableEntity"
 )

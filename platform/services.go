@@ -76,7 +76,7 @@ func (p *Platform) wireIdentity(s *services) *auth.IAM {
 	policies := &auth.IAM{Policies: s.policies, Ring: p.ring}
 	s.authorizer, s.know = enforcement{policies}, policies.Know
 	s.apis.iam = iamapi.Intercept(s.iam, s.guard())
-	s.sts = sts.New(sts.Config{IAM: s.apis.iam, Sessions: s.sessions, Trust: policies, Keys: s.keys, Ring: p.ring, Now: p.cfg.Now})
+	s.sts = sts.New(sts.Config{IAM: s.apis.iam, Sessions: s.sessions, Trust: policies, Devices: s.iam, Keys: s.keys, Ring: p.ring, Now: p.cfg.Now})
 	s.insiders = insiders{sts: s.sts, sessions: s.sessions, now: p.cfg.Now}
 	return policies
 }

@@ -178,6 +178,8 @@ func (s *Service) FullARN(ctx context.Context, name string) (string, error) {
 			return pathOf(tx, users, a.Account, entity, func(u *user) string { return u.Path }, &path)
 		case "group":
 			return pathOf(tx, groups, a.Account, entity, func(g *group) string { return g.Path }, &path)
+		case "mfa":
+			return pathOf(tx, mfaDevices, a.Account, entity, func(d *mfaDevice) string { return d.Path }, &path)
 		case "instance-profile":
 			return pathOf(tx, profiles, a.Account, entity, func(p *profile) string { return p.Path }, &path)
 		}

@@ -144,7 +144,11 @@ func (s *Service) userRow(tx store.Tx, account string, u *user, policy *password
 		}
 		row = append(row, "true", "no_information", stamp(login.Changed), next)
 	}
-	row = append(row, "false") // no multi-factor devices
+	secured, err := hasDevice(tx, account, u)
+	if err != nil {
+		return nil, err
+	}
+	row = append(row, yes(secured))
 	keys, err := keysOf(tx, account, u.Name)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ var (
 	_ auth.Boundaries   = (*Service)(nil)
 )
 
-// ResourceTags are the tags of a user, role, instance profile, policy, provider or
-// certificate, by its ARN. Groups have none.
+// ResourceTags are the tags of a user, role, instance profile, policy, provider,
+// device or certificate, by its ARN. Groups have none.
 func (s *Service) ResourceTags(ctx context.Context, resource string) (map[string]string, error) {
 	account, kind, name, ok := entityOf(resource)
 	if !ok {
@@ -34,6 +34,8 @@ func (s *Service) ResourceTags(ctx context.Context, resource string) (map[string
 			tags, err = taggedBy(tx, profiles, account, name, profileTags)
 		case "server-certificate":
 			tags, err = taggedBy(tx, serverCerts, account, name, certTags)
+		case "mfa":
+			tags, err = taggedBy(tx, mfaDevices, account, name, mfaTags)
 		case "policy":
 			var p known
 			if p, err = s.anyPolicy(tx, account, resource); err == nil && p.managed != nil {

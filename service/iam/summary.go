@@ -25,13 +25,13 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *api.GetAccountSummar
 			"PolicyVersionsInUseQuota": maxVersionsInUse, "GroupsPerUserQuota": maxGroups, "AccessKeysPerUserQuota": maxAccessKeys,
 			"SigningCertificatesPerUserQuota": int32(signingCerts.limit), "AttachedPoliciesPerUserQuota": maxAttached,
 			"AttachedPoliciesPerGroupQuota": maxAttached, "AttachedPoliciesPerRoleQuota": maxAttached,
-			"GlobalEndpointTokenVersion": 1, "AccountMFAEnabled": 0, "MFADevices": 0, "MFADevicesInUse": 0,
+			"GlobalEndpointTokenVersion": 1, "AccountMFAEnabled": 0,
 			"AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0, "AccountAccessKeysPresent": 0,
 		}
 		for name, count := range map[string]func(store.Tx, string) (int, error){
 			"Users": users.count, "Groups": groups.count, "Roles": roles.count, "Policies": policies.count,
 			"InstanceProfiles": profiles.count, "ServerCertificates": serverCerts.count, "Providers": oidcProviders.count,
-			"PolicyVersionsInUse": versionsInUse,
+			"PolicyVersionsInUse": versionsInUse, "MFADevices": mfaDevices.count, "MFADevicesInUse": devicesInUse,
 		} {
 			n, err := count(tx, account)
 			if err != nil {

@@ -150,7 +150,7 @@ func (s *Service) DeleteUser(ctx context.Context, in *api.DeleteUserInput) (*api
 		case !fault.Is(err, fault.NoSuchEntity):
 			return err
 		}
-		for _, mayGo := range []func(store.Tx, string, *user) error{signingCerts.mayGo, sshKeys.mayGo, serviceCredentials.mayGo} {
+		for _, mayGo := range []func(store.Tx, string, *user) error{signingCerts.mayGo, sshKeys.mayGo, serviceCredentials.mayGo, keepsDevices} {
 			if err := mayGo(tx, account, u); err != nil {
 				return err
 			}

@@ -26,6 +26,13 @@ func (s *Service) AssumeRole(ctx context.Context, in *api.AssumeRoleInput) (*api
 	if err != nil {
 		return nil, err
 	}
+	if call.Principal.Kind == auth.Root && call.Principal.Enforced {
+		return nil, fault.New(fault.AccessDenied, "Roles may not be assumed by root accounts.")
+	}
+	at, err := s.secondFactor(ctx, call.Principal, in.SerialNumber, in.TokenCode)
+	if err != nil {
+		return nil, err
+	}
 	session := &auth.Session{SourceIdentity: in.SourceIdentity}
 	if err := tag(session, call.Principal.Session, in.Tags, in.TransitiveTagKeys); err != nil {
 		return nil, err
@@ -40,7 +47,7 @@ func (s *Service) AssumeRole(ctx context.Context, in *api.AssumeRoleInput) (*api
 	if err := keepSource(call, session); err != nil {
 		return nil, err
 	}
-	if err := s.trusted(ctx, call, role, a, session, in); err != nil {
+	if err := s.trusted(ctx, shown(call, at), role, a, session, in); err != nil {
 		return nil, err
 	}
 	seconds, err := sessionSeconds(in.DurationSeconds, role, call.Principal.Kind == auth.AssumedRole)
@@ -110,15 +117,8 @@ func checkAssume(in *api.AssumeRoleInput) error {
 	if strings.HasPrefix(strings.ToLower(in.SourceIdentity), "aws:") {
 		return fault.New(fault.ValidationError, "SourceIdentity values that begin with aws: are reserved for internal AWS use.")
 	}
-	for _, m := range []struct {
-		name string
-		set  bool
-	}{
-		{"SerialNumber", in.SerialNumber != ""}, {"TokenCode", in.TokenCode != ""}, {"ProvidedContexts", len(in.ProvidedContexts) > 0},
-	} {
-		if m.set {
-			return fault.New(fault.NotImplemented, "AssumeRole: %s is not built.", m.name)
-		}
+	if len(in.ProvidedContexts) > 0 {
+		return fault.New(fault.NotImplemented, "AssumeRole: ProvidedContexts is not built.")
 	}
 	return nil
 }

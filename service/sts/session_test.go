@@ -24,7 +24,7 @@ func (b *bench) may(c *api.Credentials, service, operation string) error {
 	b.t.Helper()
 	p := b.whoIs(c)
 	p.Enforced = true
-	call := auth.Call{Principal: p, Scope: arn.Scope{Account: p.Account, Region: "us-east-1"}, Service: service, Operation: operation}
+	call := auth.Call{Principal: p, Scope: arn.Scope{Account: p.Account, Region: "us-east-1"}, Service: service, Operation: operation, Time: now}
 	for _, r := range call.Requests(nil) {
 		if err := b.auth.Authorize(b.t.Context(), r); err != nil {
 			return err
@@ -62,6 +62,8 @@ const trustAccount = `{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Acti
 
 func TestSessionPoliciesNarrow(t *testing.T) {
 	b := newBench(t, true)
+	ann := b.user("ann")
+	b.userPolicy("ann", allowAll)
 	r := b.role("wide", trustAccount).Arn
 	b.rolePolicy("wide", allowAll)
 	sqs := b.managed("sqs", allowSQS)
@@ -75,7 +77,7 @@ func TestSessionPoliciesNarrow(t *testing.T) {
 		{"managed", api.AssumeRoleInput{RoleArn: r, PolicyArns: []api.PolicyDescriptorType{{Arn: sqs}}}, true, false},
 		{"either", api.AssumeRoleInput{RoleArn: r, Policy: allowAll, PolicyArns: []api.PolicyDescriptorType{{Arn: sqs}}}, true, true},
 	} {
-		out, err := b.assume(auth.RootOf(account), c.in)
+		out, err := b.assume(ann, c.in)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -97,19 +99,21 @@ func TestSessionPoliciesNarrow(t *testing.T) {
 	for i := range 40 {
 		in.Tags = append(in.Tags, api.Tag{Key: auth.UniqueID("K", 100), Value: auth.UniqueID("V", 100+i)})
 	}
-	if _, err := b.assume(auth.RootOf(account), in); !fault.Is(err, fault.PackedPolicyTooLarge) {
+	if _, err := b.assume(ann, in); !fault.Is(err, fault.PackedPolicyTooLarge) {
 		t.Errorf("more tags than fit: %v", err)
 	}
 }
 
 func TestSessionTags(t *testing.T) {
 	b := newBench(t, true)
+	ann := b.user("ann")
+	b.userPolicy("ann", allowAll)
 	first := b.role("first", trustAccount).Arn
 	b.rolePolicy("first", allowAll)
 	second := b.role("second", `{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],
 		"Condition":{"StringEquals":{"aws:PrincipalTag/Team":"red"}}}`).Arn
 	b.rolePolicy("second", allowTeam)
-	out, err := b.assume(auth.RootOf(account), api.AssumeRoleInput{RoleArn: first, Tags: []api.Tag{{Key: "Team", Value: "red"}, {Key: "Stage", Value: "x"}},
+	out, err := b.assume(ann, api.AssumeRoleInput{RoleArn: first, Tags: []api.Tag{{Key: "Team", Value: "red"}, {Key: "Stage", Value: "x"}},
 		TransitiveTagKeys: []string{"team"}, SourceIdentity: "ann"})
 	if err != nil || out.SourceIdentity != "ann" {
 		t.Fatalf("%+v, %v", out, err)

@@ -27,6 +27,7 @@ type Config struct {
 	IAM      iamapi.Service // asked for roles, policies and providers, as Slipway itself
 	Sessions *auth.Sessions
 	Trust    Trust
+	Devices  auth.Devices  // verifies one-time codes; nil: nobody has a device
 	Keys     auth.Keys     // whose account an access key is of
 	Ring     *keyring.Ring // opens the messages of refusals
 	Now      func() time.Time
@@ -62,9 +63,6 @@ func (s *Service) GetSessionToken(ctx context.Context, in *api.GetSessionTokenIn
 	if err := longTerm(p, "GetSessionToken"); err != nil {
 		return nil, err
 	}
-	if in.SerialNumber != "" || in.TokenCode != "" {
-		return nil, fault.New(fault.NotImplemented, "GetSessionToken: SerialNumber and TokenCode are not built.")
-	}
 	seconds, err := duration(in.DurationSeconds, 43200, 900, 129600)
 	if err != nil {
 		return nil, err
@@ -72,7 +70,11 @@ func (s *Service) GetSessionToken(ctx context.Context, in *api.GetSessionTokenIn
 	if p.Kind == auth.Root {
 		seconds = min(seconds, 3600) // of the root user, whatever it asks for
 	}
-	p.Session = &auth.Session{Own: true}
+	at, err := s.secondFactor(ctx, p, in.SerialNumber, in.TokenCode)
+	if err != nil {
+		return nil, err
+	}
+	p.Session = &auth.Session{Own: true, MFA: at}
 	creds, err := s.issue(p, seconds)
 	if err != nil {
 		return nil, err

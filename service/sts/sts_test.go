@@ -33,16 +33,16 @@ type bench struct {
 
 func newBench(t *testing.T, closed bool) *bench {
 	ring := keyring.Ephemeral()
-	b := &bench{t: t, iam: iam.New(iam.Config{Store: storetest.New(t), Ring: ring}), sessions: auth.NewSessions(ring)}
+	b := &bench{t: t, iam: iam.New(iam.Config{Store: storetest.New(t), Ring: ring, Now: func() time.Time { return now }}), sessions: auth.NewSessions(ring)}
 	b.closed = closed
 	b.auth = &auth.IAM{Policies: b.iam, Ring: ring}
-	b.Service = New(Config{IAM: b.iam, Sessions: b.sessions, Trust: b.auth, Keys: b.iam, Ring: ring, Now: func() time.Time { return now }})
+	b.Service = New(Config{IAM: b.iam, Sessions: b.sessions, Trust: b.auth, Devices: b.iam, Keys: b.iam, Ring: ring, Now: func() time.Time { return now }})
 	return b
 }
 
 func (b *bench) as(p auth.Principal) context.Context {
 	p.Enforced = b.closed
-	return auth.With(b.t.Context(), auth.Call{Principal: p, Scope: arn.Scope{Account: p.Account, Region: "us-east-1"}})
+	return auth.With(b.t.Context(), auth.Call{Principal: p, Scope: arn.Scope{Account: p.Account, Region: "us-east-1"}, Time: now})
 }
 
 func (b *bench) role(name, trust string) *iamapi.Role {
@@ -56,7 +56,9 @@ func (b *bench) role(name, trust string) *iamapi.Role {
 	return out.Role
 }
 
-func (b *bench) user(name string) auth.Principal {
+func (b *bench) user(name string) auth.Principal { return b.userIn(account, name) }
+
+func (b *bench) userIn(account, name string) auth.Principal {
 	b.t.Helper()
 	out, err := b.iam.CreateUser(b.as(auth.RootOf(account)), &iamapi.CreateUserInput{UserName: name})
 	if err != nil {
@@ -125,6 +127,10 @@ func TestTrustDecides(t *testing.T) {
 	external := b.role("external", `{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"42"}}}`).Arn
 	foreign := b.role("foreign", `{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"sts:AssumeRole"}`).Arn
 	root := auth.RootOf(account)
+	other := b.userIn("999999999999", "cid")
+	if _, err := b.iam.PutUserPolicy(b.as(auth.RootOf("999999999999")), &iamapi.PutUserPolicyInput{UserName: "cid", PolicyName: "p", PolicyDocument: allow}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		who     auth.Principal
@@ -133,7 +139,7 @@ func TestTrustDecides(t *testing.T) {
 	}{
 		{"account trusted, policy allows", ann, api.AssumeRoleInput{RoleArn: byAccount}, true},
 		{"account trusted, no policy", eve, api.AssumeRoleInput{RoleArn: byAccount}, false},
-		{"account trusted, root", root, api.AssumeRoleInput{RoleArn: byAccount}, true},
+		{"root, though its account is trusted", root, api.AssumeRoleInput{RoleArn: byAccount}, false},
 		{"named, no policy needed", eve, api.AssumeRoleInput{RoleArn: byName}, true},
 		{"named, but denied", bob, api.AssumeRoleInput{RoleArn: byName}, false},
 		{"not named", ann, api.AssumeRoleInput{RoleArn: byName}, false},
@@ -141,9 +147,10 @@ func TestTrustDecides(t *testing.T) {
 		{"other external id", ann, api.AssumeRoleInput{RoleArn: external, ExternalId: "43"}, false},
 		{"no external id", ann, api.AssumeRoleInput{RoleArn: external}, false},
 		{"another account's", ann, api.AssumeRoleInput{RoleArn: foreign}, false},
-		{"from the other account", auth.RootOf("999999999999"), api.AssumeRoleInput{RoleArn: foreign}, true},
-		{"no such role", root, api.AssumeRoleInput{RoleArn: "arn:aws:iam::123456789012:role/none"}, false},
-		{"wrong path", root, api.AssumeRoleInput{RoleArn: "arn:aws:iam::123456789012:role/x/account"}, false},
+		{"from the other account", other, api.AssumeRoleInput{RoleArn: foreign}, true},
+		{"from the other account, its root", auth.RootOf("999999999999"), api.AssumeRoleInput{RoleArn: foreign}, false},
+		{"no such role", ann, api.AssumeRoleInput{RoleArn: "arn:aws:iam::123456789012:role/none"}, false},
+		{"wrong path", ann, api.AssumeRoleInput{RoleArn: "arn:aws:iam::123456789012:role/x/account"}, false},
 		{"an instance's identity", auth.Principal{Kind: auth.Instance, Account: account}, api.AssumeRoleInput{RoleArn: byAccount}, false},
 	} {
 		_, err := b.assume(c.who, c.in)
@@ -172,7 +179,8 @@ func TestAssumeRoleRefusals(t *testing.T) {
 		{"many policies", api.AssumeRoleInput{RoleArn: r, PolicyArns: make([]api.PolicyDescriptorType, 11)}, "ValidationError: 1 validation error detected: Value at 'policyArns'"},
 		{"untrusted tags", api.AssumeRoleInput{RoleArn: r, Tags: []api.Tag{{Key: "a", Value: "b"}}}, "AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:TagSession on resource: " + r},
 		{"untrusted source identity", api.AssumeRoleInput{RoleArn: r, SourceIdentity: "ann"}, "AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:SetSourceIdentity on resource: " + r},
-		{"MFA", api.AssumeRoleInput{RoleArn: r, TokenCode: "123456"}, "NotImplemented: AssumeRole: TokenCode is not built."},
+		{"half of a second factor", api.AssumeRoleInput{RoleArn: r, TokenCode: "123456"}, "AccessDenied: MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."},
+		{"a device that is not the caller's", api.AssumeRoleInput{RoleArn: r, SerialNumber: "arn:aws:iam::123456789012:mfa/x", TokenCode: "123456"}, "AccessDenied: MultiFactorAuthentication failed, unable to validate MFA code."},
 		// As recorded.
 		{"tags twice", api.AssumeRoleInput{RoleArn: r, Tags: []api.Tag{{Key: "a", Value: "b"}, {Key: "A", Value: "b"}}}, "InvalidParameterValue: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
 		{"transitive", api.AssumeRoleInput{RoleArn: r, TransitiveTagKeys: []string{"x"}}, "InvalidParameterValue: The specified transitive tag key must be included in the requested tags."},

@@ -41,6 +41,8 @@ func writerPragmas(o Options) []string {
 		"busy_timeout=10000",
 		"journal_mode=WAL",
 		"synchronous=" + sync,
+		"fullfsync=ON", // on macOS, where fsync(2) leaves what it writes in the disk's own cache
+		"checkpoint_fullfsync=ON",
 		"wal_autocheckpoint=2000",     // pages: 8 MB
 		"journal_size_limit=67108864", // bytes: a log that grew once shrinks again
 		"cache_size=-8000",            // KiB

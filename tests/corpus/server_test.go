@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -50,7 +49,7 @@ func outside() (code int, err error) {
 	cmd.Env = append(os.Environ(), inside+"="+binary)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if sandboxes() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		cmd.SysProcAttr = ownNetwork
 	}
 	var failed *exec.ExitError
 	if err := cmd.Run(); errors.As(err, &failed) {

@@ -18,6 +18,7 @@ var (
 	ErrGone        = errors.New("compute: the instance is not on this host")
 	ErrUnsupported = errors.New("compute: this driver cannot do that")
 	ErrAddressBusy = errors.New("compute: the address is in use on this host")
+	ErrNoAddress   = errors.New("compute: the host does not have the address")
 )
 
 // Handle is what a driver needs to find an instance again. It is opaque to all

@@ -40,6 +40,7 @@ type outcome struct {
 	Busy      bool            `json:",omitempty"` // the address is in use on the host
 	Gone      bool            `json:",omitempty"` // the host has lost the instance
 	Elastic   bool            `json:",omitempty"` // it is to have elastic IPs
+	Refused   string          `json:",omitempty"` // why the host cannot do it
 	Handle    *compute.Handle `json:",omitempty"`
 }
 
@@ -85,10 +86,13 @@ func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
 		}
 		if err != nil {
 			s.log.Error("an instance cannot be launched", "instance", p.ID, "error", err)
-			return s.abandon(f, p, onHost("launch", err))
+			return s.abandon(f, p, onHost("launch"))
 		}
 		if out.Overtaken {
 			return nil
+		}
+		if out.Refused != "" {
+			return s.abandon(f, p, out.Refused)
 		}
 		if !out.Busy {
 			if out.Elastic {
@@ -107,19 +111,6 @@ func (s *Service) launchFlow(f *workflow.Flow, p transition) error {
 		}
 	}
 	return s.abandon(f, p, "Internal error on launch: its private address is in use on the host")
-}
-
-// onHost is a failure as all users of an instance may read it. A driver's own
-// words name the host's paths and programs: they stay in the log.
-func onHost(what string, cause error) string {
-	text := "Internal error on " + what
-	if errors.Is(cause, compute.ErrUnsupported) {
-		return text + ": this host's driver cannot do what is asked"
-	}
-	if errors.Is(cause, compute.ErrAddressBusy) {
-		return text + ": its private address is in use on the host"
-	}
-	return text + "; the cause is in Slipway's log"
 }
 
 // current reads the record for a workflow, nil where it was overtaken.
@@ -193,6 +184,9 @@ func (s *Service) driverLaunch(ctx context.Context, in *instance) (outcome, erro
 	switch {
 	case errors.Is(err, compute.ErrAddressBusy):
 		return outcome{Busy: true}, nil
+	case lasting("launch", err) != "":
+		s.log.Error("an instance cannot be launched", "instance", in.ID, "error", err)
+		return outcome{Refused: lasting("launch", err)}, nil
 	case err != nil:
 		return outcome{}, final(err)
 	}
@@ -250,11 +244,14 @@ func (s *Service) startFlow(f *workflow.Flow, p transition) error {
 	case errors.Is(err, workflow.ErrInterrupted):
 		return err
 	case err != nil:
-		return s.startFailed(f, p, err)
+		s.log.Error("an instance cannot be started", "instance", p.ID, "error", err)
+		return s.startFailed(f, p, onHost("start"))
 	case out.Overtaken:
 		return nil
 	case out.Gone:
 		return s.abandon(f, p, "the instance's root volume is gone from the host")
+	case out.Refused != "":
+		return s.startFailed(f, p, out.Refused)
 	}
 	if err := s.assertElastic(f, p, out.Handle); err != nil {
 		return err
@@ -277,6 +274,10 @@ func (s *Service) driverStart(ctx context.Context, in *instance) (outcome, error
 	started, err := s.cfg.Driver.Start(ctx, spec, *h)
 	if errors.Is(err, compute.ErrGone) {
 		return outcome{Gone: true}, nil
+	}
+	if why := lasting("start", err); why != "" {
+		s.log.Error("an instance cannot be started", "instance", in.ID, "error", err)
+		return outcome{Refused: why}, nil
 	}
 	if err != nil {
 		return outcome{}, err
@@ -315,15 +316,14 @@ func (s *Service) assertElastic(f *workflow.Flow, p transition, h *compute.Handl
 }
 
 // startFailed leaves the instance stopped, as it was before.
-func (s *Service) startFailed(f *workflow.Flow, p transition, cause error) error {
+func (s *Service) startFailed(f *workflow.Flow, p transition, why string) error {
 	_, err := workflow.Step(f, "stop", func(ctx context.Context, _ string) (outcome, error) {
 		return s.acting(ctx, p, func(ctx context.Context, in *instance) (outcome, error) { return s.driverStop(ctx, in, true) })
 	})
 	if err != nil {
 		return err
 	}
-	s.log.Error("an instance cannot be started", "instance", p.ID, "error", cause)
-	return s.stoppedTx(f, p, serverError(onHost("start", cause)))
+	return s.stoppedTx(f, p, serverError(why))
 }
 
 func (s *Service) stopFlow(f *workflow.Flow, p transition) error {

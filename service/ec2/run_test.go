@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -159,15 +160,39 @@ func TestEnvironmentAndLimitsOfAnInstance(t *testing.T) {
 }
 
 func TestAFailedLaunchSaysSo(t *testing.T) {
+	for _, tt := range []struct {
+		cause error
+		want  string
+	}{
+		{compute.ErrUnsupported, "on launch: this host's driver cannot"},
+		{compute.ErrNoAddress, "on launch: the host does not have the instance's address; 'slipway doctor'"},
+	} {
+		c := newCloud(t)
+		c.driver.Config.Launch = func(context.Context, compute.Spec) (compute.Handle, error) {
+			return compute.Handle{}, tt.cause
+		}
+		out := must(c.RunInstances(c.ctx, request()))(t)
+		got := c.await(out.Instances[0].InstanceId, terminated)
+		if got.StateReason.Code != "Server.InternalError" || !strings.Contains(got.StateReason.Message, tt.want) {
+			t.Errorf("%v: reason %+v", tt.cause, got.StateReason)
+		}
+		c.sound()
+	}
+}
+
+func TestARefusedStartSaysSo(t *testing.T) {
 	c := newCloud(t)
-	c.driver.Config.Launch = func(context.Context, compute.Spec) (compute.Handle, error) {
-		return compute.Handle{}, compute.ErrUnsupported
+	i := c.run()
+	must(c.StopInstances(c.ctx, &api.StopInstancesInput{InstanceIds: []string{i.InstanceId}}))(t)
+	c.await(i.InstanceId, stopped)
+	c.driver.Config.Start = func(_ context.Context, _ compute.Spec, h compute.Handle) (compute.Handle, error) {
+		return h, fmt.Errorf("boot: %w", compute.ErrNoAddress)
 	}
-	out := must(c.RunInstances(c.ctx, request()))(t)
-	got := c.await(out.Instances[0].InstanceId, terminated)
-	if got.StateReason.Code != "Server.InternalError" || !strings.Contains(got.StateReason.Message, "on launch") {
-		t.Errorf("reason %+v", got.StateReason)
-	}
+	must(c.StartInstances(c.ctx, &api.StartInstancesInput{InstanceIds: []string{i.InstanceId}}))(t)
+	c.until("it is stopped again, and says why", func() bool {
+		got := c.describe(i.InstanceId)
+		return got.State.Name == "stopped" && got.StateReason != nil && strings.Contains(got.StateReason.Message, "on start: the host does not have the instance's address")
+	})
 	c.sound()
 }
 

@@ -68,8 +68,10 @@ func volumeTx(f *workflow.Flow, name string, p volumeChange, change func(store.T
 
 // final says that no repetition of a step changes its error.
 func final(err error) error {
-	if errors.Is(err, compute.ErrUnsupported) || errors.Is(err, compute.ErrGone) || errors.Is(err, compute.ErrFull) || errors.Is(err, compute.ErrBadArchive) {
-		return workflow.Permanent(err)
+	for _, lasting := range []error{compute.ErrUnsupported, compute.ErrGone, compute.ErrFull, compute.ErrBadArchive, compute.ErrNoAddress} {
+		if errors.Is(err, lasting) {
+			return workflow.Permanent(err)
+		}
 	}
 	return err
 }

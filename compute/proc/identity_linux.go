@@ -1,7 +1,3 @@
-// Package proc finds processes again and notices their end: a process is named
-// by its id, its start time and the host's boot, so that an id that was used
-// anew is not taken for it. It imports nothing of ours. A Watcher owns one
-// goroutine, which Close ends.
 package proc
 
 import (
@@ -11,55 +7,64 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// Identity names one process of one boot of this host.
-type Identity struct {
-	PID   int    `json:"pid"`
-	Start uint64 `json:"start"` // clock ticks since boot, field 22 of /proc/PID/stat
-	Boot  string `json:"boot"`  // /proc/sys/kernel/random/boot_id
-}
-
-var bootID = sync.OnceValue(func() string {
+func readBootID() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
-})
-
-// Of names a process that runs now, or is a zombie.
-func Of(pid int) (Identity, error) {
-	start, _, err := stat(pid)
-	return Identity{PID: pid, Start: start, Boot: bootID()}, err
 }
 
-// stat reads the start time and the state of a process.
-func stat(pid int) (start uint64, state byte, err error) {
+// look reads a process's /proc/PID/stat ("proc_pid_stat(5)").
+func look(pid int) (Process, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, err
+		return Process{}, err
 	}
 	// The command in parentheses may hold spaces and parentheses.
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {
-		return 0, 0, fmt.Errorf("proc: /proc/%d/stat has no command", pid)
+		return Process{}, fmt.Errorf("proc: /proc/%d/stat has no command", pid)
 	}
-	fields := strings.Fields(string(b[i+1:]))
-	if len(fields) < 20 {
-		return 0, 0, fmt.Errorf("proc: /proc/%d/stat has %d fields", pid, len(fields))
+	f := strings.Fields(string(b[i+1:]))
+	if len(f) < 20 {
+		return Process{}, fmt.Errorf("proc: /proc/%d/stat has %d fields", pid, len(f))
 	}
-	start, err = strconv.ParseUint(fields[19], 10, 64)
-	return start, fields[0][0], err
+	p := Process{PID: pid, Ended: f[0][0] == 'Z' || f[0][0] == 'X'}
+	var errs [3]error
+	p.Parent, errs[0] = strconv.Atoi(f[1])
+	p.Session, errs[1] = strconv.Atoi(f[3])
+	p.Start, errs[2] = strconv.ParseUint(f[19], 10, 64)
+	return p, errors.Join(errs[:]...)
 }
 
-// Alive reports whether the process runs. A zombie does not.
-func (id Identity) Alive() bool {
-	if id.PID <= 0 || id.Boot != bootID() {
-		return false
+// Table is all processes that this user may see.
+func Table() ([]Process, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
 	}
-	start, state, err := stat(id.PID)
-	return err == nil && start == id.Start && state != 'Z' && state != 'X'
+	var all []Process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if p, err := look(pid); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// Environ is the environment that a process was started with.
+func Environ(pid int) ([]string, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00"), nil
 }
 
 // Open returns a pidfd of the process; os.ErrProcessDone where it has ended.
@@ -75,7 +80,7 @@ func (id Identity) Open() (int, error) {
 		return -1, fmt.Errorf("proc: pidfd of %d: %w", id.PID, err)
 	}
 	// The id may have been taken anew: compare while the pidfd holds it.
-	if start, _, err := stat(id.PID); err != nil || start != id.Start {
+	if p, err := look(id.PID); err != nil || p.Start != id.Start {
 		_ = unix.Close(fd)
 		return -1, os.ErrProcessDone
 	}

@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 package keeper
 
 import (
@@ -5,8 +7,6 @@ import (
 	"errors"
 	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/compute/boot"
 )
@@ -23,7 +23,7 @@ type Streams struct {
 // OpenStreams opens them. Files is for the child, Close for both sides.
 func (in *Instance) OpenStreams() (*Streams, error) {
 	s := &Streams{}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	pair, err := socketpair()
 	if err != nil {
 		return nil, err
 	}

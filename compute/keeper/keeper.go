@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 // Package keeper is what compute drivers on this host keep of their instances:
 // a folder each, with a record of its first process by which another driver on
 // the same folder finds it again. It may import compute and what is below it. A

@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 package keeper
 
 import (
@@ -33,6 +35,9 @@ type Record struct {
 	// Restored says that the files came out of a backup, and that no process has
 	// run on them since.
 	Restored bool `json:"restored,omitempty"`
+	// Swept says that nothing runs any more of what Process started, where the
+	// driver goes by the number of Process's session.
+	Swept bool `json:"swept,omitempty"`
 }
 
 // Has reports whether the instance has an elastic address.
@@ -135,7 +140,7 @@ func (k *Keeper) Born(in *Instance, pid int) error {
 	in.mu.Lock()
 	in.asked = true
 	in.mu.Unlock()
-	err = in.Change(func(r *Record) { r.Process, r.Exit, r.Reason, r.Restored = id, 0, "", false })
+	err = in.Change(func(r *Record) { r.Process, r.Exit, r.Reason, r.Restored, r.Swept = id, 0, "", false, false })
 	k.watch(in)
 	return err
 }

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package agent
 
@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-// Init says that instances need Linux.
+// Init says that instances need another system.
 func Init() int {
 	fmt.Fprintln(os.Stderr, "slipway agent: instances are not supported on "+runtime.GOOS)
 	return 1

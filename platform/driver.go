@@ -75,8 +75,11 @@ func openDriver(cfg Config) (compute.Driver, error) {
 	return openNamed(name, cfg)
 }
 
+// driverDir is what a driver keeps its instances in.
+func driverDir(cfg Config, name string) string { return filepath.Join(cfg.Dir, instancesDir, name) }
+
 func openNamed(name string, cfg Config) (compute.Driver, error) {
-	dir := filepath.Join(cfg.Dir, instancesDir, name)
+	dir := driverDir(cfg, name)
 	if name == "sandbox" {
 		return sandbox.New(sandbox.Config{Dir: dir, Slipway: cfg.Binary, Logger: cfg.Logger})
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/slipway/slipway/compute/process"
 	"github.com/slipway/slipway/compute/sandbox"
 )
 
@@ -37,8 +38,8 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 		}
 	}
 	probed := sandbox.Probe()
-	for _, f := range probed {
-		// Without sandboxes, instances run in the process driver.
+	// Without sandboxes, instances run in the process driver.
+	for _, f := range append(probed, process.Probe(driverDir(cfg, process.Name))...) {
 		findings = append(findings, Finding{Name: f.Check, OK: f.OK, Detail: f.Detail, Remedy: f.Remedy})
 	}
 	instances := Finding{Name: "instances", OK: true, Detail: "run in sandboxes"}
@@ -121,4 +122,14 @@ var checks = []check{
 	{"mkfs.ext4", "install e2fsprogs: without it there are no volumes and no bound on instances' disks", needs("mkfs.ext4")},
 	{"loop devices", "load the kernel module loop, and in a container run it privileged: without them there are no volumes", loopDevices},
 	{"forwarding", "allow Slipway's bridges to be forwarded (iptables -I FORWARD -i slw+ -j ACCEPT; iptables -I FORWARD -o slw+ -j ACCEPT): Docker, among others, drops all that it does not know, and instances reach the host only", forwarding},
+}
+
+// minFiles is what a busy host needs.
+const minFiles = 4096
+
+func enoughFiles(limit uint64) (string, error) {
+	if limit < minFiles {
+		return "", fmt.Errorf("a process may open %d", limit)
+	}
+	return fmt.Sprintf("a process may open %d", limit), nil
 }

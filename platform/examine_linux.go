@@ -27,18 +27,12 @@ func clockState() (string, error) {
 	return "is kept by NTP", nil
 }
 
-// minFiles is what a busy host needs.
-const minFiles = 4096
-
 func fileLimit(context.Context) (string, error) {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return "", err
 	}
-	if l.Max < minFiles { // Go raises the soft limit to the hard one
-		return "", fmt.Errorf("a process may open %d", l.Max)
-	}
-	return fmt.Sprintf("a process may open %d", l.Max), nil
+	return enoughFiles(l.Max) // Go raises the soft limit to the hard one
 }
 
 // minMemory is what Slipway and a few small instances take, in KiB.

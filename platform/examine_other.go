@@ -1,10 +1,10 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package platform
 
 import "context"
 
-// Other systems run the process driver only, which needs none of these.
+// Other systems have the commands of a client only, which need none of these.
 
 func clockState() (string, error) { return "runs", nil }
 

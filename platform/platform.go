@@ -110,10 +110,10 @@ func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
 // supported refuses systems that no compute driver is built for, before anything
 // is made there. Slipway's other commands work on them.
 func supported(system string) error {
-	if system == "linux" {
+	if system == "linux" || system == "darwin" {
 		return nil
 	}
-	return fmt.Errorf("'slipway up' is not supported on %s: no compute driver is built for it. Run it on Linux; here, 'slipway env' points clients at it", system)
+	return fmt.Errorf("'slipway up' is not supported on %s: no compute driver is built for it. Run it on Linux or macOS; here, 'slipway env' points clients at it", system)
 }
 
 // reachable turns an unspecified address into one that a client can use.

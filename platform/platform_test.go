@@ -124,10 +124,12 @@ func TestLoopback(t *testing.T) {
 }
 
 func TestSystemsWithoutADriverAreToldSo(t *testing.T) {
-	if err := supported("linux"); err != nil {
-		t.Error(err)
+	for _, system := range []string{"linux", "darwin"} {
+		if err := supported(system); err != nil {
+			t.Error(err)
+		}
 	}
-	for _, system := range []string{"windows", "darwin"} {
+	for _, system := range []string{"windows", "freebsd"} {
 		if err := supported(system); err == nil || !strings.Contains(err.Error(), "not supported on "+system) {
 			t.Errorf("%s: %v", system, err)
 		}

@@ -63,6 +63,11 @@ type Config struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	Grace       int               `json:"grace"`            // seconds
 	Memory      int64             `json:"memory,omitempty"` // bytes for each process, where there are no cgroups
+	// BySession says that nothing holds on to a process whose parent ends, as a
+	// subreaper does on Linux: the tree is what the first process's session has,
+	// and what has Mark, where that is set, in its environment.
+	BySession bool   `json:"bySession,omitempty"`
+	Mark      string `json:"mark,omitempty"`
 }
 
 // maxLine bounds a message. Environments are small.

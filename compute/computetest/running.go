@@ -226,7 +226,7 @@ func testExit(t *testing.T, w *World) {
 // crashSpec is the instance that launchAndWait launches.
 func crashSpec(d compute.Driver) compute.Spec {
 	b := d.Network().Instances.Masked().Addr().As4()
-	b[2], b[3] = 7, 7
+	b[3] = 57
 	return compute.Spec{
 		ID: "i-crash", Hostname: "crash", Address: netip.AddrFrom4(b), Gateway: d.Network().Gateway,
 		Limits: compute.Limits{MilliCPU: 1000, Memory: 512 << 20, Processes: 100},

@@ -4,6 +4,11 @@
 // host's files and the user's rights. Servers should listen on the address in
 // SLIPWAY_INSTANCE_IP.
 //
+// On Linux the first process is its tree's subreaper. On darwin, which has none,
+// the tree is a session; its addresses must have been put on lo0 by the host's
+// owner, and nothing bounds its memory. The tests run the parts for darwin on
+// Linux, too.
+//
 // It may import compute and what is below it. A Driver owns the process watcher,
 // the queue of events, the metadata listeners and the forwarders of elastic
 // addresses; Close ends them all.

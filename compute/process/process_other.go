@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package process
 
@@ -13,3 +13,6 @@ import (
 func New(Config) (compute.Driver, error) {
 	return nil, fmt.Errorf("process: instances on %s are not built yet: %w", runtime.GOOS, compute.ErrUnsupported)
 }
+
+// Probe has nothing to look at: no instance runs here.
+func Probe(string) []compute.Finding { return nil }

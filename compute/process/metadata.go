@@ -1,22 +1,16 @@
+//go:build linux || darwin
+
 package process
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 
 	"github.com/slipway/slipway/compute/boot"
 )
-
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
-// splitZero takes NUL-separated strings apart.
-func splitZero(b []byte) []string { return strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00") }
 
 // ListenMetadata is the metadata listeners of all instances, as one. It can be
 // called once; Close ends it, or the driver's Close.

@@ -1,33 +1,31 @@
+//go:build linux || darwin
+
 package process
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/compute/boot"
 	"github.com/slipway/slipway/compute/keeper"
-	"github.com/slipway/slipway/compute/proc"
 )
 
 // Driver runs instances as process trees of this user.
 type Driver struct {
 	*keeper.Keeper
 	slipway string // absolute
+	system  system
 	network compute.Network
 
 	metadata *merged // the listeners of all instances as one; see ListenMetadata
@@ -41,8 +39,10 @@ var (
 )
 
 // New opens the driver on its folder and finds the instances that run there.
-func New(cfg Config) (compute.Driver, error) {
-	d := &Driver{forwards: map[netip.Addr]*forward{}}
+func New(cfg Config) (compute.Driver, error) { return open(cfg, thisSystem()) }
+
+func open(cfg Config, sys system) (compute.Driver, error) {
+	d := &Driver{system: sys, forwards: map[netip.Addr]*forward{}}
 	var err error
 	if d.slipway, err = filepath.Abs(cfg.Slipway); err != nil {
 		return nil, fmt.Errorf("process: %w", err)
@@ -51,7 +51,7 @@ func New(cfg Config) (compute.Driver, error) {
 		return nil, fmt.Errorf("process: %w", err)
 	}
 	d.metadata = newMerged(d.Log())
-	if d.network, err = networkIn(d.Path()); err != nil {
+	if d.network, err = sys.network(d.Path()); err != nil {
 		_ = d.Close()
 		return nil, fmt.Errorf("process: %w", err)
 	}
@@ -64,51 +64,10 @@ func New(cfg Config) (compute.Driver, error) {
 		if rec := in.Record(); rec.Process.Alive() {
 			d.serve(rec)
 		} else {
-			sweep(in)
+			d.sweep(in)
 		}
 	}
 	return d, nil
-}
-
-// networkOf gives each data folder loopback addresses of its own, so that two
-// Slipways of one host seldom meet; where they do, the address is told as busy.
-func networkOf(dir string) compute.Network {
-	n, _ := strconv.ParseUint(arn.Hash(dir)[:4], 16, 16)
-	second := byte(16 + n%110*2)
-	return compute.Network{
-		Instances: netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second}), 16),
-		Elastic:   netip.PrefixFrom(netip.AddrFrom4([4]byte{127, second + 1}), 20),
-		Gateway:   netip.AddrFrom4([4]byte{127, 0, 0, 1}),
-	}
-}
-
-// rangesFile names the addresses of a folder that came out of a backup: those of
-// the folder that it was made of.
-const rangesFile = "network.json"
-
-// networkIn is the network of a driver's folder.
-func networkIn(dir string) (compute.Network, error) {
-	n := networkOf(dir)
-	b, err := os.ReadFile(filepath.Join(dir, rangesFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return n, nil
-	}
-	var kept compute.Ranges
-	if err == nil {
-		err = json.Unmarshal(b, &kept)
-	}
-	loopback := netip.MustParsePrefix("127.0.0.0/8")
-	if err == nil && !(loopback.Contains(kept.Instances.Addr()) && loopback.Contains(kept.Elastic.Addr()) && kept.Instances.Bits() == 16 && kept.Elastic.Bits() == 20) {
-		err = fmt.Errorf("%s: addresses %v and %v are not ones of this driver", rangesFile, kept.Instances, kept.Elastic)
-	}
-	n.Instances, n.Elastic = kept.Instances, kept.Elastic
-	return n, err
-}
-
-// Ranges are the addresses of a driver's folder, for a backup.
-func Ranges(dir string) (compute.Ranges, error) {
-	n, err := networkIn(dir)
-	return compute.Ranges{Instances: n.Instances, Elastic: n.Elastic}, err
 }
 
 // Network is the loopback addresses of this data folder. Each instance has a
@@ -191,6 +150,9 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 	if other := d.Busy(spec); other != nil {
 		return fmt.Errorf("address %s of %s: %w", spec.Address, other.ID, compute.ErrAddressBusy)
 	}
+	if err := d.onHost(spec.Address); err != nil {
+		return err
+	}
 	for _, dir := range []string{"home", "tmp", "var/log", "var/lib"} {
 		if err := os.MkdirAll(in.File("root", dir), 0o700); err != nil {
 			return err
@@ -199,7 +161,7 @@ func (d *Driver) start(ctx context.Context, in *keeper.Instance, spec compute.Sp
 	if err := d.linkTools(in.File("root", "bin")); err != nil {
 		return err
 	}
-	sweep(in)
+	d.sweep(in)
 	if err := in.Change(func(r *keeper.Record) { r.Spec = spec }); err != nil {
 		return err
 	}
@@ -253,6 +215,7 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, spec compute.Spec
 	err = streams.Converse(ctx, boot.Config{
 		Kind: boot.Process, ID: spec.ID, Hostname: spec.Hostname, Address: spec.Address, Root: in.File("root"),
 		Metadata: metadataURL(spec.Address), Environment: spec.Environment, Grace: boot.Grace, Memory: spec.Limits.Memory,
+		BySession: d.system.bySession, Mark: d.mark(in),
 	})
 	if err == nil {
 		err = in.Ready()
@@ -270,6 +233,14 @@ func metadataURL(ip netip.Addr) string {
 // marker names the variable by which an instance's processes are found, even
 // those whose first process was killed.
 func marker(in *keeper.Instance) string { return "SLIPWAY_INSTANCE_DIR=" + in.File("root") }
+
+// mark is the marker, where the first process is to look for it, too.
+func (d *Driver) mark(in *keeper.Instance) string {
+	if d.system.bySession && d.system.marks {
+		return marker(in)
+	}
+	return ""
+}
 
 // environ is all that the tree sees of Slipway's own environment, and what
 // tells it who it is. Slipway's may hold secrets, so little is passed on.
@@ -308,22 +279,11 @@ func (d *Driver) Stop(ctx context.Context, h compute.Handle, force bool) error {
 }
 
 func (d *Driver) stop(ctx context.Context, in *keeper.Instance, force bool) error {
-	tree := proc.Descendants(in.Record().Process.PID)
-	if !in.Record().Process.Alive() {
-		tree = nil
-	}
+	kill := d.remains(in)
 	if err := in.End(ctx, force, (boot.Grace+5)*time.Second); err != nil {
 		return err
 	}
-	if force {
-		// They lost their parent just now, and no time to take new numbers passed.
-		for _, pid := range tree {
-			if belongs(pid, in) {
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
-		}
-	}
-	sweep(in)
+	kill(force)
 	d.withdraw(in.Record())
 	return nil
 }
@@ -333,40 +293,8 @@ func (d *Driver) cleanUp(in *keeper.Instance) {
 	if in.Record().Process.Alive() {
 		return // it was started again already, and that swept
 	}
-	sweep(in)
+	d.sweep(in)
 	d.withdraw(in.Record())
-}
-
-// belongs reports whether the process has the instance's marker.
-func belongs(pid int, in *keeper.Instance) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
-	}
-	return slices.Contains(splitZero(b), marker(in))
-}
-
-// sweep kills every process that has the instance's marker.
-func sweep(in *keeper.Instance) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return
-	}
-	for range 3 { // what forks meanwhile is found the next time
-		found := false
-		for _, e := range entries {
-			if pid, err := strconv.Atoi(e.Name()); err == nil && belongs(pid, in) {
-				found = true
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
-		}
-		if !found {
-			return
-		}
-		if entries, err = os.ReadDir("/proc"); err != nil {
-			return
-		}
-	}
 }
 
 // Reboot stops and starts the instance; its addresses stay its own.

@@ -1,19 +1,15 @@
+//go:build linux || darwin
+
 package process
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,8 +47,14 @@ func (d *Driver) AssignAddress(ctx context.Context, h compute.Handle, ip, _ neti
 }
 
 func (d *Driver) assign(in *keeper.Instance, ip netip.Addr) error {
+	if !d.network.Elastic.IsValid() {
+		return fmt.Errorf("this host has no elastic addresses; 'slipway doctor' says what to do: %w", compute.ErrUnsupported)
+	}
 	if !d.network.Elastic.Contains(ip) {
 		return fmt.Errorf("it is not within %s", d.network.Elastic)
+	}
+	if err := d.onHost(ip); err != nil {
+		return err
 	}
 	err := in.Change(func(r *keeper.Record) {
 		if !r.Has(ip) {
@@ -251,36 +253,4 @@ func (f *forward) close() {
 	f.conns = nil
 	f.mu.Unlock()
 	f.done.Wait()
-}
-
-// listening is the TCP ports that someone listens on at the address, from
-// /proc/net/tcp ("proc_pid_net(5)"): state 0A is LISTEN, addresses are
-// hexadecimal in the host's byte order.
-func listening(ip netip.Addr) map[uint16]bool {
-	b, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return nil
-	}
-	ports := map[uint16]bool{}
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		f := strings.Fields(s.Text())
-		if len(f) < 4 || f[3] != "0A" {
-			continue
-		}
-		host, port, ok := strings.Cut(f[1], ":")
-		raw, err := hex.DecodeString(host)
-		if !ok || err != nil || len(raw) != 4 {
-			continue
-		}
-		if littleEndian {
-			slices.Reverse(raw)
-		}
-		if a, _ := netip.AddrFromSlice(raw); a != ip {
-			continue
-		}
-		if n, err := strconv.ParseUint(port, 16, 16); err == nil && n != 0 {
-			ports[uint16(n)] = true
-		}
-	}
-	return ports
 }

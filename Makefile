@@ -6,9 +6,14 @@ LDFLAGS := -s -w -X github.com/slipway/slipway/cli.Version=$(VERSION)
 # The kills of `make crash`; `make test` runs a few.
 KILLS ?= 200
 
-# The systems: the platform and its instances run on Linux. darwin and windows have
-# the commands of a client; their 'slipway up' says that it is not supported.
+# The systems: on Linux, instances run in sandboxes or as processes; on darwin, as
+# processes. windows has the agent's and a client's commands; its 'slipway up' says
+# that it is not supported.
 TARGETS := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
+# What the binary has where instances can run as processes: without a driver,
+# process.New refuses, and the linker leaves this out.
+PROCESSES := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64
+LAUNCH := compute/process.(*Driver).Launch
 
 .PHONY: help build demo test conformance bench crash generate checkgenerate lint tools clean cross
 
@@ -43,9 +48,13 @@ checkgenerate: generate ## Fail if generating changes a file
 	@git diff --exit-code --stat -- api docs model || { echo 'generated files are not current: commit what "make generate" writes'; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- api docs model)" || { echo 'generating made files that are not committed:'; git ls-files --others --exclude-standard -- api docs model; exit 1; }
 
-cross: ## Check that the binary compiles for each system that it is for
-	@set -e; for target in $(TARGETS); do echo "compile for $$target"; \
-		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath -o /dev/null ./cmd/slipway; done
+cross: ## Check that the binary compiles for each system, with the process driver where it can run, and tests for darwin
+	@set -e; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; for target in $(TARGETS); do echo "compile for $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath -o "$$out" ./cmd/slipway; \
+		has=no; if $(GO) tool nm "$$out" | grep -F '$(LAUNCH)' >/dev/null; then has=yes; fi; \
+		wants=no; case ' $(PROCESSES) ' in *" $$target "*) wants=yes;; esac; \
+		test $$has = $$wants || { echo "the binary for $$target has the process driver: $$has, wanted: $$wants"; exit 1; }; done
+	@echo 'vet for darwin/arm64'; CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet -trimpath ./compute/... ./agent ./platform ./store/... ./cli/...
 
 lint: ## Format, vet and static checks
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change:"; echo "$$unformatted"; exit 1; }

@@ -20,8 +20,9 @@ import (
 const (
 	masterSize = 32
 	saltSize   = 24
-	version    = 1
-	overhead   = 1 + saltSize + 16 // version, salt, GCM tag
+	hkdfForm   = 1 // of earlier Slipways
+	xaesForm   = 2
+	overhead   = 1 + saltSize + 16 // form, salt, GCM tag
 )
 
 // ErrSealed is the error of a value that this keyring did not seal for this
@@ -30,14 +31,26 @@ var ErrSealed = errors.New("keyring: the value cannot be opened with this key")
 
 // Ring seals and opens values under one master key. It is safe for use by
 // several goroutines.
-type Ring struct{ master []byte }
+type Ring struct {
+	master []byte
+	xaes   *xaes
+}
+
+func newRing(master []byte) (*Ring, error) {
+	key, err := hkdf.Key(sha256.New, master, nil, "slipway keyring 2", masterSize)
+	if err != nil {
+		return nil, err
+	}
+	x, err := newXAES(key)
+	return &Ring{master, x}, err
+}
 
 // New makes a ring of a master key of 32 bytes.
 func New(master []byte) (*Ring, error) {
 	if len(master) != masterSize {
 		return nil, fmt.Errorf("keyring: the master key has %d bytes, want %d", len(master), masterSize)
 	}
-	return &Ring{master: append([]byte(nil), master...)}, nil
+	return newRing(append([]byte(nil), master...))
 }
 
 // Ephemeral makes a ring whose key is kept nowhere, for tests and for data
@@ -45,7 +58,11 @@ func New(master []byte) (*Ring, error) {
 func Ephemeral() *Ring {
 	b := make([]byte, masterSize)
 	_, _ = rand.Read(b) // crypto/rand.Read never fails (Go 1.24)
-	return &Ring{master: b}
+	r, err := newRing(b)
+	if err != nil {
+		panic(err) // the key has its length
+	}
+	return r
 }
 
 // Open reads dir/master, and makes it on the first start. The folder gets mode
@@ -104,9 +121,9 @@ func create(dir, path string) error {
 // one purpose does not open for another, so records cannot be swapped.
 func (r *Ring) Seal(purpose string, plain []byte) ([]byte, error) {
 	out := make([]byte, 1+saltSize, overhead+len(plain))
-	out[0] = version
+	out[0] = xaesForm
 	_, _ = rand.Read(out[1:])
-	aead, nonce, err := r.cipher(purpose, out[1:])
+	aead, nonce, err := r.xaes.of(out[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -115,10 +132,20 @@ func (r *Ring) Seal(purpose string, plain []byte) ([]byte, error) {
 
 // Open decrypts what Seal made for the same purpose; anything else is ErrSealed.
 func (r *Ring) Open(purpose string, sealed []byte) ([]byte, error) {
-	if len(sealed) < overhead || sealed[0] != version {
+	if len(sealed) < overhead {
 		return nil, ErrSealed
 	}
-	aead, nonce, err := r.cipher(purpose, sealed[1:1+saltSize])
+	var aead cipher.AEAD
+	var nonce []byte
+	var err error
+	switch salt := sealed[1 : 1+saltSize]; sealed[0] {
+	case xaesForm:
+		aead, nonce, err = r.xaes.of(salt)
+	case hkdfForm:
+		aead, nonce, err = r.cipher(purpose, salt)
+	default:
+		return nil, ErrSealed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +156,8 @@ func (r *Ring) Open(purpose string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// cipher derives a key and nonce for one message from its random salt: AES-GCM's
-// own 96-bit random nonces would allow too few messages under one key.
+// cipher derives a key and nonce for one message of the first form from its
+// random salt.
 func (r *Ring) cipher(purpose string, salt []byte) (cipher.AEAD, []byte, error) {
 	k, err := hkdf.Key(sha256.New, r.master, salt, "slipway keyring 1 "+purpose, 32+12)
 	if err != nil {

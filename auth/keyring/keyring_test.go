@@ -81,3 +81,20 @@ func TestOpenKeepsOneKey(t *testing.T) {
 		t.Fatal("a key that others may read was accepted")
 	}
 }
+
+// TestValuesOfEarlierSlipways opens what was sealed in the first form.
+func TestValuesOfEarlierSlipways(t *testing.T) {
+	r := Ephemeral()
+	sealed := append([]byte{hkdfForm}, bytes.Repeat([]byte{7}, saltSize)...)
+	aead, nonce, err := r.cipher("a", sealed[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed = aead.Seal(sealed, nonce, []byte("plain"), []byte("a"))
+	if got, err := r.Open("a", sealed); err != nil || string(got) != "plain" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := r.Open("b", sealed); !errors.Is(err, ErrSealed) {
+		t.Errorf("for another purpose: %v", err)
+	}
+}

@@ -13,7 +13,7 @@ import (
 )
 
 // The benchmarks compare the store with SQLite itself, through the same driver
-// with the same settings and in the same run: "ratio" is the store's commits
+// with the same durability and in the same run: "ratio" is the store's commits
 // per second as a part of SQLite's, with as many documents in a transaction as
 // there are writers.
 
@@ -46,7 +46,11 @@ func benchUpdate(b *testing.B, writers int, noSync bool) {
 		b.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	raw, err := openConn(filepath.Join(dir, "raw.db"), writerPragmas(Options{NoSync: noSync}))
+	pragmas := writerPragmas(Options{NoSync: noSync})
+	if !noSync {
+		pragmas = append(pragmas, "synchronous=FULL") // SQLite's own way
+	}
+	raw, err := openConn(filepath.Join(dir, "raw.db"), pragmas)
 	if err != nil {
 		b.Fatal(err)
 	}

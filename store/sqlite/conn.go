@@ -32,8 +32,11 @@ const (
 	sqlRevision = "UPDATE meta SET value=? WHERE name='revision'"
 )
 
+// writerPragmas leave the sync of each commit to the store (sync.go): the setting
+// FULL is NORMAL and a sync of the write-ahead log after each commit, for which
+// SQLite has an fsync only.
 func writerPragmas(o Options) []string {
-	sync := "FULL"
+	sync := "NORMAL"
 	if o.NoSync {
 		sync = "OFF"
 	}

@@ -266,3 +266,40 @@ func TestSnapshotHasTheJournal(t *testing.T) {
 		t.Errorf("the copy has %d documents, %v", n, err)
 	}
 }
+
+// TestAFailedSyncEndsTheUpdates lets the disk fail under a commit: it is not
+// acknowledged, nor is any after it, and a start goes on from what is there.
+func TestAFailedSyncEndsTheUpdates(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	st, err := Open(t.Context(), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := st.(*Store)
+	put := func(s *Store, key string) error {
+		return s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(key, []byte("1")) })
+	}
+	if err := put(s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.log.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"b", store.BriefPrefix + "c"} {
+		if err := put(s, key); err == nil {
+			t.Errorf("%s was acknowledged", key)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openHeld(t, dir, 0)
+	defer func() { _ = s.Close() }()
+	err = s.View(t.Context(), func(tx store.Tx) error {
+		_, err := tx.Get("a")
+		return err
+	})
+	if err := errors.Join(err, put(s, "b")); err != nil {
+		t.Error(err)
+	}
+}

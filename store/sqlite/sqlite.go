@@ -1,5 +1,5 @@
 // Package sqlite is the embedded store: one SQLite file in WAL mode with
-// synchronous=FULL. Concurrent updates run one after another inside one SQLite
+// a sync of each commit. Concurrent updates run one after another inside one SQLite
 // transaction and share its commit, so durability costs one fsync for many.
 //
 // It may import store only. The store owns at most one goroutine, which runs
@@ -40,6 +40,7 @@ type Store struct {
 	dir    string
 	lock   *dirLock
 	writer *conn
+	log    *log
 	turns  turns
 	reads  readPool
 	recent recent
@@ -117,7 +118,10 @@ func open(dir string, lock *dirLock, o Options) (*Store, error) {
 	if s.journal.most = o.Held; o.Held == 0 {
 		s.journal.most = maxHeld
 	}
-	if err := s.prepare(o); err != nil {
+	if err = s.prepare(o); err == nil && !o.NoSync {
+		s.log, err = openLog(file)
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return s, nil
@@ -198,5 +202,5 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 	defer close(s.done)
 	s.watch.close()
-	return errors.Join(s.reads.close(), s.writer.close(), s.lock.release())
+	return errors.Join(s.reads.close(), s.writer.close(), s.log.close(), s.lock.release())
 }

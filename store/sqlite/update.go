@@ -234,6 +234,9 @@ func (s *Store) join(b *batch, r *request) {
 	if r.err = r.ctx.Err(); r.err != nil {
 		return
 	}
+	if b.err = s.fail(s.log.broken()); b.err != nil {
+		return
+	}
 	if !s.begun {
 		if err := s.writer.exec(sqlBeginNow); err != nil {
 			b.err = s.fail(fmt.Errorf("begin: %w", err))
@@ -282,7 +285,11 @@ func (s *Store) commit(b *batch) {
 		s.publish.Lock()
 	}
 	if s.begun && b.err == nil {
-		if err := s.writer.exec(sqlCommit); err != nil {
+		err := s.writer.exec(sqlCommit)
+		if err == nil && changes {
+			err = s.log.sync()
+		}
+		if err != nil {
 			b.err = s.fail(fmt.Errorf("commit: %w", err))
 		}
 	}

@@ -75,6 +75,9 @@ type heldConn struct {
 	until  atomic.Int64 // the write deadline, nanoseconds since 1970
 }
 
+// NetConn is the connection itself, for what is the socket's to do.
+func (c *heldConn) NetConn() net.Conn { return c.Conn }
+
 // Close closes the connection.
 func (c *heldConn) Close() error {
 	c.once.Do(func() { c.from.give(c.remote) })

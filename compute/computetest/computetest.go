@@ -164,6 +164,15 @@ func (w *World) Lookup(_ context.Context, a netip.Addr) (metadata.Instance, bool
 	return in, ok, nil
 }
 
+// Tell changes what the metadata service says of the instance that has an address.
+func (w *World) Tell(a netip.Addr, change func(*metadata.Instance)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in := w.known[a]
+	change(&in)
+	w.known[a] = in
+}
+
 // RoleCredentials has none.
 func (w *World) RoleCredentials(context.Context, string) (metadata.Credentials, error) {
 	return metadata.Credentials{}, fmt.Errorf("no role")

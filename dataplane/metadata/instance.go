@@ -45,6 +45,7 @@ type Instance struct {
 	UserData       []byte
 	Enabled        bool // the metadata service answers this instance
 	TokensRequired bool // version 1, without tokens, is refused
+	HopLimit       int  // how many hosts pass a token on; 0 is no bound
 	TagsEnabled    bool
 }
 

@@ -91,6 +91,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMethodNotAllowed)
 		return
 	}
+	if in.HopLimit > 0 {
+		limitHops(r.Context(), usualHops) // the connection may have brought a token before
+	}
 	token := r.Header.Get(tokenHeader)
 	if (token != "" || in.TokensRequired) && !h.valid(token, in.ID) {
 		refuse(w, http.StatusUnauthorized)
@@ -113,6 +116,9 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, in Instance
 	if err != nil || ttl < 1 || ttl > maxTTL {
 		refuse(w, http.StatusBadRequest)
 		return
+	}
+	if in.HopLimit > 0 && !limitHops(r.Context(), in.HopLimit) {
+		h.log.Warn("metadata: the hops of a token cannot be limited", "instance", in.ID)
 	}
 	w.Header().Set(ttlHeader, strconv.Itoa(ttl))
 	text(w, h.token(in.ID, h.now().Add(time.Duration(ttl)*time.Second)))
@@ -225,7 +231,7 @@ type Server struct {
 // Serve begins to serve. The server owns the listener from here on.
 func Serve(l net.Listener, h *Handler) *Server {
 	s := &Server{log: h.log, http: &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ConnContext: withConn,
 	}}
 	s.done.Add(1)
 	go func() {

@@ -66,7 +66,7 @@ func (s *Service) metadataOf(v instanceView) metadata.Instance {
 		PublicIP: v.public(), PublicDNS: publicDNS(v.Scope.Region, v.public()),
 		MAC: macOf(v.Private), Interface: v.Interface, SubnetID: v.Subnet, SubnetCIDR: v.subnetCIDR, VPCID: v.VPC, VPCCIDR: v.vpcCIDR,
 		KeyName: v.Key, PublicKey: v.PublicKey, UserData: v.UserData, Tags: map[string]string{},
-		Enabled: v.Metadata.Endpoint == "enabled", TokensRequired: v.Metadata.Tokens == "required", TagsEnabled: v.Metadata.Tags == "enabled",
+		Enabled: v.Metadata.Endpoint == "enabled", TokensRequired: v.Metadata.Tokens == "required", HopLimit: int(v.Metadata.HopLimit), TagsEnabled: v.Metadata.Tags == "enabled",
 	}
 	for _, g := range v.groups {
 		out.GroupIDs, out.GroupNames = append(out.GroupIDs, g.GroupId), append(out.GroupNames, g.GroupName)

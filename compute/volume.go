@@ -31,6 +31,9 @@ type Attachment struct {
 	Device string `json:"device"` // /dev/sdf
 }
 
+// SnapshotOf is a snapshot that a volume is to have.
+type SnapshotOf struct{ ID, Volume string }
+
 // VolumeStatus is what Stat finds.
 type VolumeStatus struct {
 	Bytes    int64 // its size
@@ -58,10 +61,13 @@ type Disks interface {
 	// its Spec when it starts.
 	AttachVolume(ctx context.Context, h Handle, a Attachment) error
 	// DetachVolume takes it away with all that was written on disk; ErrInUse
-	// while a process in the instance uses it.
-	DetachVolume(ctx context.Context, h Handle, a Attachment) error
+	// while a process in the instance uses it. force ends such processes.
+	DetachVolume(ctx context.Context, h Handle, a Attachment, force bool) error
 	// CreateSnapshot keeps a volume as it is at one moment, in use or not.
 	CreateSnapshot(ctx context.Context, id, volume string) error
+	// CreateSnapshots is CreateSnapshot of several volumes, all at the same moment. A
+	// repeated call after a crash makes all of them again, unless all are there.
+	CreateSnapshots(ctx context.Context, list []SnapshotOf) error
 	// CopySnapshot makes another that does not depend on the first.
 	CopySnapshot(ctx context.Context, id, from string) error
 	// ImportSnapshot unpacks the tar archive of a root file system into a

@@ -111,15 +111,15 @@ func (d *Driver) attach(instance, volume string) error {
 }
 
 // DetachVolume takes it away.
-func (d *Driver) DetachVolume(ctx context.Context, h compute.Handle, a compute.Attachment) error {
+func (d *Driver) DetachVolume(ctx context.Context, h compute.Handle, a compute.Attachment, force bool) error {
 	if d.Config.DetachVolume != nil {
-		return d.Config.DetachVolume(ctx, h, a)
+		return d.Config.DetachVolume(ctx, h, a, force)
 	}
-	return d.RealDetachVolume(ctx, h, a)
+	return d.RealDetachVolume(ctx, h, a, force)
 }
 
 // RealDetachVolume is DetachVolume as it is without a replacement.
-func (d *Driver) RealDetachVolume(_ context.Context, h compute.Handle, a compute.Attachment) error {
+func (d *Driver) RealDetachVolume(_ context.Context, h compute.Handle, a compute.Attachment, _ bool) error {
 	defer d.lockDisks()()
 	if d.disks.attached[a.Volume] == h.ID {
 		delete(d.disks.attached, a.Volume)
@@ -135,6 +135,20 @@ func (d *Driver) CreateSnapshot(_ context.Context, id, volume string) error {
 		return fmt.Errorf("fake: volume %s: %w", volume, compute.ErrGone)
 	}
 	d.disks.snapshots[id] = size
+	return nil
+}
+
+// CreateSnapshots keeps the sizes of all, or of none.
+func (d *Driver) CreateSnapshots(ctx context.Context, list []compute.SnapshotOf) error {
+	defer d.lockDisks()()
+	for _, s := range list {
+		if _, ok := d.disks.volumes[s.Volume]; !ok {
+			return fmt.Errorf("fake: volume %s: %w", s.Volume, compute.ErrGone)
+		}
+	}
+	for _, s := range list {
+		d.disks.snapshots[s.ID] = d.disks.volumes[s.Volume]
+	}
 	return nil
 }
 

@@ -36,7 +36,7 @@ type Config struct {
 	CreateVolume func(ctx context.Context, v compute.Volume) error
 	GrowVolume   func(ctx context.Context, id string, bytes int64) error
 	AttachVolume func(ctx context.Context, h compute.Handle, a compute.Attachment) error
-	DetachVolume func(ctx context.Context, h compute.Handle, a compute.Attachment) error
+	DetachVolume func(ctx context.Context, h compute.Handle, a compute.Attachment, force bool) error
 }
 
 // Driver keeps instances in memory. They end with the process.

@@ -40,12 +40,13 @@ func (d *Driver) AttachVolume(ctx context.Context, h compute.Handle, a compute.A
 	})
 }
 
-// DetachVolume unmounts it, once no process of the instance uses it.
-func (d *Driver) DetachVolume(ctx context.Context, h compute.Handle, a compute.Attachment) error {
+// DetachVolume unmounts it, once no process of the instance uses it; by force it
+// ends those that do.
+func (d *Driver) DetachVolume(ctx context.Context, h compute.Handle, a compute.Attachment, force bool) error {
 	return d.withVolume(ctx, h, a, "detach", func(in *keeper.Instance) error {
 		rec := in.Record()
 		if rec.Process.Alive() && slices.Contains(rec.Spec.Volumes, a) {
-			if err := d.unmountIn(ctx, rec.Process.PID, a); err != nil {
+			if err := d.unmountIn(ctx, rec.Process.PID, a, force); err != nil {
 				return err
 			}
 		}
@@ -141,9 +142,14 @@ const patience = 3 * time.Second
 
 // unmountIn unmounts a volume in an instance, and waits until the kernel has
 // written all of it.
-func (d *Driver) unmountIn(ctx context.Context, pid int, a compute.Attachment) error {
+func (d *Driver) unmountIn(ctx context.Context, pid int, a compute.Attachment, force bool) error {
 	deadline := time.Now().Add(patience)
 	for {
+		if force {
+			if err := d.endUsers(pid, a.Volume); err != nil {
+				return err
+			}
+		}
 		err := d.tryUnmount(pid, a)
 		if err == nil {
 			if attached, err := disk.Attached(d.volumePath(a.Volume)); !attached || err != nil {

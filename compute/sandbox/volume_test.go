@@ -56,7 +56,7 @@ func TestVolumesInAnInstance(t *testing.T) {
 	if err := d.DeleteVolume(t.Context(), "vol-2"); !errors.Is(err, compute.ErrInUse) {
 		t.Errorf("deleting a volume in use: %v", err)
 	}
-	if err := d.DetachVolume(t.Context(), h, two); !errors.Is(err, compute.ErrInUse) {
+	if err := d.DetachVolume(t.Context(), h, two, false); !errors.Is(err, compute.ErrInUse) {
 		t.Errorf("detaching a volume in use: %v", err)
 	}
 	w.Do(d.CreateSnapshot(t.Context(), "snap-1", "vol-2"))
@@ -65,7 +65,7 @@ func TestVolumesInAnInstance(t *testing.T) {
 	d = w.Driver.(compute.Disks)
 	w.Do(os.WriteFile(filepath.Join(rootOfProcess(w, h), "dev/leave"), nil, 0o644))
 	w.Console(h, "left\n")
-	w.Do(d.DetachVolume(t.Context(), h, two))
+	w.Do(d.DetachVolume(t.Context(), h, two, false))
 	if st, err := d.StatVolume(t.Context(), "vol-2"); err != nil || st.Attached {
 		t.Errorf("after detaching: %+v, %v", st, err)
 	}

@@ -16,6 +16,7 @@ const (
 
 func (s *Service) registerSnapshots(e *workflow.Engine) {
 	workflow.Register(e, flowSnapshot, s.snapshotFlow)
+	workflow.Register(e, flowSnapshots, s.snapshotsFlow)
 	workflow.Register(e, flowDropSnapshot, s.dropSnapshotFlow)
 }
 

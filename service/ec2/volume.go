@@ -42,6 +42,7 @@ type attachment struct {
 	Since    time.Time `json:"since"`
 	Delete   bool      `json:"delete,omitempty"` // with the instance
 	Root     bool      `json:"root,omitempty"`
+	Force    bool      `json:"force,omitempty"` // its detachment ends processes that use it
 }
 
 // volume is the record of a volume, an instance's root volume too.

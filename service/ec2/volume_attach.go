@@ -111,11 +111,9 @@ func (s *Service) attachable(tx store.Tx, v *volume, i *instance, device string)
 }
 
 // DetachVolume takes a volume from its instance, once no process there uses it.
+// Force ends those that do: what they have not written is lost.
 func (s *Service) DetachVolume(ctx context.Context, in *api.DetachVolumeInput) (*api.DetachVolumeOutput, error) {
 	call := auth.From(ctx)
-	if err := refuse([]refusal{{"Force", value(in.Force, false)}}); err != nil {
-		return nil, err
-	}
 	var o api.VolumeAttachment
 	err := s.cfg.Store.Update(ctx, func(tx store.Tx) error {
 		v, err := volumes.get(s, tx, call.Scope, in.VolumeId)
@@ -127,6 +125,13 @@ func (s *Service) DetachVolume(ctx context.Context, in *api.DetachVolumeInput) (
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return err
+		}
+		if value(in.Force, false) && !v.Attachment.Force {
+			// A detachment that waits for processes sees it when it looks again.
+			v.Attachment.Force = true
+			if err := volumes.put(tx, v.Scope, v); err != nil {
+				return err
+			}
 		}
 		if v.Attachment.State != detaching && v.Attachment.State != busy {
 			v.Attachment.State = detaching

@@ -235,7 +235,7 @@ func (s *Service) detachFlow(f *workflow.Flow, p volumeChange) error {
 				if in.Handle == nil {
 					return nil
 				}
-				err := d.DetachVolume(ctx, *in.Handle, compute.Attachment{Volume: v.ID, Device: v.Attachment.Device})
+				err := d.DetachVolume(ctx, *in.Handle, compute.Attachment{Volume: v.ID, Device: v.Attachment.Device}, v.Attachment.Force)
 				if errors.Is(err, compute.ErrGone) {
 					return nil
 				}
@@ -270,6 +270,9 @@ func (s *Service) detachFlow(f *workflow.Flow, p volumeChange) error {
 func (s *Service) attachmentIs(f *workflow.Flow, p volumeChange, state string) error {
 	return volumeTx(f, "is-"+state, p, func(tx store.Tx, v *volume) error {
 		v.Attachment.State = state
+		if state == attached {
+			v.Attachment.Force = false
+		}
 		return volumes.put(tx, v.Scope, v)
 	})
 }

@@ -169,18 +169,16 @@ func TestAttachmentsAreRefused(t *testing.T) {
 	wantFault(t, err, fault.IncorrectState, "")
 	_, err = c.DetachVolume(c.ctx, &api.DetachVolumeInput{VolumeId: other, InstanceId: b.InstanceId})
 	wantFault(t, err, fault.InvalidAttachmentNotFound, "")
-	_, err = c.DetachVolume(c.ctx, &api.DetachVolumeInput{VolumeId: other, Force: ptr(true)})
-	wantFault(t, err, fault.NotImplemented, "")
 }
 
 // TestABusyVolumeWaits: the detachment goes on once the last process has left.
 func TestABusyVolumeWaits(t *testing.T) {
 	c := newCloud(t)
 	left := make(chan struct{})
-	c.driver.Config.DetachVolume = func(ctx context.Context, h compute.Handle, a compute.Attachment) error {
+	c.driver.Config.DetachVolume = func(ctx context.Context, h compute.Handle, a compute.Attachment, force bool) error {
 		select {
 		case <-left:
-			return c.driver.RealDetachVolume(ctx, h, a)
+			return c.driver.RealDetachVolume(ctx, h, a, force)
 		default:
 			return compute.ErrInUse
 		}

@@ -87,8 +87,11 @@ func (a *Authenticator) AuthenticateForm(ctx context.Context, f Form) (Authentic
 
 // Unsigned reports whether a request carries nothing that says who sent it.
 func Unsigned(r *http.Request) bool {
+	if r.Header.Get("Authorization") != "" {
+		return false
+	}
 	s, err := parseSignature(r)
-	return s == nil && err == nil && r.Header.Get("Authorization") == ""
+	return s == nil && err == nil
 }
 
 // Nobody is who sends a request without a signature, where the resource itself

@@ -11,7 +11,20 @@ import (
 // Polynomials Using PCLMULQDQ Instruction", Intel, 2009).
 type crc64nvme struct{ sum uint64 }
 
-func updateCRC64(crc uint64, p []byte) uint64 { return crc64.Update(crc, tableCRC64NVME, p) }
+// updateCRC64 keeps hash/crc64 out of what is short: its frame of 16 KB makes the
+// stack grow, which costs more than the sum.
+func updateCRC64(crc uint64, p []byte) uint64 {
+	if len(p) > foldAtLeast {
+		return crc64.Update(crc, tableCRC64NVME, p)
+	}
+	crc = ^crc
+	for _, b := range p {
+		crc = tableCRC64NVME[byte(crc)^b] ^ crc>>8
+	}
+	return ^crc
+}
+
+const foldAtLeast = 256 // bytes from which it pays to do several at a time
 
 func (c *crc64nvme) Write(p []byte) (int, error) {
 	crc, rest := foldCRC64(c.sum, p)

@@ -19,8 +19,6 @@ var foldConstants = [4]uint64{
 	raise(polyCRC64NVME, 64, 128+63), raise(polyCRC64NVME, 64, 127),
 }
 
-const foldAtLeast = 256 // bytes from which it pays
-
 var canFold = cpu.X86.HasPCLMULQDQ
 
 // foldCRC64 takes as much of p into the sum as it can fast, and returns the rest.

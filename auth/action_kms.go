@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth/policy"
 )
 
 var kmsTable = table{prefix: "kms", keys: kmsKeys, operations: entries(
@@ -14,12 +15,22 @@ var kmsTable = table{prefix: "kms", keys: kmsKeys, operations: entries(
 		"DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyPair "+
 		"GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac GetKeyLastUsage GetKeyPolicy "+
 		"GetKeyRotationStatus GetParametersForImport GetPublicKey ImportKeyMaterial ListGrants ListKeyPolicies ListKeyRotations "+
-		"ListResourceTags PutKeyPolicy ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign "+
-		"TagResource UntagResource UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac"),
+		"ListResourceTags PutKeyPolicy RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign "+
+		"TagResource UntagResource UpdateKeyDescription Verify VerifyMac"),
 	act(nil, "ConnectCustomKeyStore CreateCustomKeyStore CreateKey DeleteCustomKeyStore DescribeCustomKeyStores "+
 		"DisconnectCustomKeyStore GenerateRandom ListAliases ListKeys ListRetirableGrants UpdateCustomKeyStore"),
 	map[string]operation{
 		"CreateAlias": {on: alias, needs: onTarget}, "DeleteAlias": {on: alias}, "UpdateAlias": {on: alias, needs: onTarget},
+		"ReplicateKey": {on: key, needs: func(a *asking) {
+			there := policy.Context{"aws:requestedregion": one(a.in.text("ReplicaRegion")), "kms:multiregion": {"true"}, "kms:multiregionkeytype": {"REPLICA"}}
+			a.with(there, "kms:CreateKey", "*")
+			if a.in.has("Tags") {
+				a.with(there, "kms:TagResource", keyIn(a.call, a.in.text("KeyId"), a.in.text("ReplicaRegion"))...)
+			}
+		}},
+		"UpdatePrimaryRegion": {on: key, needs: func(a *asking) {
+			a.also("kms:UpdatePrimaryRegion", keyIn(a.call, a.in.text("KeyId"), a.in.text("PrimaryRegion"))...)
+		}},
 		"Decrypt": {on: func(c *Call, in membersOf) []string { return keyOf(c, in, "KeyId") }},
 		"ReEncrypt": {action: noAction, needs: func(a *asking) {
 			a.also("kms:ReEncryptFrom", keyOf(a.call, a.in, "SourceKeyId")...)
@@ -60,6 +71,15 @@ func keyNamed(c *Call, name string) []string {
 		return []string{c.Scope.ARN("kms", name).String()}
 	}
 	return []string{c.Scope.ARN("kms", "key/"+name).String()}
+}
+
+// keyIn is the key of an id or ARN in another Region.
+func keyIn(c *Call, name, region string) []string {
+	_, id, of := strings.Cut(name, ":key/")
+	if !of {
+		id = name
+	}
+	return []string{arn.Scope{Account: c.Scope.Account, Region: region}.ARN("kms", "key/"+id).String()}
 }
 
 func alias(c *Call, in membersOf) []string {

@@ -83,7 +83,6 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 	if part, ok := strings.CutPrefix(rest, "encryptioncontext:"); ok {
 		return member(c.r.context, part), true
 	}
-	grant, _ := c.r.in.(*kms.CreateGrantInput)
 	switch rest {
 	case "calleraccount":
 		return one(c.call.Scope.Account), true
@@ -94,7 +93,9 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 	case "keyorigin":
 		return one(c.key.origin()), true
 	case "multiregion":
-		return one("false"), true
+		return one(strconv.FormatBool(c.key.Family != nil)), true
+	case "multiregionkeytype":
+		return one(c.key.multiRegionType()), true
 	case "requestalias":
 		if i := strings.Index(c.name, aliasPrefix); i >= 0 {
 			return one(c.name[i:]), true
@@ -109,28 +110,26 @@ func (c conditions) Lookup(name string) ([]string, bool) {
 		return slices.Sorted(maps.Keys(c.r.context)), true
 	case "bypasspolicylockoutsafetycheck", "schedulekeydeletionpendingwindowindays":
 		return c.asked(rest), true
-	case "grantoperations":
-		if grant != nil {
-			return grant.Operations, true
-		}
-		return nil, true
-	case "granteeprincipal":
-		if grant != nil {
-			return one(grant.GranteePrincipal), true
-		}
-		return nil, true
-	case "retiringprincipal":
-		if grant != nil {
-			return one(grant.RetiringPrincipal), true
-		}
-		return nil, true
-	case "grantconstrainttype":
-		if grant != nil {
-			return constraintTypes(grant.Constraints), true
-		}
-		return nil, true
+	case "grantoperations", "granteeprincipal", "retiringprincipal", "grantconstrainttype":
+		return c.granted(rest), true
 	}
 	return c.others.Lookup(name)
+}
+
+// granted tells the keys of the grant that is asked for.
+func (c conditions) granted(key string) []string {
+	grant, ok := c.r.in.(*kms.CreateGrantInput)
+	switch {
+	case !ok:
+		return nil
+	case key == "grantoperations":
+		return grant.Operations
+	case key == "granteeprincipal":
+		return one(grant.GranteePrincipal)
+	case key == "retiringprincipal":
+		return one(grant.RetiringPrincipal)
+	}
+	return constraintTypes(grant.Constraints)
 }
 
 // asked tells the keys that are members of requests.

@@ -19,8 +19,8 @@ func unbuilt(in *kms.CreateKeyInput, keySpec string) error {
 		what = "KeySpec " + keySpec
 	case in.Origin != "" && in.Origin != kms.OriginTypeAwsKms && in.Origin != kms.OriginTypeExternal:
 		what = "Origin " + in.Origin
-	case in.MultiRegion != nil && *in.MultiRegion:
-		what = "MultiRegion"
+	case yes(in.MultiRegion) && in.Origin == kms.OriginTypeExternal:
+		what = "MultiRegion and Origin " + in.Origin
 	case in.CustomKeyStoreId != "":
 		what = "CustomKeyStoreId"
 	case in.XksKeyId != "":
@@ -66,8 +66,11 @@ func (s *Service) CreateKey(ctx context.Context, in *kms.CreateKeyInput) (*kms.C
 	}
 	call := auth.From(ctx)
 	k := &key{
-		ID: newKeyID(call.Token), Account: call.Scope.Account, Region: call.Scope.Region, Description: in.Description,
+		ID: newKeyID(call.Token, yes(in.MultiRegion)), Account: call.Scope.Account, Region: call.Scope.Region, Description: in.Description,
 		Created: s.cfg.Now().UTC(), Spec: keySpec, Usage: usage, External: in.Origin == kms.OriginTypeExternal, Token: call.Token,
+	}
+	if yes(in.MultiRegion) {
+		k.Family = &family{Primary: k.Region}
 	}
 	if k.Tags, err = mergeTags(ctx, nil, in.Tags); err != nil {
 		return nil, err

@@ -18,8 +18,7 @@ const materialSize = 32 // AES-256
 
 var (
 	keyID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	// multiRegionID is the form of the ids of multi-Region keys, of which there
-	// are none here.
+	// multiRegionID is the form of the ids of multi-Region keys.
 	multiRegionID = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
 )
 
@@ -41,6 +40,8 @@ type key struct {
 	Rotation    *rotation         `json:",omitempty"`
 	OnDemand    int               `json:",omitempty"` // rotations that were asked for
 	Materials   []material        `json:",omitempty"`
+	Family      *family           `json:",omitempty"` // of a multi-Region key
+	Window      int               `json:",omitempty"` // days that a primary waits once its replicas have gone
 	Token       string            // of the durable step that made it
 
 	Material []byte `json:",omitempty"` // of keys written before there was rotation
@@ -68,6 +69,8 @@ func (k *key) state(now time.Time) string {
 	switch {
 	case k.Deletion != nil:
 		return kms.KeyStatePendingDeletion
+	case k.Window > 0:
+		return kms.KeyStatePendingReplicaDeletion
 	case !k.hasMaterial(now):
 		return kms.KeyStatePendingImport
 	case k.Disabled:
@@ -99,13 +102,16 @@ func (k *key) hasMaterial(now time.Time) bool {
 func (k *key) expired(now time.Time) bool { return k.Deletion != nil && !now.Before(*k.Deletion) }
 
 func (k *key) metadata(now time.Time) *kms.KeyMetadata {
-	state, multiRegion := k.state(now), false
+	state, multiRegion := k.state(now), k.Family != nil
 	enabled := state == kms.KeyStateEnabled
 	m := &kms.KeyMetadata{
 		AWSAccountId: k.Account, KeyId: k.ID, Arn: k.name(), CreationDate: &k.Created, Enabled: &enabled,
 		Description: k.Description, KeyUsage: k.Usage, KeyState: state, DeletionDate: k.Deletion,
 		Origin: k.origin(), KeyManager: kms.KeyManagerTypeCustomer, MultiRegion: &multiRegion,
-		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec,
+		CustomerMasterKeySpec: k.Spec, KeySpec: k.Spec, MultiRegionConfiguration: k.configuration(),
+	}
+	if k.Window > 0 {
+		m.PendingDeletionWindowInDays = new(int32(k.Window)) // #nosec G115 -- 30 at most
 	}
 	if k.Service != "" {
 		m.KeyManager = kms.KeyManagerTypeAws
@@ -150,7 +156,7 @@ func (k *key) usable(now time.Time) error {
 		return err
 	}
 	switch k.state(now) {
-	case kms.KeyStatePendingDeletion:
+	case kms.KeyStatePendingDeletion, kms.KeyStatePendingReplicaDeletion:
 		return k.pendingDeletion()
 	case kms.KeyStatePendingImport:
 		return fault.New(fault.KMSInvalidState, "%s is pending import.", k.name())
@@ -166,18 +172,21 @@ func (k *key) pendingDeletion() error {
 
 // alive refuses keys that wait to be destroyed.
 func (k *key) alive() error {
-	if k.Deletion != nil {
+	if k.Deletion != nil || k.Window > 0 {
 		return k.pendingDeletion()
 	}
 	return nil
 }
 
-func newKeyID(token string) string {
+func newKeyID(token string, multiRegion bool) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
 	h := fmt.Sprintf("%x", b)
 	if token != "" {
 		h = arn.Hash(token)
+	}
+	if multiRegion {
+		return "mrk-" + h[:32]
 	}
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:32]
 }

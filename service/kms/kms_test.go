@@ -211,7 +211,7 @@ func TestUnbuiltIsRefusedByName(t *testing.T) {
 	b, ctx := newBench(t)
 	for _, in := range []*api.CreateKeyInput{
 		{KeySpec: "ECC_SECG_P256K1", KeyUsage: "SIGN_VERIFY"}, {KeySpec: "SM2", KeyUsage: "SIGN_VERIFY"}, {KeySpec: "ML_DSA_44", KeyUsage: "SIGN_VERIFY"},
-		{Origin: "AWS_CLOUDHSM"}, {CustomKeyStoreId: "cks-1"}, {XksKeyId: "x"}, {MultiRegion: new(true)},
+		{Origin: "AWS_CLOUDHSM"}, {CustomKeyStoreId: "cks-1"}, {XksKeyId: "x"}, {MultiRegion: new(true), Origin: "EXTERNAL"},
 	} {
 		_, err := b.CreateKey(ctx, in)
 		wantCode(t, err, fault.NotImplemented)

@@ -70,7 +70,7 @@ func (s *Service) ensureManaged(ctx context.Context, name string) error {
 	}
 	now := s.cfg.Now().UTC()
 	k := &key{
-		ID: newKeyID(""), Account: scope.Account, Region: scope.Region, Created: now, Service: service,
+		ID: newKeyID("", false), Account: scope.Account, Region: scope.Region, Created: now, Service: service,
 		Description: "Default key that protects my " + title + " data when no other key is defined",
 		Spec:        kms.KeySpecSymmetricDefault, Usage: kms.KeyUsageTypeEncryptDecrypt,
 		Rotation: &rotation{Days: defaultRotationDays, Next: now.AddDate(0, 0, defaultRotationDays)},

@@ -34,6 +34,8 @@ func (k *key) rotates(automatic bool) error {
 	switch {
 	case !k.symmetric():
 		return unsupported("%s is an asymmetric or HMAC key, which does not support rotation.", k.name())
+	case !k.primary() && automatic:
+		return k.mustBePrimary()
 	case automatic && k.External:
 		return unsupported("%s origin is EXTERNAL which is not valid for this operation.", k.name())
 	}
@@ -92,7 +94,7 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, in *kms.GetKeyRotati
 	if err := k.rotates(false); err != nil {
 		return nil, err
 	}
-	out := &kms.GetKeyRotationStatusOutput{KeyId: k.ID, KeyRotationEnabled: new(k.Rotation != nil && k.Deletion == nil)}
+	out := &kms.GetKeyRotationStatusOutput{KeyId: k.ID, KeyRotationEnabled: new(k.Rotation != nil && k.alive() == nil)}
 	if *out.KeyRotationEnabled {
 		out.RotationPeriodInDays, out.NextRotationDate = new(int32(k.Rotation.Days)), &k.Rotation.Next
 	}
@@ -108,6 +110,9 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, in *kms.RotateKeyOnDema
 		}
 		if err := k.usable(s.cfg.Now()); err != nil {
 			return err
+		}
+		if !k.primary() {
+			return k.mustBePrimary()
 		}
 		if k.OnDemand >= maxOnDemand {
 			return fault.New(fault.KMSLimitExceeded, "%s has reached the limit of %d on-demand rotations.", k.name(), maxOnDemand)
@@ -148,12 +153,12 @@ func (s *Service) rotateDue(tx store.Tx, path string) error {
 		return err
 	}
 	k.Rotation.Next = now.UTC().AddDate(0, 0, k.Rotation.Days)
-	return s.keys.Put(tx, path, k)
+	return s.keep(tx, k)
 }
 
 // due says whether a key is to rotate. A disabled one waits until it is enabled.
 func (k *key) due(now time.Time) bool {
-	return k.Rotation != nil && !now.Before(k.Rotation.Next) && k.state(now) == kms.KeyStateEnabled
+	return k.Rotation != nil && k.primary() && !now.Before(k.Rotation.Next) && k.state(now) == kms.KeyStateEnabled
 }
 
 // ListKeyRotations lists the rotations of a key, or all its materials. The

@@ -203,7 +203,7 @@ func (s *Service) change(ctx context.Context, name string, r request, fn func(st
 		if err := fn(tx, k); err != nil {
 			return err
 		}
-		return s.keys.Put(tx, k.path(), k)
+		return s.keep(tx, k)
 	})
 	return k, err
 }

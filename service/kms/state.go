@@ -60,6 +60,10 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, in *kms.ScheduleKeyDe
 		if err := k.alive(); err != nil {
 			return err
 		}
+		if k.primary() && k.Family != nil && len(k.Family.Replicas) > 0 {
+			k.Window = int(days)
+			return nil
+		}
 		k.Deletion = &at
 		return nil
 	})
@@ -74,10 +78,10 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, in *kms.ScheduleKeyDe
 // CancelKeyDeletion saves a key; it comes back disabled.
 func (s *Service) CancelKeyDeletion(ctx context.Context, in *kms.CancelKeyDeletionInput) (*kms.CancelKeyDeletionOutput, error) {
 	k, err := s.change(ctx, in.KeyId, request{operation: "CancelKeyDeletion", in: in}, func(_ store.Tx, k *key) error {
-		if k.Deletion == nil {
+		if k.alive() == nil {
 			return fault.New(fault.KMSInvalidState, "%s is not pending deletion.", k.name())
 		}
-		k.Deletion, k.Disabled = nil, true
+		k.Deletion, k.Window, k.Disabled = nil, 0, true
 		return nil
 	})
 	if err != nil {

@@ -84,3 +84,11 @@ func (s *Service) ListResourceTags(ctx context.Context, in *kms.ListResourceTags
 	}
 	return out, nil
 }
+
+// tagList is tags in order; nil for none.
+func tagList(tags map[string]string) (out []kms.Tag) {
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, kms.Tag{TagKey: name, TagValue: tags[name]})
+	}
+	return out
+}

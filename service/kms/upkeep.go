@@ -88,6 +88,9 @@ func (s *Service) destroy(tx store.Tx, path string) error {
 			return err
 		}
 	}
+	if err := s.leave(tx, k, s.cfg.Now()); err != nil {
+		return err
+	}
 	return s.keys.Delete(tx, path)
 }
 

@@ -16,8 +16,7 @@ var bareFields = map[string][]string{
 	"ipv6-addresses.is-primary-ipv6": nil, "ipv6-prefixes.ipv6-prefix": nil, "operator.principal": nil,
 }
 
-// ownInterfaceFields reads what DescribeInstances filters network interfaces by:
-// the primary one, and the others by what tells them apart.
+// ownInterfaceFields reads what DescribeInstances filters network interfaces by.
 func ownInterfaceFields(v instanceView, name string) ([]string, bool) {
 	if values, ok := bareFields[name]; ok {
 		return values, true
@@ -30,49 +29,15 @@ func ownInterfaceFields(v instanceView, name string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	if name == "addresses.private-ip-address" && v.instance != nil {
-		for _, a := range v.Secondary {
-			values = append(values, a.String())
-		}
+	if v.instance == nil || !v.Private.IsValid() {
+		return values, true
 	}
-	for _, i := range v.further {
-		values = append(values, furtherValues(i, name)...)
+	// The primary one has further addresses, too.
+	for _, i := range append([]api.NetworkInterface{v.networkInterface()}, v.further...) {
+		more, _ := interfaceFields(i, name)
+		values = append(values, more...)
 	}
 	return values, true
-}
-
-func furtherValues(i api.NetworkInterface, name string) []string {
-	switch name {
-	case "network-interface-id":
-		return []string{i.NetworkInterfaceId}
-	case "subnet-id":
-		return []string{i.SubnetId}
-	case "vpc-id":
-		return []string{i.VpcId}
-	case "mac-address":
-		return []string{i.MacAddress}
-	case "description":
-		return []string{i.Description}
-	case "private-ip-address":
-		return []string{i.PrivateIpAddress}
-	case "addresses.private-ip-address":
-		var out []string
-		for _, a := range i.PrivateIpAddresses {
-			out = append(out, a.PrivateIpAddress)
-		}
-		return out
-	case "group-id":
-		var out []string
-		for _, g := range i.Groups {
-			out = append(out, g.GroupId)
-		}
-		return out
-	case "attachment.attachment-id":
-		if i.Attachment != nil {
-			return []string{i.Attachment.AttachmentId}
-		}
-	}
-	return nil
 }
 
 // networkFields are the filters of an instance's network interface, which

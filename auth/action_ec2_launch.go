@@ -82,14 +82,19 @@ func launching(a *asking) {
 	tagsOnCreate(a)
 }
 
-// wholeKeys answers for a launch of which all is known: keys that it does not have
-// are absent.
+// wholeKeys answers for a launch of which all is known: keys that neither it nor
+// the record of a resource has are absent.
 func wholeKeys(k *requestKeys, key string) ([]string, bool) {
 	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
 		return k.resourceTag(name)
 	}
 	if key == "region" {
 		return one(k.call.Scope.Region), true
+	}
+	if !strings.HasSuffix(k.resource, "/*") { // what is there already has what its record tells
+		if v, known, ok := k.ec2Told(key); ok {
+			return v, known
+		}
 	}
 	return nil, true
 }

@@ -83,6 +83,10 @@ func TestNetworkACLsAreInThePolicy(t *testing.T) {
 	}
 	_, err = c.DeleteNetworkAclEntry(c.ctx, &api.DeleteNetworkAclEntryInput{NetworkAclId: own.NetworkAclId, RuleNumber: ptr(int32(200)), Egress: ptr(false)})
 	wantFault(t, err, fault.InvalidNetworkACLEntryNotFound, "")
+	keys := must(c.ResourceKeys(c.ctx, testScope.ARN("ec2", "network-acl/"+own.NetworkAclId).String()))(t)
+	if want := testScope.ARN("ec2", "vpc/"+s.vpc).String(); !slices.Equal(keys["vpc"], []string{want}) {
+		t.Errorf("policies are told %v of it", keys)
+	}
 	_, err = c.DeleteNetworkAcl(c.ctx, &api.DeleteNetworkAclInput{NetworkAclId: own.NetworkAclId})
 	wantFault(t, err, fault.DependencyViolation, "The networkAcl '"+own.NetworkAclId+"' has dependencies and cannot be deleted.")
 	must(c.ReplaceNetworkAclAssociation(c.ctx, &api.ReplaceNetworkAclAssociationInput{AssociationId: next, NetworkAclId: before.NetworkAclId}))(t)

@@ -177,14 +177,11 @@ func (s *Service) networkKeys(tx store.Tx, scope arn.Scope, kind, id string, to 
 }
 
 func (s *Service) vpcOfACL(tx store.Tx, scope arn.Scope, id string) (string, error) {
-	all, err := vpcs.which(s, tx, scope, func(v *vpc) bool { return v.ACL == id })
-	if err == nil && len(all) == 0 {
-		err = notFound(prefixACL, id)
-	}
+	a, err := s.aclByID(tx, scope, id)
 	if err != nil {
 		return "", err
 	}
-	return all[0].ID, nil
+	return a.VPC, nil
 }
 
 // interfaceKeys are those of a network interface, an instance's primary one too.

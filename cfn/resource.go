@@ -71,7 +71,8 @@ type Type struct {
 
 	Create func(ctx context.Context, r Request) (Result, error)
 	// Read returns the properties as the service has them, read-only ones
-	// included, or a *fault.Error with code NotFound ("cfn.NotFound").
+	// included, or a *fault.Error with code NotFound ("cfn.NotFound"). nil: there is
+	// nothing outside the stack's records to read, and no drift.
 	Read func(ctx context.Context, r Request) (Properties, error)
 	// Update changes the resource in place. nil: every change replaces.
 	Update func(ctx context.Context, r Request) (Result, error)

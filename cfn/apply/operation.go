@@ -67,6 +67,9 @@ func (r *Runner) Begin(l *Ledger, s *Stack, op Operation, status, reason string)
 			return err
 		}
 	}
+	if err := forgetDrift(l.Tx, s); err != nil {
+		return err
+	}
 	s.Count++
 	op.ID = "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	op.StackKey, op.Started = s.Key(), l.Now

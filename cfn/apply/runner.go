@@ -54,6 +54,7 @@ func New(cfg Config) *Runner {
 	}
 	r := &Runner{cfg: cfg}
 	workflow.Register(cfg.Workflows, workflowName, r.run)
+	workflow.Register(cfg.Workflows, detectionWorkflow, r.detect)
 	return r
 }
 
@@ -237,6 +238,7 @@ func forget(tx store.Tx, s *Stack) error {
 		return err
 	}
 	return errors.Join(
+		forgetDetections(tx, s),
 		deleteUnder(tx, Signals, s.Key()+"/", ""),
 		deleteUnder(tx, waiters, s.Key()+"/", ""),
 		deleteUnder(tx, Operations, s.Key()+"/", ""),

@@ -27,6 +27,7 @@ type definition struct {
 	MinItems          *int                   `json:"minItems"`
 	MaxItems          *int                   `json:"maxItems"`
 	UniqueItems       bool                   `json:"uniqueItems"`
+	InsertionOrder    *bool                  `json:"insertionOrder"` // false: the order of items says nothing
 	MinProperties     *int                   `json:"minProperties"`
 	MaxProperties     *int                   `json:"maxProperties"`
 	OneOf             []*definition          `json:"oneOf"`

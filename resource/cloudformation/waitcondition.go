@@ -71,9 +71,7 @@ func waitCondition(handles Handles) cfn.Type {
 			id := r.StackID + "/" + name
 			return cfn.Result{PhysicalID: id, Attributes: cfn.Properties{"Id": id, "Data": "{}"}, Wait: wait}, nil
 		},
-		Read: func(_ context.Context, r cfn.Request) (cfn.Properties, error) {
-			return cfn.Properties{"Id": r.PhysicalID}, nil // it is nothing but its place in the stack
-		},
+		// There is no Read: it is nothing but its place in the stack, and cannot drift.
 		Update: func(_ context.Context, r cfn.Request) (cfn.Result, error) {
 			if fmt.Sprint(r.Properties) == fmt.Sprint(r.Prior) {
 				return cfn.Result{PhysicalID: r.PhysicalID, Attributes: cfn.Properties{"Id": r.PhysicalID, "Data": "{}"}}, nil

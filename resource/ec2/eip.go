@@ -166,14 +166,36 @@ func (h eipAssociationHandler) create(ctx context.Context, r cfn.Request) (cfn.R
 	if err := resource.Decode(eipAssociationName, r.Properties, &p); err != nil {
 		return cfn.Result{}, err
 	}
-	out, err := h.svc.AssociateAddress(ctx, &api.AssociateAddressInput{
-		AllocationId: p.AllocationId, PublicIp: p.EIP, InstanceId: p.InstanceId, NetworkInterfaceId: p.NetworkInterfaceId,
-		PrivateIpAddress: p.PrivateIpAddress, AllowReassociation: ptr(true),
+	var out *api.AssociateAddressOutput
+	err := poll(ctx, func() (_ bool, err error) {
+		out, err = h.svc.AssociateAddress(ctx, &api.AssociateAddressInput{
+			AllocationId: p.AllocationId, PublicIp: p.EIP, InstanceId: p.InstanceId, NetworkInterfaceId: p.NetworkInterfaceId,
+			PrivateIpAddress: p.PrivateIpAddress, AllowReassociation: ptr(true),
+		})
+		// The template need not say that the association waits for an instance that
+		// its interface is given to.
+		if fault.Is(err, fault.InvalidInstanceID) && h.pending(ctx, p.NetworkInterfaceId) {
+			return false, nil
+		}
+		return true, err
 	})
 	if err != nil {
 		return cfn.Result{}, err
 	}
 	return cfn.Result{PhysicalID: out.AssociationId, Attributes: cfn.Properties{"Id": out.AssociationId}}, nil
+}
+
+// pending reports whether the instance that has an interface is being launched.
+func (h eipAssociationHandler) pending(ctx context.Context, id string) bool {
+	if id == "" {
+		return false
+	}
+	out, err := h.svc.DescribeNetworkInterfaces(ctx, &api.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}})
+	if err != nil || out.NetworkInterfaces[0].Attachment == nil {
+		return false
+	}
+	i, err := (instanceHandler{h.svc}).find(ctx, out.NetworkInterfaces[0].Attachment.InstanceId)
+	return err == nil && i.State.Name == "pending"
 }
 
 func (h eipAssociationHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, error) {

@@ -47,18 +47,20 @@ type instanceProperties struct {
 }
 
 type blockDevice struct {
-	DeviceName  string    `json:"DeviceName"`
-	VirtualName string    `json:"VirtualName,omitempty"`
-	NoDevice    *struct{} `json:"NoDevice,omitempty"`
-	Ebs         *struct {
-		DeleteOnTermination *bool  `json:"DeleteOnTermination,omitempty"`
-		Encrypted           *bool  `json:"Encrypted,omitempty"`
-		Iops                *int32 `json:"Iops,omitempty"`
-		KmsKeyId            string `json:"KmsKeyId,omitempty"`
-		SnapshotId          string `json:"SnapshotId,omitempty"`
-		VolumeSize          *int32 `json:"VolumeSize,omitempty"`
-		VolumeType          string `json:"VolumeType,omitempty"`
-	} `json:"Ebs,omitempty"`
+	DeviceName  string     `json:"DeviceName"`
+	VirtualName string     `json:"VirtualName,omitempty"`
+	NoDevice    *struct{}  `json:"NoDevice,omitempty"`
+	Ebs         *ebsDevice `json:"Ebs,omitempty"`
+}
+
+type ebsDevice struct {
+	DeleteOnTermination *bool  `json:"DeleteOnTermination,omitempty"`
+	Encrypted           *bool  `json:"Encrypted,omitempty"`
+	Iops                *int32 `json:"Iops,omitempty"`
+	KmsKeyId            string `json:"KmsKeyId,omitempty"`
+	SnapshotId          string `json:"SnapshotId,omitempty"`
+	VolumeSize          *int32 `json:"VolumeSize,omitempty"`
+	VolumeType          string `json:"VolumeType,omitempty"`
 }
 
 type templateReference struct {

@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
-	"slices"
 	"strings"
 
 	api "github.com/slipway/slipway/api/ec2"
@@ -234,67 +233,4 @@ func (h instanceHandler) stop(ctx context.Context, id string) error {
 	}
 	_, err = h.await(ctx, id, "stopped")
 	return err
-}
-
-func (h instanceHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, error) {
-	i, err := h.living(ctx, r.PhysicalID)
-	if err != nil {
-		return nil, err
-	}
-	p := instanceProperties{
-		AvailabilityZone: i.Placement.AvailabilityZone, EbsOptimized: i.EbsOptimized, ImageId: i.ImageId, InstanceType: i.InstanceType,
-		KeyName: i.KeyName, Monitoring: ptr(i.Monitoring.State == "enabled"), PrivateIpAddress: i.PrivateIpAddress,
-		SourceDestCheck: i.SourceDestCheck, SubnetId: i.SubnetId, Tags: resource.OwnTags(tagMap(i.Tags)), Tenancy: i.Placement.Tenancy,
-		IamInstanceProfile: profileName(i.IamInstanceProfile),
-		MetadataOptions: &metadataOptions{
-			HttpEndpoint: i.MetadataOptions.HttpEndpoint, HttpProtocolIpv6: i.MetadataOptions.HttpProtocolIpv6,
-			HttpPutResponseHopLimit: i.MetadataOptions.HttpPutResponseHopLimit, HttpTokens: i.MetadataOptions.HttpTokens,
-			InstanceMetadataTags: i.MetadataOptions.InstanceMetadataTags,
-		},
-	}
-	for _, g := range i.SecurityGroups {
-		p.SecurityGroupIds = append(p.SecurityGroupIds, g.GroupId)
-		p.SecurityGroups = append(p.SecurityGroups, g.GroupName)
-	}
-	slices.Sort(p.SecurityGroupIds)
-	if err := h.readAttributes(ctx, r.PhysicalID, &p); err != nil {
-		return nil, err
-	}
-	out, err := resource.Encode(p)
-	if err != nil {
-		return nil, err
-	}
-	for k, v := range instanceAttributes(i) {
-		out[k] = v
-	}
-	return out, nil
-}
-
-// readAttributes reads what DescribeInstances does not tell.
-func (h instanceHandler) readAttributes(ctx context.Context, id string, p *instanceProperties) error {
-	read := func(attribute string) (*api.DescribeInstanceAttributeOutput, error) {
-		return h.svc.DescribeInstanceAttribute(ctx, &api.DescribeInstanceAttributeInput{InstanceId: id, Attribute: attribute})
-	}
-	data, err := read("userData")
-	if err != nil {
-		return err
-	}
-	protected, err := read("disableApiTermination")
-	if err != nil {
-		return err
-	}
-	behaviour, err := read("instanceInitiatedShutdownBehavior")
-	if err != nil {
-		return err
-	}
-	p.UserData, p.DisableApiTermination = data.UserData.Value, protected.DisableApiTermination.Value
-	p.InstanceInitiatedShutdownBehavior = behaviour.InstanceInitiatedShutdownBehavior.Value
-	credits, err := h.svc.DescribeInstanceCreditSpecifications(ctx, &api.DescribeInstanceCreditSpecificationsInput{InstanceIds: []string{id}})
-	if err != nil {
-		return err
-	}
-	for _, c := range credits.InstanceCreditSpecifications {
-		p.CreditSpecification = &creditSpecification{CPUCredits: c.CpuCredits}
-	}
-	return nil
 }

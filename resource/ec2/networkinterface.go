@@ -106,6 +106,7 @@ func (h interfaceHandler) read(ctx context.Context, r cfn.Request) (cfn.Properti
 	for _, a := range i.PrivateIpAddresses {
 		p.PrivateIpAddresses = append(p.PrivateIpAddresses, interfaceAddress{value(a.Primary), a.PrivateIpAddress})
 	}
+	p.SecondaryPrivateIpAddressCount = ptr(int32(len(p.PrivateIpAddresses) - 1))
 	out, err := resource.Encode(p)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (s *Service) ListStacks(ctx context.Context, in *cloudformation.ListStacksI
 				StackId: st.ID, StackName: st.Name, TemplateDescription: st.Version.Description,
 				CreationTime: &st.Created, LastUpdatedTime: st.Updated, DeletionTime: st.Deleted,
 				StackStatus: st.Status, StackStatusReason: st.Reason,
-				DriftInformation: &cloudformation.StackDriftInformationSummary{StackDriftStatus: "NOT_CHECKED"},
+				DriftInformation: (*cloudformation.StackDriftInformationSummary)(stackDrift(st)),
 			})
 		}
 		out.NextToken = next
@@ -125,7 +125,7 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 		DisableRollback:  &st.DisableRollback,
 		NotificationARNs: []string{}, Capabilities: st.Version.Capabilities,
 		RoleARN: st.Version.RoleARN, Tags: describeTags(st.Version.Tags),
-		DriftInformation: &cloudformation.StackDriftInformation{StackDriftStatus: "NOT_CHECKED"},
+		DriftInformation: stackDrift(st),
 	}
 	if st.TimeoutMinutes > 0 {
 		out.TimeoutInMinutes = &st.TimeoutMinutes

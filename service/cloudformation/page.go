@@ -19,6 +19,11 @@ const pageSize = 100
 // missed or given twice while entries come and go. listing ties a token to what
 // was listed.
 func page[T any](all []T, listing, token string, place func(T) string) (part []T, next string, err error) {
+	return pageOf(all, pageSize, listing, token, place)
+}
+
+// pageOf is page with a size of the caller's.
+func pageOf[T any](all []T, size int, listing, token string, place func(T) string) (part []T, next string, err error) {
 	from := 0
 	if token != "" {
 		last, err := openToken(listing, token)
@@ -29,7 +34,7 @@ func page[T any](all []T, listing, token string, place func(T) string) (part []T
 			from++
 		}
 	}
-	to := min(from+pageSize, len(all))
+	to := min(from+size, len(all))
 	if to < len(all) {
 		next = makeToken(listing, place(all[to-1]))
 	}

@@ -41,6 +41,7 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *cloudformation.
 	c := auth.From(ctx)
 	var st *apply.Stack
 	var r *apply.Resource
+	var drift *cloudformation.StackResourceDriftInformation
 	err := s.view(ctx, func(tx store.Tx) (err error) {
 		if st, err = find(tx, c.Scope, in.StackName); err != nil {
 			return err
@@ -49,7 +50,11 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *cloudformation.
 			return fault.New(fault.ValidationError, "Stack '%s' does not exist", in.StackName)
 		}
 		all, err := apply.ResourcesOf(tx, st)
+		if err != nil {
+			return err
+		}
 		r = all[in.LogicalResourceId]
+		drift, err = resourceDrift(tx, st, in.LogicalResourceId)
 		return err
 	})
 	if err != nil {
@@ -72,7 +77,7 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *cloudformation.
 	return &cloudformation.DescribeStackResourceOutput{StackResourceDetail: &cloudformation.StackResourceDetail{
 		StackName: st.Name, StackId: st.ID, LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r),
 		ResourceType: r.Type, LastUpdatedTimestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
-		Metadata: metadata, DriftInformation: &cloudformation.StackResourceDriftInformation{StackResourceDriftStatus: "NOT_CHECKED"},
+		Metadata: metadata, DriftInformation: drift,
 	}}, nil
 }
 
@@ -114,10 +119,14 @@ func (s *Service) DescribeStackResources(ctx context.Context, in *cloudformation
 			if in.LogicalResourceId != "" && r.LogicalID != in.LogicalResourceId || len(out.StackResources) == pageSize {
 				continue
 			}
+			drift, err := resourceDrift(tx, st, r.LogicalID)
+			if err != nil {
+				return err
+			}
 			out.StackResources = append(out.StackResources, cloudformation.StackResource{
 				StackName: st.Name, StackId: st.ID, LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r),
 				ResourceType: r.Type, Timestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
-				DriftInformation: &cloudformation.StackResourceDriftInformation{StackResourceDriftStatus: "NOT_CHECKED"},
+				DriftInformation: drift,
 			})
 		}
 		if in.LogicalResourceId != "" && len(out.StackResources) == 0 {
@@ -145,11 +154,18 @@ func (s *Service) ListStackResources(ctx context.Context, in *cloudformation.Lis
 			return err
 		}
 		part, next, err := page(all, st.ID, in.NextToken, func(r *apply.Resource) string { return r.LogicalID })
+		if err != nil {
+			return err
+		}
 		for _, r := range part {
+			drift, err := resourceDrift(tx, st, r.LogicalID)
+			if err != nil {
+				return err
+			}
 			out.StackResourceSummaries = append(out.StackResourceSummaries, cloudformation.StackResourceSummary{
 				LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r), ResourceType: r.Type,
 				LastUpdatedTimestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
-				DriftInformation: &cloudformation.StackResourceDriftInformationSummary{StackResourceDriftStatus: "NOT_CHECKED"},
+				DriftInformation: (*cloudformation.StackResourceDriftInformationSummary)(drift),
 			})
 		}
 		out.NextToken = next

@@ -91,6 +91,7 @@ func (d *deployment) run() {
 			d.Fatalf("the stack is %s:\n%s", status, d.reasons())
 		}
 		d.complete()
+		d.inSync()
 		_, err = d.call("UpdateStack", given...)
 		d.mustRefuse(err, "No updates are to be performed.")
 	}
@@ -254,6 +255,34 @@ func (d *deployment) complete() {
 	}
 	if diff := cmp.Diff(d.active, got); diff != "" {
 		d.Errorf("the stack's resources (-template +stack):\n%s", diff)
+	}
+}
+
+// inSync checks that what was just made is found as its template says.
+func (d *deployment) inSync() {
+	d.Helper()
+	id := d.must(d.call("DetectStackDrift")).text("StackDriftDetectionId")
+	deadline := time.Now().Add(time.Minute)
+	for {
+		out := d.must(d.query("cloudformation", "DescribeStackDriftDetectionStatus", "StackDriftDetectionId", id))
+		if out.text("DetectionStatus") != "DETECTION_IN_PROGRESS" {
+			if out.text("StackDriftStatus") == "IN_SYNC" {
+				return
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			d.Fatal("the detection does not end")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for _, r := range d.must(d.call("DescribeStackResourceDrifts")).all("StackResourceDrifts/member") {
+		if status := r.text("StackResourceDriftStatus"); status != "IN_SYNC" {
+			d.Errorf("%s %s is %s as soon as it was made: %s", r.text("ResourceType"), r.text("LogicalResourceId"), status, r.text("DriftStatusReason"))
+			for _, p := range r.all("PropertyDifferences/member") {
+				d.Errorf("  %s %s: expected %s, is %s", p.text("DifferenceType"), p.text("PropertyPath"), p.text("ExpectedValue"), p.text("ActualValue"))
+			}
+		}
 	}
 }
 

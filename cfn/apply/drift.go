@@ -49,6 +49,13 @@ type Detection struct {
 	Started  time.Time
 }
 
+// Flow is the id of the detection's workflow.
+func (d *Detection) Flow() string { return detectionWorkflow + "/" + d.key() }
+
+func (d *Detection) key() string {
+	return d.StackKey[:strings.LastIndexByte(d.StackKey, '/')] + "/" + d.ID
+}
+
 // StackDrift is what a stack's last finished detection found.
 type StackDrift struct {
 	Status string
@@ -81,8 +88,9 @@ func detectionKey(s *Stack, id string) string { return s.Scope.Key() + "/" + id 
 
 // Detect begins a detection. The stack keeps its status meanwhile.
 func (r *Runner) Detect(l *Ledger, s *Stack, caller Caller, only []string) (*Detection, error) {
+	s.Detected++
 	d := &Detection{
-		ID: newUUID(), StackID: s.ID, StackKey: s.Key(), Caller: caller, Only: only,
+		ID: UUIDFrom(fmt.Sprintf("%s/drift/%d", s.ID, s.Detected)), StackID: s.ID, StackKey: s.Key(), Caller: caller, Only: only,
 		Status: DetectionInProgress, Drift: NotChecked, Started: l.Now,
 	}
 	s.Detections = append(s.Detections, d.ID)
@@ -95,9 +103,9 @@ func (r *Runner) Detect(l *Ledger, s *Stack, caller Caller, only []string) (*Det
 		s.Detections = slices.Clone(s.Detections[n:])
 	}
 	err := errors.Join(
-		Detections.Put(l.Tx, detectionKey(s, d.ID), d),
+		Detections.Put(l.Tx, d.key(), d),
 		Stacks.Put(l.Tx, s.Key(), s),
-		r.cfg.Workflows.Begin(l.Tx, detectionWorkflow, detectionWorkflow+"/"+detectionKey(s, d.ID), params{StackKey: s.Key(), Operation: detectionKey(s, d.ID)}),
+		r.cfg.Workflows.Begin(l.Tx, detectionWorkflow, d.Flow(), params{StackKey: d.StackKey, Operation: d.key()}),
 	)
 	return d, err
 }

@@ -114,9 +114,10 @@ type Stack struct {
 	Failure string   // of the stack as a whole
 	Failed  []string // logical ids of the resources that failed, in that order
 	// Drift is what the last detection found since the stack has changed; nil:
-	// there was none. Detections are the ids of those that are kept.
+	// there was none. Detections are the ids of those that are kept, of Detected.
 	Drift      *StackDrift `json:",omitempty"`
 	Detections []string    `json:",omitempty"`
+	Detected   int         `json:",omitempty"`
 	// Until is when TimeoutInMinutes ends the creation.
 	Until *time.Time
 }

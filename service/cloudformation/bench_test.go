@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/store/sqlite"
@@ -24,26 +25,50 @@ func wide(n, depth int) string {
 	return b.String()
 }
 
-// BenchmarkStack500 creates and deletes a stack of 500 resources in chains of
-// ten, on a store with its fsyncs.
-func BenchmarkStack500(b *testing.B) {
+// benchWorld is a service on a store with its fsyncs.
+func benchWorld(b *testing.B) *world {
 	s, err := sqlite.Open(b.Context(), b.TempDir(), sqlite.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = s.Close() }()
+	b.Cleanup(func() { _ = s.Close() })
 	e := workflow.New(workflow.Config{Store: s})
 	c := &cloud{there: map[string]cfn.Properties{}}
 	w := &world{Service: service(s, e, c, nil), t: b, cloud: c, store: s, engine: e, ctx: callContext(b.Context())}
 	if err := e.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	defer e.Stop()
+	b.Cleanup(e.Stop)
+	return w
+}
+
+// BenchmarkStack500 creates and deletes a stack of 500 resources in chains of
+// ten.
+func BenchmarkStack500(b *testing.B) {
+	w := benchWorld(b)
 	body := wide(500, 10)
 	for b.Loop() {
 		id := w.create("s", body)
 		w.settle("s", "CREATE_COMPLETE")
 		w.drop("s")
 		w.settle(id, "DELETE_COMPLETE")
+	}
+}
+
+// driftLimit is how long the drift of 500 resources may take.
+const driftLimit = 300 * time.Millisecond
+
+// BenchmarkDrift500 detects the drift of a stack of 500 resources.
+func BenchmarkDrift500(b *testing.B) {
+	w := benchWorld(b)
+	w.create("s", wide(500, 10))
+	w.settle("s", "CREATE_COMPLETE")
+	for b.Loop() {
+		if st := w.detect("s"); st.StackDriftStatus != "IN_SYNC" {
+			b.Fatalf("the stack is %s: %v", st.StackDriftStatus, w.drifts("s", "MODIFIED"))
+		}
+	}
+	if each := b.Elapsed() / time.Duration(b.N); each > driftLimit {
+		b.Errorf("%v for the drift of 500 resources, limit %v", each, driftLimit)
 	}
 }

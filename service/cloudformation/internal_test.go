@@ -55,3 +55,17 @@ func (s *Service) BeginDelete(ctx context.Context, name string) Beginning {
 		return st.Operation, err
 	}
 }
+
+func (s *Service) BeginDetection(ctx context.Context, name string) Beginning {
+	return func(tx store.Tx) (string, error) {
+		st, err := comparableStack(tx, auth.From(ctx).Scope, name)
+		if err != nil {
+			return "", err
+		}
+		d, err := s.runner.Detect(ledger(tx), st, apply.Caller{Principal: auth.From(ctx).Principal}, nil)
+		if err != nil {
+			return "", err
+		}
+		return d.Flow(), nil
+	}
+}

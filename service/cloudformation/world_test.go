@@ -59,6 +59,7 @@ type cloud struct {
 	log   []string // "create A", "update A", "delete A", in the order of their ends
 	// The functions, where they are set, come before what the types do.
 	create, update, delete func(ctx context.Context, r cfn.Request) error
+	read                   func(r cfn.Request) error
 }
 
 func (c *cloud) note(format string, args ...any) {
@@ -132,6 +133,11 @@ func (c *cloud) typed(name string) cfn.Type {
 		return result(r.PhysicalID, r), nil
 	}
 	t.Read = func(_ context.Context, r cfn.Request) (cfn.Properties, error) {
+		if c.read != nil {
+			if err := c.read(r); err != nil {
+				return nil, err
+			}
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		p, ok := c.there[r.PhysicalID]

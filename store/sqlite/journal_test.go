@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/slipway/slipway/store"
 )
@@ -282,7 +283,7 @@ func TestAFailedSyncEndsTheUpdates(t *testing.T) {
 	if err := put(s, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.log.file.Close(); err != nil {
+	if err := s.log.close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"b", store.BriefPrefix + "c"} {
@@ -301,5 +302,81 @@ func TestAFailedSyncEndsTheUpdates(t *testing.T) {
 	})
 	if err := errors.Join(err, put(s, "b")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNobodyLearnsWhatIsNotDurable holds the syncs up: an update that was
+// committed is not answered, and neither is a view that reads what it wrote, or
+// that it deleted, nor an update that reads it; a view of another document is.
+func TestNobodyLearnsWhatIsNotDurable(t *testing.T) {
+	st, err := Open(t.Context(), filepath.Join(t.TempDir(), "data"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := st.(*Store)
+	put := func(key string) error {
+		return s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(key, []byte("1")) })
+	}
+	get := func(key string) func() error {
+		return func() error {
+			return s.View(t.Context(), func(tx store.Tx) error { _, err := tx.Get(key); return err })
+		}
+	}
+	brief := store.BriefPrefix + "1"
+	if err := errors.Join(put("old"), put("gone"), get("old")()); err != nil {
+		t.Fatal(err)
+	}
+	// As if the sync of this commit were under way.
+	s.log.acquire(false)
+	held := s.log.acquire(false)
+	answers := make(chan error, 1)
+	s.turns.enqueue(&request{}) // the turn is the test's
+	b := &batch{}
+	r := &request{ctx: t.Context(), done: make(chan struct{}), fn: func(tx store.Tx) error {
+		return errors.Join(tx.Put("new", []byte("1")), tx.Delete("gone"), tx.PutNew(brief, []byte("1")))
+	}}
+	s.join(b, r)
+	revision := s.commit(b)
+	s.turns.release()
+	waits := []func() error{
+		get("new"), get("gone"), get(brief),
+		func() error {
+			return s.View(t.Context(), func(tx store.Tx) error {
+				for range tx.Scan("", "") {
+					break
+				}
+				return nil
+			})
+		},
+		func() error {
+			return s.Update(t.Context(), func(tx store.Tx) error { _, err := tx.Get("new"); return err })
+		},
+		func() error { <-r.done; return r.err },
+	}
+	for _, fn := range waits {
+		go func() { answers <- fn() }()
+	}
+	if err := get("old")(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-answers:
+		t.Errorf("somebody was answered: %v", err)
+	case <-time.After(50 * time.Millisecond): // long enough for one who does not wait
+	}
+	s.sync(held, revision)
+	notFound := 0
+	for range waits {
+		if err := <-answers; errors.Is(err, store.ErrNotFound) {
+			notFound++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if notFound != 1 {
+		t.Errorf("%d found nothing, want 1", notFound)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

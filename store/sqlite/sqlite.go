@@ -1,9 +1,9 @@
-// Package sqlite is the embedded store: one SQLite file in WAL mode with
-// a sync of each commit. Concurrent updates run one after another inside one SQLite
-// transaction and share its commit, so durability costs one fsync for many.
+// Package sqlite is the embedded store: one SQLite file in WAL mode whose log is
+// synced after each commit. Concurrent updates run one after another inside one
+// SQLite transaction and share its commit, so durability costs one sync for many.
 //
-// It may import store only. The store owns at most one goroutine, which runs
-// while updates queue (update.go); Close waits for it.
+// It may import store only. The store owns at most a goroutine that runs while
+// updates queue (update.go) and one for each sync under way; Close waits for them.
 package sqlite
 
 import (
@@ -59,6 +59,7 @@ type Store struct {
 	// publish while it does; a view, while it takes both.
 	publish sync.RWMutex
 	shown   tree
+	shownAt int64 // revision
 
 	life     sync.Mutex
 	idle     *sync.Cond // inflight became 0
@@ -119,7 +120,7 @@ func open(dir string, lock *dirLock, o Options) (*Store, error) {
 		s.journal.most = maxHeld
 	}
 	if err = s.prepare(o); err == nil && !o.NoSync {
-		s.log, err = openLog(file)
+		s.log, err = openLog(file, s.committed)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -141,7 +142,7 @@ func (s *Store) prepare(o Options) error {
 		}
 	}
 	s.revision = max(rev, s.shown.revision)
-	s.committed = s.revision
+	s.committed, s.shownAt = s.revision, s.revision
 	return nil
 }
 

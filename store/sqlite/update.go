@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -20,7 +21,8 @@ import (
 // queue leaves the turn, and the open transaction, to a goroutine that runs the
 // queue's functions one after another (a hand-over from goroutine to goroutine
 // for each would cost as much as the update itself), commits for all of them,
-// and ends when the queue is empty. Its callers wait for it, so Close does.
+// and ends when the queue is empty. The sync of a commit is not part of the turn
+// (sync.go). Its callers wait for it, so Close does.
 
 // request is one call of Update.
 type request struct {
@@ -37,6 +39,8 @@ type batch struct {
 	keys  []string // that its updates changed
 	begun time.Time
 	err   error // that ends the batch
+	// revision is up to which its updates have read and written.
+	revision int64
 }
 
 // A batch takes whoever waits, up to these bounds.
@@ -143,10 +147,16 @@ func (s *Store) lead(r *request) {
 			s.goCombine(b)
 			return
 		}
-		s.commit(b)
+		place := s.log.acquire(false)
+		if place == nil && s.log != nil {
+			s.goCombine(b) // which waits for one
+			return
+		}
+		revision := s.commit(b)
 		if !s.turns.release() {
 			s.goCombine(&batch{begun: time.Now()})
 		}
+		s.sync(place, revision)
 	}()
 	s.join(b, r)
 }
@@ -163,8 +173,10 @@ func (s *Store) goCombine(b *batch) {
 func (s *Store) combine(b *batch) {
 	defer s.leave()
 	ended := false
+	var place *os.File
 	defer func() {
 		if !ended { // a function ended this goroutine; another goes on
+			s.log.release(place)
 			s.goCombine(b)
 		}
 	}()
@@ -172,7 +184,13 @@ func (s *Store) combine(b *batch) {
 		for r := s.nextFor(b); r != nil; r = s.nextFor(b) {
 			s.joinGuarded(b, r)
 		}
-		s.commit(b)
+		// Who comes while this waits for the disk is one of the batch.
+		place = s.log.acquire(true)
+		for r := s.nextFor(b); r != nil; r = s.nextFor(b) {
+			s.joinGuarded(b, r)
+		}
+		s.goSync(place, s.commit(b))
+		place = nil
 		if s.turns.release() {
 			ended = true
 			return
@@ -277,31 +295,27 @@ func (s *Store) prepareCommit(b *batch) (changes, visible bool) {
 	return b.err == nil, visible
 }
 
-// commit makes the batch durable and answers its members.
-func (s *Store) commit(b *batch) {
+// commit hands the batch to SQLite, and to whoever makes it durable. It returns
+// the revision that is to be; 0 where the batch changes nothing.
+func (s *Store) commit(b *batch) (revision int64) {
 	changes, visible := s.prepareCommit(b)
 	if visible {
 		s.recent.begin(b.keys)
+	}
+	if changes {
 		s.publish.Lock()
 	}
 	if s.begun && b.err == nil {
-		err := s.writer.exec(sqlCommit)
-		if err == nil && changes {
-			err = s.log.sync()
-		}
-		if err != nil {
+		if err := s.writer.exec(sqlCommit); err != nil {
 			b.err = s.fail(fmt.Errorf("commit: %w", err))
 		}
 	}
-	if changes && b.err == nil {
-		if !visible {
-			s.publish.Lock()
+	if changes {
+		if b.err == nil {
+			s.shown, s.shownAt = s.journal.held, s.revision
+			s.journal.kept()
+			s.pending.some = false
 		}
-		s.shown = s.journal.held
-		s.publish.Unlock()
-		s.journal.kept()
-		s.pending.some = false
-	} else if visible {
 		s.publish.Unlock()
 	}
 	if visible {
@@ -317,7 +331,50 @@ func (s *Store) commit(b *batch) {
 	s.begun = false
 	s.committed = s.revision
 	s.lastBatch = len(b.reqs)
-	s.watch.changed(b.keys)
+	b.revision = s.committed
+	if changes && b.err == nil {
+		revision = s.committed
+	}
+	if b.err != nil || !s.log.follow(b) {
+		s.answer(b)
+	}
+	return revision
+}
+
+// sync makes durable what was committed, and answers whom that answers. Other
+// syncs may be under way, and the next commit.
+func (s *Store) sync(place *os.File, revision int64) {
+	if revision == 0 || place == nil {
+		s.log.release(place)
+		return
+	}
+	for _, b := range s.log.sync(place, revision) {
+		s.answer(b)
+	}
+}
+
+// goSync is sync on a goroutine that Close waits for.
+func (s *Store) goSync(place *os.File, revision int64) {
+	if revision == 0 || place == nil {
+		s.log.release(place)
+		return
+	}
+	s.life.Lock()
+	s.inflight++
+	s.life.Unlock()
+	go func() {
+		defer s.leave()
+		s.sync(place, revision)
+	}()
+}
+
+// answer tells the watchers and the callers of a batch what became of it.
+func (s *Store) answer(b *batch) {
+	if b.err == nil {
+		s.watch.changed(b.keys)
+	} else {
+		b.err = s.fail(b.err)
+	}
 	for _, r := range b.reqs {
 		if _, panicked := r.err.(*Panic); b.err != nil && !panicked {
 			r.err = b.err

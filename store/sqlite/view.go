@@ -19,8 +19,16 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	tx := &readTx{s: s, ctx: ctx}
-	defer tx.end()
-	return fn(tx)
+	err := tx.run(fn)
+	if broken := s.log.await(tx.seen); broken != nil {
+		return s.fail(broken)
+	}
+	return err
+}
+
+func (t *readTx) run(fn func(store.Tx) error) error {
+	defer t.end()
+	return fn(t)
 }
 
 // readTx is the transaction of a view. SQLite keeps a snapshot for as long as a
@@ -34,10 +42,12 @@ type readTx struct {
 	mu     sync.Mutex // of what a commit may do on the view's behalf
 	c      *conn      // nil until there is a snapshot
 	held   tree       // of the snapshot
+	at     int64      // its revision
 	extra  bool       // c has no slot of the pool
 	anchor driver.Rows
 	err    error // of a snapshot that could not be taken
 	ended  bool
+	seen   int64 // revision up to which it has read
 	served bool  // from the recent documents; the snapshot must be of their state
 	epoch  int64 // of the snapshot; -1 where its documents are not to be kept
 }
@@ -52,6 +62,7 @@ func (t *readTx) Get(key string) (store.Doc, error) {
 	if t.bare() {
 		if doc, ok := t.s.recent.get(t, key); ok {
 			t.served = true
+			t.seen = max(t.seen, doc.Revision)
 			return doc, nil
 		}
 	}
@@ -60,8 +71,10 @@ func (t *readTx) Get(key string) (store.Doc, error) {
 		return store.Doc{}, t.s.fail(err)
 	}
 	if !found {
+		t.seen = t.at // that there is none
 		return store.Doc{}, store.ErrNotFound
 	}
+	t.seen = max(t.seen, doc.Revision)
 	if t.epoch >= 0 {
 		t.s.recent.put(t.epoch, doc)
 	}
@@ -129,7 +142,7 @@ func (t *readTx) pinned(first func(c *conn) (driver.Rows, error)) {
 	t.s.publish.RLock()
 	defer t.s.publish.RUnlock()
 	t.anchor, t.err = first(t.c)
-	t.held = t.s.shown
+	t.held, t.at = t.s.shown, t.s.shownAt
 }
 
 // pin opens a statement that always has a row.
@@ -196,6 +209,7 @@ func (t *readTx) Revision() int64 {
 	if t.over || t.snapshot() != nil {
 		return 0
 	}
+	t.seen = t.at
 	n, err := t.c.int("SELECT value FROM meta WHERE name='revision'")
 	if err != nil {
 		return 0
@@ -221,6 +235,7 @@ func (t *readTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error]
 			yield(store.Doc{}, t.s.fail(err))
 			return
 		}
+		t.seen = t.at
 		for doc, err := range scan(t.ctx, t.s, t.c, &t.over, from, to, reverse, &t.held, nil) {
 			if !yield(doc, err) {
 				return

@@ -62,7 +62,7 @@ var s3Table = table{prefix: "s3", keys: s3Keys, operations: entries(
 		"PutObjectRetention":      {on: bucketOrObject, needs: bypass},
 		"CreateMultipartUpload":   {action: "s3:PutObject", on: bucketOrObject, needs: objectSettings},
 		"UploadPart":              {action: "s3:PutObject", on: bucketOrObject},
-		"CompleteMultipartUpload": {action: "s3:PutObject", on: bucketOrObject},
+		"CompleteMultipartUpload": {action: "s3:PutObject", on: bucketOrObject, needs: matching},
 		"UploadPartCopy":          {action: "s3:PutObject", on: bucketOrObject, needs: copySource},
 		"CopyObject":              {action: "s3:PutObject", on: bucketOrObject, needs: func(a *asking) { copySource(a); objectSettings(a) }},
 		"RenameObject":            {action: "s3:PutObject", on: bucketOrObject, needs: renameSource},
@@ -113,6 +113,7 @@ func onVersion(a *asking) {
 	}
 	if a.call.Operation == "DeleteObject" {
 		bypass(a)
+		matching(a)
 	}
 }
 
@@ -120,6 +121,14 @@ func onVersion(a *asking) {
 func bypass(a *asking) {
 	if a.in.flag("BypassGovernanceRetention") {
 		a.also("s3:BypassGovernanceRetention", bucketOrObject(a.call, a.in)...)
+	}
+}
+
+// matching is the leave to compare an object's entity tag, which tells what is in
+// it ("How to perform conditional deletes", S3 User Guide).
+func matching(a *asking) {
+	if tag := a.in.text("IfMatch"); tag != "" && tag != "*" {
+		a.also("s3:GetObject", bucketOrObject(a.call, a.in)...)
 	}
 }
 
@@ -149,6 +158,7 @@ func bucketOrObject(_ *Call, in membersOf) []string {
 // objectSettings are what an object is given as it is written.
 func objectSettings(a *asking) {
 	on := bucketOrObject(a.call, a.in)
+	matching(a)
 	for _, s := range []struct {
 		action  string
 		members []string
@@ -201,14 +211,18 @@ func renameSource(a *asking) {
 
 // deletions are the objects and the versions that a list names.
 func deletions(a *asking) {
-	var objects, versions []string
+	var objects, versions, matched []string
 	bucket := "arn:aws:s3:::" + a.in.text("Bucket") + "/"
 	if a.in.text("Key") != "" { // one of them, as the service asks its bucket's policy
 		a.also(versionAction("s3:DeleteObject", a.in.text("VersionId") != ""), bucketOrObject(a.call, a.in)...)
 		bypass(a)
+		matching(a)
 		return
 	}
 	for _, o := range a.in.member("Delete").list("Objects") {
+		if tag := o.text("ETag"); tag != "" && tag != "*" {
+			matched = append(matched, bucket+o.text("Key"))
+		}
 		if o.text("VersionId") != "" {
 			versions = append(versions, bucket+o.text("Key"))
 		} else {
@@ -223,6 +237,9 @@ func deletions(a *asking) {
 		if a.in.flag("BypassGovernanceRetention") {
 			a.also("s3:BypassGovernanceRetention", versions...)
 		}
+	}
+	if matched != nil {
+		a.also("s3:GetObject", matched...)
 	}
 }
 

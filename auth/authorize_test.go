@@ -20,10 +20,10 @@ func TestActionsAndResources(t *testing.T) {
 		QueueUrl, QueueName, Bucket, Key, CopySource, Name, Path, StackName, RoleARN string
 		RoleName, UserName, GroupName, InstanceProfileName                           string
 		Names, InstanceIds                                                           []string
-		VersionId, Tagging, SourceArn, DestinationArn, TaskHandle                    string
+		VersionId, Tagging, SourceArn, DestinationArn, TaskHandle, IfMatch           string
 		BypassGovernanceRetention                                                    bool
 		Delete                                                                       *struct {
-			Objects []struct{ Key, VersionId string }
+			Objects []struct{ Key, VersionId, ETag string }
 		}
 	}
 	for _, c := range []struct {
@@ -42,15 +42,19 @@ func TestActionsAndResources(t *testing.T) {
 		{"s3", "HeadObject", in{Bucket: "b", Key: "a/k"}, "s3:GetObject arn:aws:s3:::b/a/k"},
 		{"s3", "CopyObject", in{Bucket: "b", Key: "k", CopySource: "/src/a%20b?versionId=1"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObjectVersion arn:aws:s3:::src/a b"},
 		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct {
-			Objects []struct{ Key, VersionId string }
-		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", ""}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y"},
+			Objects []struct{ Key, VersionId, ETag string }
+		}{[]struct{ Key, VersionId, ETag string }{{"x", "", ""}, {"y", "", "*"}}}}, "s3:DeleteObject arn:aws:s3:::b/x arn:aws:s3:::b/y"},
 		{"s3", "DeleteObjects", in{Bucket: "b", Delete: &struct {
-			Objects []struct{ Key, VersionId string }
-		}{[]struct{ Key, VersionId string }{{"x", ""}, {"y", "1"}}}}, "s3:DeleteObject arn:aws:s3:::b/x; s3:DeleteObjectVersion arn:aws:s3:::b/y"},
+			Objects []struct{ Key, VersionId, ETag string }
+		}{[]struct{ Key, VersionId, ETag string }{{"x", "", ""}, {"y", "1", "e"}}}}, "s3:DeleteObject arn:aws:s3:::b/x; s3:DeleteObjectVersion arn:aws:s3:::b/y; s3:GetObject arn:aws:s3:::b/y"},
 		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:DeleteObjectVersion arn:aws:s3:::b/k"},
 		{"s3", "PutObjectRetention", in{Bucket: "b", Key: "k", BypassGovernanceRetention: true}, "s3:PutObjectRetention arn:aws:s3:::b/k; s3:BypassGovernanceRetention arn:aws:s3:::b/k"},
 		{"s3", "HeadObject", in{Bucket: "b", Key: "k", VersionId: "1"}, "s3:GetObjectVersion arn:aws:s3:::b/k"},
 		{"s3", "UploadPartCopy", in{Bucket: "b", Key: "k", CopySource: "src/a"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::src/a"},
+		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", IfMatch: "e"}, "s3:DeleteObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::b/k"},
+		{"s3", "DeleteObject", in{Bucket: "b", Key: "k", IfMatch: "*"}, "s3:DeleteObject arn:aws:s3:::b/k"},
+		{"s3", "CompleteMultipartUpload", in{Bucket: "b", Key: "k", IfMatch: "e"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::b/k"},
+		{"s3", "PutObject", in{Bucket: "b", Key: "k", IfMatch: "e"}, "s3:PutObject arn:aws:s3:::b/k; s3:GetObject arn:aws:s3:::b/k"},
 		{"s3", "PutObject", in{Bucket: "b", Key: "k", Tagging: "a=b"}, "s3:PutObject arn:aws:s3:::b/k; s3:PutObjectTagging arn:aws:s3:::b/k"},
 		{"ssm", "GetParameter", in{Name: "/a/b:3"}, "ssm:GetParameter arn:aws:ssm:us-east-1:123456789012:parameter/a/b"},
 		{"ssm", "GetParameters", in{Names: []string{"a", "/b"}}, "ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/a arn:aws:ssm:us-east-1:123456789012:parameter/b"},

@@ -109,10 +109,11 @@ func (s *Service) DeleteObjects(ctx context.Context, in *api.DeleteObjectsInput)
 type deletion struct {
 	named
 	BypassGovernanceRetention bool
+	IfMatch                   string
 }
 
 func (s *Service) deleteOne(ctx context.Context, c *change, b *bucket, id api.ObjectIdentifier, bypass bool) (removed, error) {
-	asked := &deletion{named{b.Name, id.Key, id.VersionId}, bypass}
+	asked := &deletion{named{b.Name, id.Key, id.VersionId}, bypass, id.ETag}
 	if err := permit(asking(ctx, asked), c, b, id.Key, id.VersionId); err != nil {
 		return removed{}, err
 	}

@@ -338,3 +338,27 @@ func TestSmallBodiesOfOtherLengths(t *testing.T) {
 		t.Errorf("%d files", n)
 	}
 }
+
+func TestConditionalDeletes(t *testing.T) {
+	f := newFixture(t).bucket("bucket")
+	etag := f.put("bucket", "k", "x").ETag
+	remove := func(key, condition string) error {
+		_, err := f.DeleteObject(f.ctx, &api.DeleteObjectInput{Bucket: "bucket", Key: key, IfMatch: condition})
+		return err
+	}
+	wantFault(t, remove("k", `"0123"`), fault.PreconditionFailed, "")
+	wantFault(t, remove("none", etag), fault.NoSuchKey, "")
+	if got := f.body("bucket", "k"); got != "x" {
+		t.Fatalf("a refused deletion left %q", got)
+	}
+	noError(t, remove("k", etag))
+	f.put("bucket", "k", "x")
+	noError(t, remove("k", "*"))
+	f.put("bucket", "a", "x")
+	f.put("bucket", "b", "y")
+	out, err := f.DeleteObjects(f.ctx, &api.DeleteObjectsInput{Bucket: "bucket", Delete: &api.Delete{Objects: []api.ObjectIdentifier{{Key: "a", ETag: etag}, {Key: "b", ETag: etag}, {Key: "c", ETag: "*"}}}})
+	noError(t, err)
+	if len(out.Deleted) != 1 || out.Deleted[0].Key != "a" || len(out.Errors) != 2 || out.Errors[0].Code != fault.PreconditionFailed || out.Errors[1].Code != fault.NoSuchKey {
+		t.Errorf("deleted %+v, refused %+v", out.Deleted, out.Errors)
+	}
+}

@@ -27,9 +27,9 @@ func BenchmarkFortyInstances(b *testing.B) {
 	if image == nil {
 		b.Fatal("DescribeImages shows no image")
 	}
-	var took []time.Duration
+	var took, work []time.Duration
 	for b.Loop() {
-		began := time.Now()
+		began, before := time.Now(), familyTime(b, s.PID)
 		answer := call("RunInstances", "ImageId", image[1], "InstanceType", "t3.micro", "MinCount", "40", "MaxCount", "40")
 		ids := []string{}
 		for _, m := range instanceID.FindAllStringSubmatch(answer, -1) {
@@ -49,6 +49,7 @@ func BenchmarkFortyInstances(b *testing.B) {
 			time.Sleep(10 * time.Millisecond) // the client shares the two cores
 		}
 		took = append(took, time.Since(began))
+		work = append(work, (familyTime(b, s.PID)-before)/many)
 		params := []string{}
 		for i, id := range ids {
 			params = append(params, fmt.Sprintf("InstanceId.%d", i+1), id)
@@ -60,6 +61,7 @@ func BenchmarkFortyInstances(b *testing.B) {
 	}
 	m := median(b, "40-running", took)
 	b.ReportMetric(m.Seconds()/manyRunningLimit.Seconds(), "of-limit")
+	median(b, "processor-per-launch", work)
 	if m > manyRunningLimit {
 		b.Errorf("%d instances ran after %s (median), limit %s", many, m, manyRunningLimit)
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,37 @@ func processorTime(tb testing.TB, pid int) time.Duration {
 			tb.Fatal(err)
 		}
 		total += time.Duration(n) * ticks
+	}
+	return total
+}
+
+// familyTime is what a process and all that run below it have used: a Slipway and
+// its instances.
+func familyTime(tb testing.TB, pid int) time.Duration {
+	tb.Helper()
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	parent := map[int]int{}
+	for _, folder := range folders {
+		id, err := strconv.Atoi(filepath.Base(folder))
+		stat, readErr := os.ReadFile(folder + "/stat")
+		if err != nil || readErr != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		parent[id], _ = strconv.Atoi(fields[1])
+	}
+	total := time.Duration(0)
+	for id := range parent {
+		at := id
+		for at > 1 && at != pid {
+			at = parent[at]
+		}
+		if at == pid {
+			total += processorTime(tb, id)
+		}
 	}
 	return total
 }

@@ -25,8 +25,6 @@ import (
 // Init is an instance's first process. It returns the status to exit with when
 // it was told to end, and everything below it has.
 func Init() int {
-	// It lives as long as the instance and does next to nothing: stay small.
-	debug.SetGCPercent(20)
 	control, console := os.NewFile(boot.ControlFD, "control"), os.NewFile(boot.ConsoleFD, "console")
 	unix.CloseOnExec(boot.ControlFD)
 	unix.CloseOnExec(boot.ConsoleFD)
@@ -51,8 +49,11 @@ func Init() int {
 	_ = control.Close()
 	if err := in.startBoot(); err != nil {
 		in.logf("cannot start user data: %v", err)
+		shrink()
 	}
-	shrink()
+	// It lives as long as the instance and does next to nothing: stay small from
+	// here on. Until now it was faster without (boot.NoCollection).
+	debug.SetGCPercent(20)
 	return in.serve(signals)
 }
 
@@ -227,9 +228,24 @@ func (p *firstProcess) becomeRoot() error {
 	return limitMemory(p.cfg.Memory)
 }
 
+// shrinkAfter is how long user data may take before the first process shrinks
+// beside it. Most has none that takes as long: it shrinks once, when that ends.
+const shrinkAfter = 2 * time.Second
+
 // serve reaps until it is told to end.
 func (p *firstProcess) serve(signals <-chan os.Signal) int {
-	for s := range signals {
+	long := time.NewTimer(shrinkAfter)
+	defer long.Stop()
+	for {
+		var s os.Signal
+		select {
+		case s = <-signals:
+		case <-long.C:
+			if p.boot != 0 {
+				shrink()
+			}
+			continue
+		}
 		if s == unix.SIGCHLD {
 			p.reap()
 			continue
@@ -244,7 +260,6 @@ func (p *firstProcess) serve(signals <-chan os.Signal) int {
 		p.logf("instance stopped")
 		return 0
 	}
-	return 0
 }
 
 // reap collects ended children and reports whether any is left.

@@ -39,3 +39,8 @@ func syncDisks(string) error { return nil }
 func lockStage(string) (release func() error, err error) { return func() error { return nil }, nil }
 
 func abandoned(string) bool { return false }
+
+func (s *diskSet) choose(ctx context.Context, head *BackupHead) (err error) {
+	head.Disks, err = countDisks(ctx, s.stage)
+	return err
+}

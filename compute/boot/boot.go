@@ -27,6 +27,11 @@ const (
 	Environ = "/etc/slipway/environment"       // KEY=VALUE lines that shells and scripts load
 )
 
+// NoCollection is in the first process's environment: what its start allocates is
+// little, and the garbage collector would look through all of a large binary's
+// variables for it, several times. Once it is up it turns the collector on.
+const NoCollection = "GOGC=off"
+
 // Tools are the names, besides its own, by which the slipway binary is called
 // in instances: the cfn helpers ("CloudFormation helper scripts reference").
 var Tools = []string{"cfn-signal", "cfn-init", "cfn-hup", "cfn-get-metadata"}

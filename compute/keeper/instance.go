@@ -124,7 +124,7 @@ func (in *Instance) save() error {
 	if err := os.WriteFile(tmp, b, 0o600); err != nil {
 		return fmt.Errorf("record of %s: %w", in.ID, err)
 	}
-	if err := os.Rename(tmp, in.File("record.json")); err != nil {
+	if err := exchange(tmp, in.File("record.json")); err != nil {
 		return fmt.Errorf("record of %s: %w", in.ID, err)
 	}
 	return nil

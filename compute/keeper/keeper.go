@@ -41,7 +41,7 @@ type Keeper struct {
 }
 
 // validID keeps ids usable as names of folders and groups.
-var validID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+var validID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) })
 
 // Open opens the folder. Adopt then finds what is in it.
 func Open(driver, dir string, log *slog.Logger) (*Keeper, error) {
@@ -108,7 +108,7 @@ func (k *Keeper) onDisk() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if validID.MatchString(e.Name()) {
+		if validID().MatchString(e.Name()) {
 			ids = append(ids, e.Name())
 		}
 	}
@@ -193,7 +193,7 @@ func (k *Keeper) Check(h compute.Handle) error {
 
 // CheckID refuses an id that is no name of a file.
 func (k *Keeper) CheckID(id string) error {
-	if !validID.MatchString(id) {
+	if !validID().MatchString(id) {
 		return fmt.Errorf("%q is not an id", id)
 	}
 	return nil

@@ -255,7 +255,7 @@ func environ(in *keeper.Instance, spec compute.Spec) []string {
 		"HOME=" + in.File("root", "home"),
 		"TMPDIR=" + in.File("root", "tmp"),
 		"PATH=" + in.File("root", "bin") + ":" + os.Getenv("PATH"),
-		"GOGC=20", "GOMAXPROCS=1",
+		boot.NoCollection, "GOMAXPROCS=1",
 	}
 	for _, name := range []string{"LANG", "LC_ALL", "USER", "LOGNAME", "SHELL", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {

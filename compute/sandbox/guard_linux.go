@@ -68,7 +68,7 @@ func (n *network) guard(port string, addrs ...netip.Addr) error {
 	if !n.guards {
 		return nil
 	}
-	c, err := nftables.New()
+	c, err := n.changeTables()
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (n *network) unguard(port string) {
 	if !n.guards {
 		return
 	}
-	c, err := nftables.New()
+	c, err := n.changeTables()
 	if err != nil {
 		return
 	}

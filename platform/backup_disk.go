@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // diskKind is what a disk in a backup is of; it names the folder of those in the
@@ -20,7 +21,7 @@ const (
 var (
 	driverFile = filepath.Join(instancesDir, "driver")
 	// diskID is what a disk is called; what is still being made has another name.
-	diskID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	diskID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) })
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 // plain file.
 func diskKindOf(name string) diskKind {
 	parts := strings.Split(name, "/")
-	if len(parts) != 4 || parts[0] != instancesDir || !diskID.MatchString(parts[3]) {
+	if len(parts) != 4 || parts[0] != instancesDir || !diskID().MatchString(parts[3]) {
 		return ""
 	}
 	kind := diskKind(parts[2])

@@ -97,7 +97,7 @@ func (s *diskSet) link() error {
 			return err
 		}
 		for _, name := range names {
-			if !diskID.MatchString(name.Name()) {
+			if !diskID().MatchString(name.Name()) {
 				continue // one that is not whole yet
 			}
 			err := os.Link(filepath.Join(from, name.Name()), filepath.Join(to, name.Name()))
@@ -158,7 +158,7 @@ func (s *diskSet) linked(e diskEntry) bool {
 		root = s.dir
 	}
 	_, err := os.Lstat(filepath.Join(root, s.place(e)))
-	return err == nil && diskID.MatchString(e.id)
+	return err == nil && diskID().MatchString(e.id)
 }
 
 func diskRecordsOf(ctx context.Context, dir, prefix string) (list []diskRecord, err error) {

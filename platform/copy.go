@@ -51,7 +51,7 @@ func askCopy(ctx context.Context, dir, id, path string) error {
 func (p *Platform) serveCopy(w http.ResponseWriter, r *http.Request) {
 	id, name := r.FormValue("volume"), r.FormValue("to")
 	path, ok := stagedName(p.cfg.Dir, name)
-	if !ok || !diskID.MatchString(id) {
+	if !ok || !diskID().MatchString(id) {
 		http.Error(w, "give a volume, and the place in a backup's folder that it is copied to", http.StatusBadRequest)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/arn"
@@ -14,7 +15,7 @@ import (
 )
 
 // imageName is the form that AWS documents.
-var imageName = regexp.MustCompile(`^[a-zA-Z0-9()\[\] ./\-'@_]{3,128}$`)
+var imageName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9()\[\] ./\-'@_]{3,128}$`) })
 
 // newImage puts an image on record, whose name must be its account's only one.
 // A durable step that did so before gets what it made.
@@ -28,7 +29,7 @@ func (s *Service) newImage(tx store.Tx, v *image, tags tagMap) (made *image, fre
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, false, err
 	}
-	if !imageName.MatchString(v.Name) {
+	if !imageName().MatchString(v.Name) {
 		return nil, false, fault.New(fault.InvalidAMINameMalformed,
 			"AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/ec2"
@@ -23,7 +24,7 @@ const (
 )
 
 var (
-	templateName = regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`)
+	templateName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`) })
 	templatePage = pageLimits{1, 200}
 )
 
@@ -114,7 +115,7 @@ var errOtherArguments = fault.New(fault.IdempotentParameterMatch, "Arguments on 
 // CreateLaunchTemplate makes a template with its first version.
 func (s *Service) CreateLaunchTemplate(ctx context.Context, in *api.CreateLaunchTemplateInput) (*api.CreateLaunchTemplateOutput, error) {
 	call := auth.From(ctx)
-	if !templateName.MatchString(in.LaunchTemplateName) {
+	if !templateName().MatchString(in.LaunchTemplateName) {
 		return nil, fault.New(fault.InvalidTemplateNameMalformed,
 			"A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.")
 	}

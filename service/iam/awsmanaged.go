@@ -15,12 +15,14 @@ import (
 
 const awsManagedPrefix = "arn:aws:iam::aws:policy"
 
-var awsManagedForm = regexp.MustCompile(`^arn:aws:iam::aws:policy/([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
+var awsManagedForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws:iam::aws:policy/([\w+=,.@-]+/)*[\w+=,.@-]{1,128}$`)
+})
 
 // isAWSManaged reports whether an ARN is that of a policy which AWS manages.
 // Slipway lets any of them be attached, so that templates deploy; it has the
 // documents of those below, and the others grant nothing.
-func isAWSManaged(policyARN string) bool { return awsManagedForm.MatchString(policyARN) }
+func isAWSManaged(policyARN string) bool { return awsManagedForm().MatchString(policyARN) }
 
 // awsManagedText has the documents of the AWS-managed policies that people attach
 // ("AWS Managed Policy Reference"), by the part of the ARN behind "policy".

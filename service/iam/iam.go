@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/iam"
@@ -91,13 +92,13 @@ func (n noun[T]) check(name string) error {
 	return nil
 }
 
-var pathForm = regexp.MustCompile(`^/([!-~]{1,510}/)?$`)
+var pathForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/([!-~]{1,510}/)?$`) })
 
 func checkPath(path string) (string, error) {
 	if path == "" {
 		return "/", nil
 	}
-	if !pathForm.MatchString(path) || strings.ContainsAny(path, "*") {
+	if !pathForm().MatchString(path) || strings.ContainsAny(path, "*") {
 		return "", fault.New(fault.ValidationError, "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
 	}
 	return path, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/iam"
@@ -19,7 +20,7 @@ import (
 const linkedPath = "/aws-service-role/"
 
 var (
-	suffixForm   = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
+	suffixForm   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,64}$`) })
 	deletionForm = regexp.MustCompile(`^task/aws-service-role/([\w.-]+)/([\w+=,.@-]+)/[0-9a-f-]{36}$`)
 )
 
@@ -52,7 +53,7 @@ func (s *Service) CreateServiceLinkedRole(ctx context.Context, in *api.CreateSer
 		if !l.suffix {
 			return nil, fault.New(fault.InvalidInput, "Custom suffix is not allowed for %s", in.AWSServiceName)
 		}
-		if !suffixForm.MatchString(in.CustomSuffix) || len(name)+1+len(in.CustomSuffix) > 64 {
+		if !suffixForm().MatchString(in.CustomSuffix) || len(name)+1+len(in.CustomSuffix) > 64 {
 			return nil, fault.New(fault.InvalidInput, "The custom suffix %s is too long or has characters that a role's name must not have.", in.CustomSuffix)
 		}
 		name += "_" + in.CustomSuffix

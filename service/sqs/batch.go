@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"regexp"
+	"sync"
 
 	api "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/fault"
@@ -9,7 +10,7 @@ import (
 
 const maxBatch = 10
 
-var entryForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
+var entryForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`) })
 
 // checkBatch refuses batches as a whole.
 func checkBatch(operation string, ids []string) error {
@@ -21,7 +22,7 @@ func checkBatch(operation string, ids []string) error {
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {
-		if !entryForm.MatchString(id) {
+		if !entryForm().MatchString(id) {
 			return fault.New(fault.InvalidBatchEntryID, "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}
 		if seen[id] {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	api "github.com/slipway/slipway/api/sqs"
@@ -53,10 +54,10 @@ func check(e *api.SendMessageBatchRequestEntry) (c content, size int, err error)
 		}
 		c.Trace = v.StringValue
 	}
-	if c.Deduplication != "" && !groupForm.MatchString(c.Deduplication) {
+	if c.Deduplication != "" && !groupForm().MatchString(c.Deduplication) {
 		return c, 0, badToken128("MessageDeduplicationId", c.Deduplication)
 	}
-	if c.Group != "" && !groupForm.MatchString(c.Group) {
+	if c.Group != "" && !groupForm().MatchString(c.Group) {
 		return c, 0, badToken128("MessageGroupId", c.Group)
 	}
 	return c, size, nil
@@ -77,15 +78,15 @@ func invalidValue(format string, args ...any) error {
 }
 
 var (
-	groupForm     = regexp.MustCompile("^[!-~]{1,128}$")
-	attributeForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+	groupForm     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^[!-~]{1,128}$") })
+	attributeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`) })
 )
 
 func checkAttribute(kind, name string, v attributeValue, lists int) error {
 	lower := strings.ToLower(name)
 	base, _, _ := strings.Cut(v.Type, ".")
 	switch {
-	case !attributeForm.MatchString(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
+	case !attributeForm().MatchString(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
 		return invalidValue("Message (%s) attribute name '%s' is invalid: it has letters, digits, underscores, hyphens and single periods inside, 1 to 256 of them.", kind, name)
 	case kind == "user" && (strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.")):
 		return invalidValue("Message (%s) attribute name '%s' is invalid: AWS. and Amazon. are reserved.", kind, name)

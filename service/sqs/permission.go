@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"sync"
 
 	api "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
@@ -18,7 +19,7 @@ import (
 // Amazon SQS API Reference).
 const maxActions = 7
 
-var labelForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
+var labelForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`) })
 
 // permissions is a queue's policy with its statements as they were written.
 type permissions struct {
@@ -80,7 +81,7 @@ func badLabel(label, reason string) error {
 
 // checkPermission refuses what cannot be shared, and makes the actions whole.
 func checkPermission(in *api.AddPermissionInput) (accounts, actions oneOrMany, err error) {
-	if !labelForm.MatchString(in.Label) {
+	if !labelForm().MatchString(in.Label) {
 		return nil, nil, badLabel(in.Label, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.")
 	}
 	if len(in.Actions) > maxActions {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/sqs"
@@ -55,19 +56,19 @@ func (p place) url(endpoint string) string { return endpoint + "/" + p.Account +
 func newData() string { return strings.TrimPrefix(arn.NewID("d-"), "d-") }
 
 var (
-	nameForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
-	fifoForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,75}\.fifo$`)
+	nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`) })
+	fifoForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,75}\.fifo$`) })
 )
 
 // typeOf checks a name by the type of queue that is asked for.
 func typeOf(name string, asked map[string]string) (fifo, error) {
 	if asked[api.QueueAttributeNameFifoQueue] != "true" {
-		if !nameForm.MatchString(name) {
+		if !nameForm().MatchString(name) {
 			return fifo{}, fault.New(fault.InvalidParameterValue, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 		}
 		return fifo{}, nil
 	}
-	if !fifoForm.MatchString(name) {
+	if !fifoForm().MatchString(name) {
 		return fifo{}, fault.New(fault.InvalidParameterValue, "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
 	}
 	return fifo{Fifo: true, Scope: "queue", Throughput: "perQueue"}, nil
@@ -309,7 +310,7 @@ func (s *Service) ListDeadLetterSourceQueues(ctx context.Context, in *api.ListDe
 	}
 	// The token is the last name of the page before.
 	after, err := base64.RawURLEncoding.DecodeString(in.NextToken)
-	if err != nil || len(after) > 0 && !nameForm.Match(after) && !fifoForm.Match(after) {
+	if err != nil || len(after) > 0 && !nameForm().Match(after) && !fifoForm().Match(after) {
 		return nil, badToken()
 	}
 	var names []string

@@ -83,7 +83,7 @@ func checkReceive(in *api.ReceiveMessageInput) (limit int, err error) {
 	if n := in.VisibilityTimeout; n != nil && (*n < 0 || *n > maxVisibility) {
 		return 0, invalidValue("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= %d, if provided.", *n, maxVisibility)
 	}
-	if id := in.ReceiveRequestAttemptId; id != "" && !groupForm.MatchString(id) {
+	if id := in.ReceiveRequestAttemptId; id != "" && !groupForm().MatchString(id) {
 		return 0, badToken128("ReceiveRequestAttemptId", id)
 	}
 	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {

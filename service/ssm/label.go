@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 
 	api "github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/auth"
@@ -13,11 +14,11 @@ import (
 
 const maxLabels = 10 // of one version
 
-var labelForm = regexp.MustCompile(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`)
+var labelForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`) })
 
 func validLabel(label string) bool {
 	lower := strings.ToLower(label)
-	return labelForm.MatchString(label) && !strings.HasPrefix(lower, "aws") && !strings.HasPrefix(lower, "ssm")
+	return labelForm().MatchString(label) && !strings.HasPrefix(lower, "aws") && !strings.HasPrefix(lower, "ssm")
 }
 
 // LabelParameterVersion puts labels on a version, by default the newest; a label

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	iamapi "github.com/slipway/slipway/api/iam"
 	api "github.com/slipway/slipway/api/sts"
@@ -14,7 +15,7 @@ import (
 	"github.com/slipway/slipway/fault"
 )
 
-var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var sessionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{2,64}$`) })
 
 // AssumeRole gives a caller whom the role trusts the role's credentials.
 func (s *Service) AssumeRole(ctx context.Context, in *api.AssumeRoleInput) (*api.AssumeRoleOutput, error) {
@@ -124,7 +125,7 @@ func checkAssume(in *api.AssumeRoleInput) error {
 }
 
 func checkName(member, value string) error {
-	if !sessionName.MatchString(value) {
+	if !sessionName().MatchString(value) {
 		return fault.New(fault.ValidationError, "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: "+
 			"Member must satisfy regular expression pattern: [\\w+=,.@-]*", value, member)
 	}

@@ -16,7 +16,7 @@ func (s *Service) GetFederationToken(ctx context.Context, in *api.GetFederationT
 	if err := longTerm(p, "GetFederationToken"); err != nil {
 		return nil, err
 	}
-	if !sessionName.MatchString(in.Name) || len(in.Name) > 32 {
+	if !sessionName().MatchString(in.Name) || len(in.Name) > 32 {
 		return nil, fault.New(fault.ValidationError, "1 validation error detected: Value '%s' at 'name' failed to satisfy constraint: "+
 			"Member must satisfy regular expression pattern: [\\w+=,.@-]*", in.Name)
 	}

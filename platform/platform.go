@@ -70,7 +70,6 @@ type RootKey struct{ Account, AccessKeyID, SecretAccessKey string }
 // New opens the data folder, the listener and the driver, and wires the
 // services. Nothing runs yet. Where it fails, it leaves nothing open.
 func New(ctx context.Context, cfg Config) (_ *Platform, err error) {
-	leaveGarbage()
 	if err := errors.Join(cfg.complete(), supported(runtime.GOOS)); err != nil {
 		return nil, err
 	}

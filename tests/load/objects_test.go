@@ -36,6 +36,7 @@ const (
 	// few would wait for one flush of the disk after the other, and leave the
 	// processors idle, which a handler that writes nothing never does.
 	objectClients = 256
+	objectTurn    = 3 * rateTurn
 	unsignedBody  = "UNSIGNED-PAYLOAD"
 )
 
@@ -187,12 +188,14 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// turn sends the requests again and again for one turn, one client for each,
-// and returns how many were answered.
-func (o *objects) turn(requests []*http.Request, body []byte) int {
+// turn sends the requests again and again for one turn, one client for each, and
+// returns how many were answered and how long that took: what is under way when
+// the turn ends is waited for.
+func (o *objects) turn(requests []*http.Request, body []byte) (int, time.Duration) {
 	var wg sync.WaitGroup
 	counts := make([]int, len(requests))
-	end := time.Now().Add(rateTurn)
+	began := time.Now()
+	end := began.Add(objectTurn)
 	for i, r := range requests {
 		wg.Go(func() {
 			for time.Now().Before(end) {
@@ -220,7 +223,7 @@ func (o *objects) turn(requests []*http.Request, body []byte) int {
 	for _, n := range counts {
 		total += n
 	}
-	return total
+	return total, time.Since(began)
 }
 
 // BenchmarkSmallObjects compares puts, each durable before its answer, and gets of
@@ -245,12 +248,13 @@ func BenchmarkSmallObjects(b *testing.B) {
 				other = append(other, peer.request(method, path, sent, nil, 0))
 			}
 			n, m := 0, 0
-			var spent, peerSpent time.Duration
+			var took, peerTook, spent, peerSpent time.Duration
 			for round := range rateRounds {
 				spentBefore, peerBefore := processorTime(b, s.PID), processorTime(b, peerPID)
-				x, y := ours.turn(own, sent), peer.turn(other, sent)
+				x, xTook := ours.turn(own, sent)
+				y, yTook := peer.turn(other, sent)
 				if round > 0 {
-					n, m = n+x, m+y
+					n, m, took, peerTook = n+x, m+y, took+xTook, peerTook+yTook
 					spent += processorTime(b, s.PID) - spentBefore
 					peerSpent += processorTime(b, peerPID) - peerBefore
 				}
@@ -259,8 +263,9 @@ func BenchmarkSmallObjects(b *testing.B) {
 				return
 			}
 			name := "1KB-" + strings.ToLower(method)
-			ratio := float64(n) / float64(m)
-			b.ReportMetric(float64(n)/((rateRounds-1)*rateTurn.Seconds()), "rps-"+name)
+			rate := float64(n) / took.Seconds()
+			ratio := rate / (float64(m) / peerTook.Seconds())
+			b.ReportMetric(rate, "rps-"+name)
 			b.ReportMetric(float64(spent.Microseconds())/float64(n), "us-cpu-"+name)
 			b.ReportMetric(float64(peerSpent.Microseconds())/float64(m), "us-cpu-empty-"+name)
 			b.ReportMetric(ratio, "ratio-"+name)

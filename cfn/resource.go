@@ -79,6 +79,9 @@ type Type struct {
 	// Delete removes the resource and returns once it is gone. Deleting what is
 	// gone is nil.
 	Delete func(ctx context.Context, r Request) error
+	// Snapshot makes a snapshot that the resource can be restored from, and returns
+	// its id once it is whole. It is set for the types that HasSnapshots names.
+	Snapshot func(ctx context.Context, r Request) (id string, err error)
 	// List returns the physical ids of the caller's account and region.
 	List func(ctx context.Context) ([]string, error)
 	// Replaces says of a change that the schema leaves open ("conditional

@@ -9,6 +9,7 @@ import (
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/workflow"
 )
 
@@ -52,7 +53,7 @@ func (o *operation) change(f *workflow.Flow, step plan.Step) error {
 		return workflow.Permanent(err)
 	}
 	if b.First {
-		out, err := o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
+		out, err := o.deleteFirst(f, t, b)
 		if err != nil {
 			return err
 		}
@@ -72,6 +73,19 @@ func (o *operation) change(f *workflow.Flow, step plan.Step) error {
 		out.Wait = b.Wait
 	}
 	return o.changed(f, b, out)
+}
+
+// deleteFirst makes place for a replacement of a type that cannot exist twice.
+func (o *operation) deleteFirst(f *workflow.Flow, t cfn.Type, b begun) (acted, error) {
+	switch policy := b.Target.UpdateReplacePolicy; {
+	case retained(policy):
+		return acted{Failure: fmt.Sprintf("The resource is to be retained (UpdateReplacePolicy), and no other %s can be made while it exists", b.Target.Type)}, nil
+	case policy == cfn.PolicySnapshot:
+		if out, err := o.act(f, "snapshot first", &b.Stack, b.Prior, nil, snapshots(t)); err != nil || out.Failure != "" {
+			return out, err
+		}
+	}
+	return o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
 }
 
 // changed keeps what an action came to, and waits where the resource is not
@@ -310,6 +324,18 @@ func (o *operation) failed(l *Ledger, s *Stack, r *Resource, b begun, out acted)
 func deletes(t cfn.Type) action {
 	return func(ctx context.Context, req cfn.Request) (cfn.Result, error) {
 		return cfn.Result{}, t.Delete(ctx, req)
+	}
+}
+
+// snapshots makes an action of a type's Snapshot. A type that promises snapshots
+// and makes none keeps its resources.
+func snapshots(t cfn.Type) action {
+	return func(ctx context.Context, req cfn.Request) (cfn.Result, error) {
+		if t.Snapshot == nil {
+			return cfn.Result{}, fault.New(fault.NotImplemented, "snapshots of %s are not built in Slipway yet", t.Name)
+		}
+		id, err := t.Snapshot(ctx, req)
+		return cfn.Result{PhysicalID: id}, err
 	}
 }
 

@@ -31,6 +31,7 @@ type Operation struct {
 	Old      map[string]plan.Resource
 	New      Version  // of a creation or update
 	Retain   []string // DeleteStack's RetainResources
+	Force    bool     // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left
 	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
 	Undoes   string   // the update that ContinueUpdateRollback rolls back
 	Started  time.Time

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/workflow"
 )
@@ -23,6 +24,8 @@ type victim struct {
 	Name   string // of its branch
 	Old    bool   // replaced, or the replacement that is given up
 	Retain bool
+	// Snapshot: one is made before the resource goes.
+	Snapshot bool
 }
 
 // remove deletes resources, dependents first. What fails stays in the records,
@@ -68,16 +71,20 @@ func (o *operation) victims(s *Stack, all map[string]*Resource, which scopeOfRem
 		r := all[id]
 		for _, old := range r.Old {
 			out = append(out, victim{Resource: old, Old: true, Name: id + "@" + arn.Hash(old.PhysicalID)[:12],
-				Retain: which == removeObsolete && retained(r.UpdateReplacePolicy)})
+				Retain:   which == removeObsolete && retained(r.UpdateReplacePolicy),
+				Snapshot: which != removeNew && r.UpdateReplacePolicy == cfn.PolicySnapshot})
 		}
 		if !stays[id] && r.Status != DeleteComplete && r.Status != DeleteSkipped {
-			out = append(out, victim{Resource: r.Resource, Name: id, Retain: o.retains(s, r, which)})
+			out = append(out, victim{Resource: r.Resource, Name: id,
+				Retain: o.retains(s, r, which), Snapshot: r.Exists() && r.Policy() == cfn.PolicySnapshot})
 		}
 	}
 	return out
 }
 
-func retained(policy string) bool { return policy == "Retain" || policy == "RetainExceptOnCreate" }
+func retained(policy string) bool {
+	return policy == cfn.PolicyRetain || policy == cfn.PolicyRetainExceptOnCreate
+}
 
 // retains reports whether a resource stays in the account though it leaves the
 // stack.
@@ -89,7 +96,7 @@ func (o *operation) retains(s *Stack, r *Resource, which scopeOfRemoval) bool {
 	if !undoing {
 		return retained(r.DeletionPolicy)
 	}
-	return r.DeletionPolicy == "Retain" && !s.RetainExceptOnCreate && r.Status != CreateFailed
+	return r.DeletionPolicy == cfn.PolicyRetain && !s.RetainExceptOnCreate && r.Status != CreateFailed
 }
 
 // dependents are the names of the victims that go before v: those that were
@@ -126,12 +133,18 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 	out := acted{}
 	if t, err := o.r.resourceType(v.Type); err != nil {
 		out.Failure = err.Error()
-	} else if out, err = o.act(f, "delete", &b.Stack, v.Resource, nil, deletes(t)); err != nil {
+	} else if out, err = o.delete(f, t, &b.Stack, v); err != nil {
 		return false, err
 	}
 	return tx(o, f, "gone", func(l *Ledger, s *Stack) (bool, error) {
-		if out.Failure == "" {
+		switch {
+		case out.Failure == "":
 			return true, o.removed(l, s, v, DeleteComplete, keep)
+		case o.Force:
+			if err := o.removing(l, s, v, DeleteFailed, out.Failure); err != nil {
+				return false, err
+			}
+			return true, o.removed(l, s, v, DeleteSkipped, keep)
 		}
 		s.Failed = append(s.Failed, v.LogicalID)
 		if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
@@ -139,6 +152,17 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 		}
 		return false, o.removing(l, s, v, DeleteFailed, out.Failure)
 	})
+}
+
+// delete deletes a resource, after its snapshot where it leaves one. Without the
+// snapshot it stays.
+func (o *operation) delete(f *workflow.Flow, t cfn.Type, s *Stack, v victim) (acted, error) {
+	if v.Snapshot {
+		if out, err := o.act(f, "snapshot", s, v.Resource, nil, snapshots(t)); err != nil || out.Failure != "" {
+			return out, err
+		}
+	}
+	return o.act(f, "delete", s, v.Resource, nil, deletes(t))
 }
 
 // removing tells of a removal that is not complete.

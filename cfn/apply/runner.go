@@ -84,7 +84,7 @@ func (r *Runner) operate(f *workflow.Flow, p params) error {
 	case UpdateStack:
 		return o.update(f)
 	case DeleteStack:
-		return o.delete(f)
+		return o.deleteStack(f)
 	case Continue:
 		return o.rollBack(f)
 	}
@@ -306,8 +306,8 @@ func (o *operation) update(f *workflow.Flow) error {
 	return err
 }
 
-// delete removes a stack.
-func (o *operation) delete(f *workflow.Flow) error {
+// deleteStack removes a stack.
+func (o *operation) deleteStack(f *workflow.Flow) error {
 	if _, err := o.remove(f, "delete", removeAll); err != nil {
 		return err
 	}

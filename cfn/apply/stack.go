@@ -97,6 +97,7 @@ type Stack struct {
 	RetainExceptOnCreate  bool
 	TimeoutMinutes        int32
 	TerminationProtection bool
+	DeletionMode          string // of the latest DeleteStack; "" is STANDARD
 
 	// Operation is the id of the workflow that is changing the stack; empty
 	// when none does. A stack's status is one of *_IN_PROGRESS if and only if an

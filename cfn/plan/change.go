@@ -64,7 +64,7 @@ func Changes(in Input, values bool) ([]Change, template.Problems) {
 		if m.fates[r.LogicalID] != nil || r.PhysicalID == "" {
 			continue
 		}
-		ch := Change{Action: "Remove", LogicalResourceID: r.LogicalID, PhysicalResourceID: r.PhysicalID, ResourceType: r.Type, PolicyAction: policyAction(r.DeletionPolicy)}
+		ch := Change{Action: "Remove", LogicalResourceID: r.LogicalID, PhysicalResourceID: r.PhysicalID, ResourceType: r.Type, PolicyAction: policyAction(r.Policy())}
 		if values {
 			ch.BeforeContext = c.context(r.Properties, r.Metadata, c.secretBefore(r.LogicalID))
 		}

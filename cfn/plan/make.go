@@ -232,7 +232,7 @@ func (m *maker) cleanup() []Step {
 		switch {
 		case r.PhysicalID == "":
 		case f == nil:
-			steps[id] = removal(r, r.DeletionPolicy)
+			steps[id] = removal(r, r.Policy())
 		case f.step.Action == Replace && !f.step.DeleteFirst:
 			steps[id] = removal(r, f.resource.UpdateReplacePolicy)
 		}

@@ -29,6 +29,11 @@ type Resource struct {
 	UpdatePolicy        any
 }
 
+// Policy is the resource's DeletionPolicy, with its type's own default.
+func (r *Resource) Policy() string {
+	return cfn.DeletionPolicy(r.Type, r.DeletionPolicy, r.Properties)
+}
+
 // State is a stack: what is there, and what made it.
 type State struct {
 	Resources  map[string]Resource

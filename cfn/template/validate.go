@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"github.com/slipway/slipway/cfn"
 	"sort"
 	"strings"
 
@@ -105,10 +106,13 @@ func NotBuilt(r *Resource) Problem {
 	return At(r.Node.Get("Type"), "Resource type %s is not built yet: this Slipway has no provider for it", r.Type)
 }
 
-// snapshots refuses the policy Snapshot: no type that has snapshots is built.
+// snapshots refuses the policy Snapshot of types that have none.
 func (v *validator) snapshots() {
 	for i := range v.t.Resources {
 		r := &v.t.Resources[i]
+		if cfn.HasSnapshots(r.Type) {
+			continue
+		}
 		if r.DeletionPolicy == "Snapshot" {
 			v.at(r.Node.Get("DeletionPolicy"), "Template error: resource type %s does not support deletion policy Snapshot", r.Type)
 		}

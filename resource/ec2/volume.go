@@ -35,7 +35,7 @@ type volumeHandler struct{ svc api.Service }
 
 func volumeType(svc api.Service) cfn.Type {
 	h := volumeHandler{svc}
-	return cfn.Type{Name: volumeTypeName, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, List: h.list}
+	return cfn.Type{Name: volumeTypeName, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, Snapshot: h.snapshot, List: h.list}
 }
 
 func (h volumeHandler) decode(given cfn.Properties) (volumeProperties, error) {
@@ -222,6 +222,28 @@ func (h volumeHandler) delete(ctx context.Context, r cfn.Request) error {
 		_, err := findVolume(ctx, h.svc, volumeTypeName, r.PhysicalID)
 		return false, err
 	}), cfn.NotFound)
+}
+
+// snapshot keeps what is on a volume that its stack deletes. One that is gone has
+// nothing to keep.
+func (h volumeHandler) snapshot(ctx context.Context, r cfn.Request) (string, error) {
+	if _, err := h.settled(ctx, r.PhysicalID); err != nil {
+		return "", resource.Gone(err, cfn.NotFound)
+	}
+	out, err := h.svc.CreateSnapshot(ctx, &api.CreateSnapshotInput{
+		VolumeId: r.PhysicalID, Description: "What " + r.LogicalID + " of the stack " + r.StackName + " held when it was deleted",
+		TagSpecifications: specs(resource.Tags(r, nil), "snapshot"),
+	})
+	if err != nil {
+		return "", resource.Gone(err, fault.InvalidVolumeNotFound)
+	}
+	return out.SnapshotId, poll(ctx, func() (bool, error) {
+		all, err := h.svc.DescribeSnapshots(ctx, &api.DescribeSnapshotsInput{SnapshotIds: []string{out.SnapshotId}})
+		if err == nil && all.Snapshots[0].State == "error" {
+			err = fault.New(fault.IncorrectState, "The snapshot %s of the volume %s failed; the server's log says why", out.SnapshotId, r.PhysicalID)
+		}
+		return err == nil && all.Snapshots[0].State == "completed", err
+	})
 }
 
 func (h volumeHandler) list(ctx context.Context) ([]string, error) {

@@ -52,7 +52,19 @@ func TestVolumes(t *testing.T) {
 		}
 	}
 	f.delete("VolumeAttachment", attachment.PhysicalID)
+	ctx, r = f.request(nil)
+	r.PhysicalID = made.PhysicalID
+	snapshot, err := f.kind("Volume").Snapshot(ctx, r)
+	again, err2 := f.kind("Volume").Snapshot(ctx, r)
+	if err != nil || err2 != nil || !strings.HasPrefix(snapshot, "snap-") || again != snapshot {
+		t.Errorf("snapshot %q, %v; with the same token %q, %v", snapshot, err, again, err2)
+	}
 	f.delete("Volume", made.PhysicalID)
+	ctx, gone := f.request(nil)
+	gone.PhysicalID = made.PhysicalID
+	if id, err := f.kind("Volume").Snapshot(ctx, gone); id != "" || err != nil {
+		t.Errorf("snapshot of nothing: %q, %v", id, err)
+	}
 	f.delete("VolumeAttachment", attachment.PhysicalID)
 	f.delete("Instance", host)
 	f.sound()

@@ -90,6 +90,11 @@ Resources:
 		"B DELETE_IN_PROGRESS", "B DELETE_COMPLETE", "A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
 		"(stack) DELETE_COMPLETE",
 	}},
+	{name: "delete with a snapshot", before: "Resources:\n  V: {Type: 'AWS::EC2::Volume', DeletionPolicy: Snapshot}\n", begin: deletes, status: "DELETE_COMPLETE", events: []string{
+		"(stack) DELETE_IN_PROGRESS User Initiated",
+		"V DELETE_IN_PROGRESS", "V DELETE_COMPLETE",
+		"(stack) DELETE_COMPLETE",
+	}},
 	{name: "create that times out", begin: creates(conditionedShort), status: "ROLLBACK_COMPLETE", events: []string{
 		"(stack) CREATE_IN_PROGRESS User Initiated",
 		"Handle CREATE_IN_PROGRESS", "Handle CREATE_IN_PROGRESS Resource creation Initiated", "Handle CREATE_COMPLETE",

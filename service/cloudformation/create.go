@@ -10,7 +10,6 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
-	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -171,23 +170,8 @@ func (s *Service) plan(in plan.Input) (*plan.Plan, error) {
 	if err := s.cfg.Schemas.Check(scope).Err(); err != nil {
 		return nil, err
 	}
-	if err := refuseSnapshots(in.New); err != nil {
-		return nil, err
-	}
 	p, problems := plan.Make(in)
 	return p, problems.Err()
-}
-
-// refuseSnapshots: no resource type of this build makes a snapshot when it is
-// deleted, so that policy would be a false promise.
-func refuseSnapshots(tmpl *template.Template) error {
-	var problems template.Problems
-	for _, r := range tmpl.Resources {
-		if r.DeletionPolicy == "Snapshot" || r.UpdateReplacePolicy == "Snapshot" {
-			problems = append(problems, template.At(r.Node, "Template error: resource type %s does not support deletion policy Snapshot", r.Type))
-		}
-	}
-	return problems.Err()
 }
 
 // UpdateStack begins an update.

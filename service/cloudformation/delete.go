@@ -18,9 +18,6 @@ func (s *Service) DeleteStack(ctx context.Context, in *cloudformation.DeleteStac
 	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
 		return nil, err
 	}
-	if in.DeletionMode != "" && in.DeletionMode != "STANDARD" {
-		return nil, fault.New(fault.NotImplemented, "DeletionMode %s is not implemented", in.DeletionMode)
-	}
 	out := &cloudformation.DeleteStackOutput{}
 	var st *apply.Stack
 	err = s.view(ctx, func(tx store.Tx) (err error) {
@@ -51,8 +48,13 @@ func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformati
 	if st.TerminationProtection && st.Status != apply.DeleteComplete {
 		return fault.New(fault.ValidationError, "Stack [%s] cannot be deleted while TerminationProtection is enabled", st.Name)
 	}
-	if len(in.RetainResources) > 0 && st.Status != apply.DeleteFailed {
-		return fault.New(fault.ValidationError, "Invalid operation on stack [%s]. RetainResources may be given for a stack in DELETE_FAILED state only; it is in %s", st.ID, st.Status)
+	force := in.DeletionMode == "FORCE_DELETE_STACK"
+	switch {
+	case st.Status == apply.DeleteFailed:
+	case len(in.RetainResources) > 0:
+		return fault.New(fault.ValidationError, "Invalid operation on stack [%s]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.", st.ID)
+	case force:
+		return fault.New(fault.ValidationError, "Invalid operation on stack [%s]. When you delete a stack, specify the deletion mode FORCE_DELETE_STACK only when the stack is in the DELETE_FAILED state.", st.ID)
 	}
 	switch st.Status {
 	case apply.DeleteComplete, apply.DeleteInProgress:
@@ -88,7 +90,8 @@ func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformati
 		return err
 	}
 	st.Request, st.RequestOp = in.ClientRequestToken, "DeleteStack"
-	op := apply.Operation{Kind: apply.DeleteStack, Caller: caller, Old: apply.Snapshot(all), Retain: in.RetainResources}
+	st.DeletionMode = in.DeletionMode
+	op := apply.Operation{Kind: apply.DeleteStack, Caller: caller, Old: apply.Snapshot(all), Retain: in.RetainResources, Force: force}
 	return s.runner.Begin(l, st, op, apply.DeleteInProgress, apply.UserInitiated)
 }
 

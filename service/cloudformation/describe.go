@@ -125,7 +125,7 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 		DisableRollback:  &st.DisableRollback,
 		NotificationARNs: []string{}, Capabilities: st.Version.Capabilities,
 		RoleARN: st.Version.RoleARN, Tags: describeTags(st.Version.Tags),
-		DriftInformation: stackDrift(st),
+		DriftInformation: stackDrift(st), DeletionMode: st.DeletionMode,
 	}
 	if st.TimeoutMinutes > 0 {
 		out.TimeoutInMinutes = &st.TimeoutMinutes

@@ -40,6 +40,10 @@ var schemas = map[string]string{
 	"AWS::Test::Single": `{"typeName":"AWS::Test::Single","additionalProperties":false,"replacementStrategy":"delete_then_create",
 		"properties":{"Name":{"type":"string"},"Arn":{"type":"string"}},
 		"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
+	"AWS::EC2::Volume": `{"typeName":"AWS::EC2::Volume","properties":{"Name":{"type":"string"},"Value":{"type":"string"},
+		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
+	"AWS::RDS::DBCluster": `{"typeName":"AWS::RDS::DBCluster","replacementStrategy":"delete_then_create","properties":{"Name":{"type":"string"},
+		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
 	"AWS::IAM::Role": `{"typeName":"AWS::IAM::Role","properties":{"RoleName":{"type":"string"},"AssumeRolePolicyDocument":{"type":"object"},
 		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/RoleName"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/RoleName"]}`,
 	"AWS::CloudFormation::WaitCondition": `{"typeName":"AWS::CloudFormation::WaitCondition",
@@ -58,8 +62,8 @@ type cloud struct {
 	there map[string]cfn.Properties
 	log   []string // "create A", "update A", "delete A", in the order of their ends
 	// The functions, where they are set, come before what the types do.
-	create, update, delete func(ctx context.Context, r cfn.Request) error
-	read                   func(r cfn.Request) error
+	create, update, delete, snapshot func(ctx context.Context, r cfn.Request) error
+	read                             func(r cfn.Request) error
 }
 
 func (c *cloud) note(format string, args ...any) {
@@ -146,6 +150,22 @@ func (c *cloud) typed(name string) cfn.Type {
 		}
 		return p, nil
 	}
+	if cfn.HasSnapshots(name) {
+		t.Snapshot = func(ctx context.Context, r cfn.Request) (string, error) {
+			if c.snapshot != nil {
+				if err := c.snapshot(ctx, r); err != nil {
+					return "", err
+				}
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.there[r.PhysicalID] == nil {
+				return "", fault.New(cfn.NotFound, "%s is gone before its snapshot", r.PhysicalID)
+			}
+			c.note("snapshot %s", r.LogicalID)
+			return "snap-" + r.PhysicalID, nil
+		}
+	}
 	t.Delete = func(ctx context.Context, r cfn.Request) error {
 		if c.delete != nil {
 			if err := c.delete(ctx, r); err != nil {
@@ -195,7 +215,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 		change(&cfg)
 	}
 	svc := cloudformation.New(cfg)
-	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::Test::Single"), c.typed("AWS::IAM::Role"))
+	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::Test::Single"), c.typed("AWS::IAM::Role"), c.typed("AWS::EC2::Volume"), c.typed("AWS::RDS::DBCluster"))
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)

@@ -58,7 +58,7 @@ type stored struct {
 // there are at most: a scan meets each of them.
 const (
 	maxHeld    = 8 << 20
-	traceShare = 32 << 10
+	traceShare = 512 << 10
 )
 
 const (

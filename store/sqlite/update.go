@@ -143,6 +143,7 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 func (s *Store) lead(r *request) {
 	b := &batch{begun: time.Now()}
 	defer func() {
+		runtime.Gosched() // who is about to come shares the commit
 		if s.turns.waiting() || s.lastBatch > 1 {
 			s.goCombine(b)
 			return
@@ -208,9 +209,10 @@ func (s *Store) nextFor(b *batch) *request {
 		return nil
 	}
 	r := s.turns.next()
-	// Those whom the last commit answered are about to come back: let them run
-	// first, as a commit costs more than their turn.
-	for i := 0; r == nil && i < 4 && len(b.reqs)*2 < s.lastBatch; i++ {
+	// Let those run who can: some are about to come, those first whom the last
+	// commit answered, and a commit costs more than their turn. Where nobody can
+	// run this takes no time.
+	for i := 0; r == nil && (i < 2 || i < 8 && len(b.reqs)*2 < s.lastBatch); i++ {
 		runtime.Gosched()
 		r = s.turns.next()
 	}

@@ -179,6 +179,11 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 			return keep, workflow.Permanent(err)
 		}
 	}
+	if what, ok := policyActions[b.Action]; ok {
+		if why := o.policy.Denial(what, step.LogicalID, b.Target.Type); why != "" {
+			return keep, o.denied(l, s, step.LogicalID, b.Target.Type, r.PhysicalID, why)
+		}
+	}
 	return b, o.tellBegun(l, s, r, b, ev)
 }
 

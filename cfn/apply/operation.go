@@ -30,6 +30,7 @@ type Operation struct {
 	Plan     *plan.Plan // of a creation or update
 	Old      map[string]plan.Resource
 	New      Version  // of a creation or update
+	Policy   string   // the stack policy that an update is bound by; "" is none
 	Retain   []string // DeleteStack's RetainResources
 	Force    bool     // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left
 	Skip     []string // ContinueUpdateRollback's ResourcesToSkip

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/stackpolicy"
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
@@ -64,6 +65,8 @@ type operation struct {
 	r     *Runner
 	slots chan struct{}      // bounds the actions under way
 	tmpl  *template.Template // of the version that the stack becomes; nil in deletions
+
+	policy *stackpolicy.Policy
 
 	entered *template.Scope
 	on      map[string][]string // dependencies by logical id
@@ -129,6 +132,11 @@ func (o *operation) load(f *workflow.Flow, p params) error {
 		return workflow.Permanent(problems.Err())
 	}
 	o.tmpl = tmpl
+	if o.Policy != "" {
+		if o.policy, err = stackpolicy.Parse(o.Policy); err != nil {
+			return workflow.Permanent(err)
+		}
+	}
 	now := *stack
 	now.Version = o.New
 	if problems := o.enter(&now); len(problems) > 0 {
@@ -267,6 +275,9 @@ func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix, keep string
 
 // update changes a stack.
 func (o *operation) update(f *workflow.Flow) error {
+	if err := o.mayRemove(f); err != nil {
+		return err
+	}
 	if err := o.apply(f); err != nil {
 		return err
 	}

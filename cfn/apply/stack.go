@@ -97,6 +97,7 @@ type Stack struct {
 	RetainExceptOnCreate  bool
 	TimeoutMinutes        int32
 	TerminationProtection bool
+	Policy                string // the stack policy's text; "" is none
 	DeletionMode          string // of the latest DeleteStack; "" is STANDARD
 
 	// Operation is the id of the workflow that is changing the stack; empty

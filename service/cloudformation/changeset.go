@@ -440,7 +440,7 @@ func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *c
 		if err := canUpdate(st); err != nil {
 			return err
 		}
-		err = s.beginUpdate(l, st, w, caller)
+		err = s.beginUpdate(l, st, w, caller, st.Policy)
 	}
 	if err != nil {
 		return err

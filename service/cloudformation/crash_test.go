@@ -23,6 +23,7 @@ import (
 type flowCase struct {
 	name   string
 	before string // template of the stack that is there, "" for none
+	policy string // of that stack, "" for none
 	begin  func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error)
 	status string
 	events []string
@@ -85,6 +86,14 @@ Resources:
 		"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
 		"(stack) UPDATE_ROLLBACK_COMPLETE",
 	}},
+	{name: "update that the stack policy denies", before: pair, policy: protectA, things: 2, status: "UPDATE_ROLLBACK_COMPLETE",
+		begin: updates("Resources:\n  B: {Type: 'AWS::Test::Thing', Properties: {Value: changed}}\n"), events: []string{
+			"(stack) UPDATE_IN_PROGRESS User Initiated",
+			"A UPDATE_FAILED Action denied by stack policy: Statement [#2] does not allow [Update:Delete] for resource [LogicalResourceId/A]",
+			"(stack) UPDATE_ROLLBACK_IN_PROGRESS The following resource(s) failed to update: [A].",
+			"(stack) UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+			"(stack) UPDATE_ROLLBACK_COMPLETE",
+		}},
 	{name: "delete", before: pair, begin: deletes, status: "DELETE_COMPLETE", events: []string{
 		"(stack) DELETE_IN_PROGRESS User Initiated",
 		"B DELETE_IN_PROGRESS", "B DELETE_COMPLETE", "A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
@@ -135,6 +144,9 @@ func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 		}
 		id = w.create("s", c.before)
 		w.settle("s", "CREATE_COMPLETE")
+		if c.policy != "" {
+			w.protect("s", c.policy)
+		}
 		e.Stop()
 		skip = len(w.events("s"))
 	}

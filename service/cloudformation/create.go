@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -29,8 +30,12 @@ func (s *Service) CreateStack(ctx context.Context, in *cloudformation.CreateStac
 	w, err := s.want(ctx, nil, request{
 		source: source{Body: in.TemplateBody, URL: in.TemplateURL}, Parameters: in.Parameters,
 		Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes, RoleARN: in.RoleARN, Tags: in.Tags,
-		Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration, Policy: in.StackPolicyBody != "" || in.StackPolicyURL != "",
+		Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
 	})
+	if err != nil {
+		return nil, err
+	}
+	policy, err := s.stackPolicy(ctx, "StackPolicy", in.StackPolicyBody, in.StackPolicyURL)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +52,7 @@ func (s *Service) CreateStack(ctx context.Context, in *cloudformation.CreateStac
 		st.DisableRollback = isTrue(in.DisableRollback)
 		st.OnFailure = in.OnFailure
 		st.RetainExceptOnCreate = isTrue(in.RetainExceptOnCreate)
-		st.TerminationProtection = isTrue(in.EnableTerminationProtection)
+		st.TerminationProtection, st.Policy = isTrue(in.EnableTerminationProtection), policy
 		st.Request, st.RequestOp = in.ClientRequestToken, "CreateStack"
 		if in.TimeoutInMinutes != nil {
 			until := l.Now.Add(time.Duration(*in.TimeoutInMinutes) * time.Minute)
@@ -194,8 +199,11 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
 		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
 		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
-		Policy: in.StackPolicyBody != "" || in.StackPolicyURL != "" || in.StackPolicyDuringUpdateBody != "" || in.StackPolicyDuringUpdateURL != "",
 	})
+	if err != nil {
+		return nil, err
+	}
+	policies, err := s.updatePolicies(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +224,9 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 		if err := obsolete(l.Tx, st, ""); err != nil {
 			return err
 		}
-		return s.beginUpdate(l, st, w, caller)
+		bound := cmp.Or(policies.during, st.Policy)
+		st.Policy = cmp.Or(policies.after, st.Policy)
+		return s.beginUpdate(l, st, w, caller, bound)
 	})
 	if err != nil {
 		return nil, err
@@ -260,7 +270,8 @@ func canUpdate(st *apply.Stack) error {
 }
 
 // beginUpdate makes the plan of an update and begins it, if it changes anything.
-func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, caller apply.Caller) error {
+// policy is the stack policy that it is bound by.
+func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, caller apply.Caller, policy string) error {
 	in, err := s.input(l.Tx, st, w)
 	if err != nil {
 		return err
@@ -287,7 +298,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	}
 	now := l.Now
 	st.Updated, st.Version = &now, w.version
-	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources}
+	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources, Policy: policy}
 	return s.runner.Begin(l, st, op, apply.UpdateInProgress, apply.UserInitiated)
 }
 

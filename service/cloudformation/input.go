@@ -147,7 +147,6 @@ type request struct {
 	Tags          []cloudformation.Tag
 	Notify        []string
 	Rollback      *cloudformation.RollbackConfiguration
-	Policy        bool // a stack policy is given
 }
 
 // want checks a request as far as that needs no look at the stack's resources.
@@ -216,8 +215,6 @@ func (s *Service) refuse(r request) error {
 		return fault.New(fault.NotImplemented, "RollbackConfiguration with triggers is not implemented: this Slipway has no CloudWatch alarms yet")
 	case r.Rollback != nil && r.Rollback.MonitoringTimeInMinutes != nil && *r.Rollback.MonitoringTimeInMinutes > 0:
 		return fault.New(fault.NotImplemented, "RollbackConfiguration with MonitoringTimeInMinutes is not implemented")
-	case r.Policy:
-		return fault.New(fault.NotImplemented, "Stack policies are not implemented")
 	}
 	return nil
 }

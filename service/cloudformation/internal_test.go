@@ -40,7 +40,7 @@ func (s *Service) BeginUpdate(ctx context.Context, name, body string) (Beginning
 		if err != nil {
 			return "", err
 		}
-		err = s.beginUpdate(ledger(tx), st, w, apply.Caller{Principal: auth.From(ctx).Principal})
+		err = s.beginUpdate(ledger(tx), st, w, apply.Caller{Principal: auth.From(ctx).Principal}, st.Policy)
 		return st.Operation, err
 	}, err
 }

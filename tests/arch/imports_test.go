@@ -47,12 +47,13 @@ var rooms = map[string]string{
 
 	"compute/computetest": "compute agent agentproto arn dataplane",
 
-	"cfn":          "arn fault",
-	"cfn/template": ". arn cfn fault",
-	"cfn/schema":   ". cfn cfn/template model",
-	"cfn/plan":     ". cfn cfn/schema cfn/template fault",
-	"cfn/drift":    ". cfn cfn/schema cfn/template",
-	"cfn/apply":    ". arn auth cfn cfn/drift cfn/plan cfn/schema cfn/template fault store workflow",
+	"cfn":             "arn fault",
+	"cfn/template":    ". arn cfn fault",
+	"cfn/schema":      ". cfn cfn/template model",
+	"cfn/plan":        ". cfn cfn/schema cfn/template fault",
+	"cfn/drift":       ". cfn cfn/schema cfn/template",
+	"cfn/stackpolicy": "fault",
+	"cfn/apply":       ". arn auth cfn cfn/drift cfn/plan cfn/schema cfn/stackpolicy cfn/template fault store workflow",
 
 	"service":                "api arn auth fault store workflow reconcile",
 	"service/cloudformation": "api arn auth fault store workflow reconcile cfn",
@@ -166,7 +167,7 @@ func TestOnlyTheWiringKnowsImplementations(t *testing.T) {
 
 // deciding are the packages whose results are values: they neither look at the
 // world nor change it.
-var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "auth/policy"}
+var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "auth/policy"}
 
 func TestDecidingNeverActs(t *testing.T) {
 	acting := []string{"os", "os/exec", "net", "net/http", "syscall", "database/sql", "log/slog", "math/rand/v2", "crypto/rand"}

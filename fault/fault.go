@@ -15,6 +15,7 @@ type Error struct {
 	Message string         // for people: what was wrong, where, what to do
 	Fields  map[string]any // further members of the modelled error shape, by member name
 	Status  int            // of HTTP, where AWS answers with another one than its model says; usually 0
+	Headers [][2]string    // of HTTP, names and values, where AWS tells more there
 	cause   error
 }
 
@@ -29,6 +30,12 @@ func (e *Error) With(member string, value any) *Error {
 		e.Fields = map[string]any{}
 	}
 	e.Fields[member] = value
+	return e
+}
+
+// WithHeader adds a header to the answer.
+func (e *Error) WithHeader(name, value string) *Error {
+	e.Headers = append(e.Headers, [2]string{name, value})
 	return e
 }
 

@@ -143,6 +143,9 @@ func (restXML) refuse(x *exchange, resp *response, e *fault.Error, shape *api.Sh
 	if etag, ok := e.Fields["ETag"].(string); ok && resp.status == http.StatusNotModified {
 		resp.header.Set("ETag", etag)
 	}
+	for _, h := range e.Headers {
+		resp.header.Set(h[0], h[1])
+	}
 	if region, ok := e.Fields["Region"].(string); ok {
 		resp.header.Set("x-amz-bucket-region", region)
 	}

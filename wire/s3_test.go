@@ -230,3 +230,13 @@ func TestS3Endpoint(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestHeadersOfARefusal(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD"} {
+		a := &answering{err: fault.New("NoSuchKey", "gone").WithHeader("x-amz-delete-marker", "true")}
+		w := do(New(testConfig(a.mount(s3.Describe()))), request(method, "/b/k", "", signed("s3")))
+		if w.Code != http.StatusNotFound || w.Header().Get("x-amz-delete-marker") != "true" {
+			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		}
+	}
+}

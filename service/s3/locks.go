@@ -87,7 +87,7 @@ func findToChange(c *change, b *bucket, t target) (found, error) {
 	return find(c, b, t)
 }
 
-func isMarker(method string) error {
+func isMarker(method string) *fault.Error {
 	return fault.New(fault.MethodNotAllowed, "The specified method is not allowed against this resource.").
 		With("Method", method).With("ResourceType", "DeleteMarker")
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
 
@@ -133,10 +135,15 @@ func find(tx store.Tx, b *bucket, t target) (found, error) {
 	}
 	if t.version == "" {
 		f, err := latest(tx, b, t.key)
-		if err == nil && (f.object == nil || f.object.Marker) {
-			err = noSuchKey(t.key)
+		switch {
+		case err != nil:
+			return f, err
+		case f.object == nil:
+			return f, noSuchKey(t.key)
+		case f.object.Marker:
+			return f, f.object.asMarker(noSuchKey(t.key))
 		}
-		return f, err
+		return f, nil
 	}
 	if !validVersionID(t.version) {
 		return found{}, invalidArgument("versionId", t.version, "Invalid version id specified")
@@ -149,9 +156,15 @@ func find(tx store.Tx, b *bucket, t target) (found, error) {
 		return f, noSuchVersion(t.key, t.version)
 	}
 	if f.object.Marker {
-		return f, isMarker(t.method)
+		return f, f.object.asMarker(isMarker(t.method)).WithHeader("Last-Modified", f.object.Modified.UTC().Format(http.TimeFormat)).WithHeader("Allow", http.MethodDelete)
 	}
 	return f, nil
+}
+
+// asMarker tells in a refusal's headers that it is for a delete marker ("Working
+// with delete markers", S3 User Guide).
+func (o *object) asMarker(refused *fault.Error) *fault.Error {
+	return refused.WithHeader("x-amz-delete-marker", "true").WithHeader("x-amz-version-id", o.versionID())
 }
 
 // putVersion makes o, which may be a delete marker, the newest version of its

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -216,4 +217,27 @@ func TestDeleteObjects(t *testing.T) {
 	}
 	_, err = f.DeleteObjects(f.ctx, &api.DeleteObjectsInput{Bucket: "bkt", Delete: &api.Delete{}})
 	wantFault(t, err, fault.MalformedXML, "")
+}
+
+// A refusal tells that what it refuses is a delete marker.
+func TestRefusalsOfMarkersSaySo(t *testing.T) {
+	f := newFixture(t).bucket("bkt")
+	f.version("bkt", enabled)
+	f.put("bkt", "k", "x")
+	gone, err := f.DeleteObject(f.ctx, &api.DeleteObjectInput{Bucket: "bkt", Key: "k"})
+	noError(t, err)
+	for version, want := range map[string][][2]string{
+		"":             {{"x-amz-delete-marker", "true"}, {"x-amz-version-id", gone.VersionId}},
+		gone.VersionId: {{"x-amz-delete-marker", "true"}, {"x-amz-version-id", gone.VersionId}, {"Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT"}, {"Allow", "DELETE"}},
+	} {
+		_, err := f.GetObject(f.ctx, &api.GetObjectInput{Bucket: "bkt", Key: "k", VersionId: version})
+		refused, ok := fault.As(err)
+		if !ok || !slices.Equal(refused.Headers, want) {
+			t.Errorf("version %q: %v, headers %v", version, err, refused.Headers)
+		}
+	}
+	_, err = f.HeadObject(f.ctx, &api.HeadObjectInput{Bucket: "bkt", Key: "none"})
+	if refused, ok := fault.As(err); !ok || refused.Headers != nil {
+		t.Errorf("a key that never was: %v", err)
+	}
 }

@@ -31,11 +31,30 @@ func (s *Service) Effect(ctx context.Context, operation string, input any) (any,
 }
 
 func (s *Service) launchEffect(ctx context.Context, in *api.RunInstancesInput) (*auth.Launch, error) {
-	call := auth.From(ctx)
 	merged, origin, err := s.templated(ctx, in)
 	if err != nil {
 		return nil, err
 	}
+	return s.launchOf(ctx, in, merged, origin)
+}
+
+// mayLaunch authorizes a launch by a template as what this very call makes of it:
+// the template may have got another version, or another default one, since the call
+// was let in.
+func (s *Service) mayLaunch(ctx context.Context, in, merged *api.RunInstancesInput, origin tagMap) error {
+	if origin == nil {
+		return nil
+	}
+	l, err := s.launchOf(ctx, in, merged, origin)
+	if err != nil {
+		return err
+	}
+	return auth.Ask(ctx, s.cfg.Authorizer, auth.From(ctx), l)
+}
+
+// launchOf is what a request comes to, with its template's data.
+func (s *Service) launchOf(ctx context.Context, in, merged *api.RunInstancesInput, origin tagMap) (*auth.Launch, error) {
+	call := auth.From(ctx)
 	r, err := s.checkRun(ctx, call, merged)
 	if err != nil {
 		return nil, err

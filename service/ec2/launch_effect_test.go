@@ -117,6 +117,37 @@ func TestALaunchIsAuthorizedAsWhatItBecomes(t *testing.T) {
 	c.sound()
 }
 
+// TestALaunchIsAuthorizedAsWhatItMakes: a template that changes after the call was
+// let in does not let more through.
+func TestALaunchIsAuthorizedAsWhatItMakes(t *testing.T) {
+	c := newCloud(t)
+	small := &api.RequestLaunchTemplateData{ImageId: BuiltinImage(testScope), InstanceType: hostType()}
+	template := must(c.CreateLaunchTemplate(c.ctx, &api.CreateLaunchTemplateInput{LaunchTemplateName: "web", LaunchTemplateData: small}))(t).LaunchTemplate.LaunchTemplateId
+	iam := &auth.IAM{
+		Policies: statements(`{"Effect":"Allow","Action":"*","Resource":"*"},
+			{"Effect":"Deny","Action":"ec2:RunInstances","Resource":"arn:aws:ec2:*:*:volume/*","Condition":{"NumericGreaterThan":{"ec2:VolumeSize":"16"}}}`),
+		Effects: map[string]auth.Effects{"ec2": c.Service}, Tags: map[string]auth.ResourceTags{"ec2": c.Service},
+		Resources: map[string]auth.ResourcePolicies{"ec2": c.Service},
+	}
+	c.cfg.Authorizer = iam
+	ctx := auth.With(t.Context(), auth.Call{
+		Principal: auth.Principal{Kind: auth.User, Account: testScope.Account, ARN: "arn:aws:iam::111111111111:user/ann", Name: "ann"},
+		Scope:     testScope, Service: "ec2", Operation: "RunInstances",
+	})
+	in := &api.RunInstancesInput{LaunchTemplate: &api.LaunchTemplateSpecification{LaunchTemplateName: "web"}, MinCount: ptr(int32(1)), MaxCount: ptr(int32(1))}
+	if err := auth.Ask(ctx, iam, auth.From(ctx), in); err != nil {
+		t.Fatalf("the small launch is let in: %v", err)
+	}
+	large := &api.RequestLaunchTemplateData{ImageId: BuiltinImage(testScope), InstanceType: hostType(), BlockDeviceMappings: []api.LaunchTemplateBlockDeviceMappingRequest{
+		{DeviceName: "/dev/sdf", Ebs: &api.LaunchTemplateEbsBlockDeviceRequest{VolumeSize: ptr(int32(20)), VolumeType: "gp3"}}}}
+	must(c.CreateLaunchTemplateVersion(c.ctx, &api.CreateLaunchTemplateVersionInput{LaunchTemplateId: template, LaunchTemplateData: large}))(t)
+	must(c.ModifyLaunchTemplate(c.ctx, &api.ModifyLaunchTemplateInput{LaunchTemplateId: template, DefaultVersion: "2"}))(t)
+	if _, err := c.RunInstances(ctx, in); !fault.Is(err, fault.UnauthorizedOperation) {
+		t.Errorf("the large launch: %v", err)
+	}
+	c.sound()
+}
+
 func readyFirst(id string) []api.InstanceNetworkInterfaceSpecification {
 	return []api.InstanceNetworkInterfaceSpecification{{DeviceIndex: ptr(int32(0)), NetworkInterfaceId: id}}
 }

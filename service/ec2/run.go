@@ -45,8 +45,12 @@ func (s *Service) RunInstances(ctx context.Context, in *api.RunInstancesInput) (
 	if views, err := s.launchedViews(ctx, call.Scope, key, hash); len(views) > 0 || err != nil {
 		return runOutput(views), err
 	}
+	asked := in
 	in, origin, err := s.templated(ctx, in)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayLaunch(ctx, asked, in, origin); err != nil {
 		return nil, err
 	}
 	r, err := s.checkRun(ctx, call, in)

@@ -4,8 +4,6 @@
 package drift
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +88,7 @@ type comparison struct {
 
 // differ adds a difference. Missing values are nil.
 func (c *comparison) differ(path []string, kind string, expected, actual any) {
-	c.found = append(c.found, Difference{Path: pointer(path), Kind: kind, Expected: text(expected), Actual: text(actual)})
+	c.found = append(c.found, Difference{Path: pointer(path), Kind: kind, Expected: cfn.Text(expected), Actual: cfn.Text(actual)})
 }
 
 // pointer is a path as RFC 6901 writes it.
@@ -100,17 +98,6 @@ func pointer(path []string) string {
 		b.WriteString("/" + strings.ReplaceAll(strings.ReplaceAll(p, "~", "~0"), "/", "~1"))
 	}
 	return b.String()
-}
-
-func text(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
 }
 
 // skipped reports whether the service cannot tell what is at a path.

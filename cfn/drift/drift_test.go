@@ -72,7 +72,7 @@ func TestCompare(t *testing.T) {
 			if g := strings.Join(got, ";"); g != c.want {
 				t.Errorf("found %q, want %q", g, c.want)
 			}
-			if all := jsonText(r.Expected) + jsonText(r.Actual) + fmt.Sprint(r.Differences); strings.Contains(all, "s3cret") || c.shown != "" && strings.Contains(all, "other") {
+			if all := cfn.Text(r.Expected) + cfn.Text(r.Actual) + fmt.Sprint(r.Differences); strings.Contains(all, "s3cret") || c.shown != "" && strings.Contains(all, "other") {
 				t.Errorf("shows what is masked: %s", all)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/schema"
 )
 
@@ -65,7 +66,7 @@ func same(a, b any) bool {
 		return same(a, x[0])
 	}
 	if !scalar(a) || !scalar(b) {
-		return jsonText(a) == jsonText(b)
+		return cfn.Text(a) == cfn.Text(b)
 	}
 	if p, q := prefix(a), prefix(b); p.IsValid() && p == q {
 		return true
@@ -82,15 +83,6 @@ func prefix(v any) netip.Prefix {
 		return netip.Prefix{}
 	}
 	return p.Masked()
-}
-
-// jsonText is a value's JSON: numbers of any Go type look the same there.
-func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
 }
 
 func scalar(v any) bool {
@@ -133,4 +125,4 @@ func empty(v any) bool {
 }
 
 // masks reports whether a text that nobody may see is masked in a value.
-func masks(v any) bool { return strings.Contains(jsonText(v), hidden) }
+func masks(v any) bool { return strings.Contains(cfn.Text(v), hidden) }

@@ -1,12 +1,12 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"sort"
 	"strconv"
 	"strings"
 
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/schema"
 	"github.com/slipway/slipway/cfn/template"
 )
@@ -370,19 +370,12 @@ func shown(v any, secret bool) string {
 	return text(v)
 }
 
-// text is a string as it is, and anything else as JSON.
+// text is a value's text, nothing for none.
 func text(v any) string {
 	if v == nil {
 		return ""
 	}
-	if s, ok := v.(string); ok {
-		return s
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
+	return cfn.Text(v)
 }
 
 func contains(l []string, s string) bool {

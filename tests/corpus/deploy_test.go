@@ -195,27 +195,36 @@ func (d *deployment) mustRefuse(err error, says string) {
 // settle waits until nothing is under way, and returns the stack's status.
 func (d *deployment) settle() string {
 	d.Helper()
-	ctx, cancel := context.WithTimeout(d.Context(), 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	status := ""
+	if !d.wait(func() bool {
 		out := d.must(d.call("DescribeStacks"))
-		status := out.text("Stacks/member/StackStatus")
+		status = out.text("Stacks/member/StackStatus")
 		if d.signal != nil && status == "CREATE_IN_PROGRESS" {
 			if err := d.signal(d); err == nil {
 				d.signal = nil
 			}
 		}
-		if !strings.HasSuffix(status, "_IN_PROGRESS") {
-			return status
-		}
+		return !strings.HasSuffix(status, "_IN_PROGRESS")
+	}) {
+		d.Fatalf("the stack stays %s:\n%s\n%s", status, d.reasons(), d.consoles())
+	}
+	return status
+}
+
+// wait looks until it is done, for two minutes at most, and reports whether it is.
+func (d *deployment) wait(done func() bool) bool {
+	ctx, cancel := context.WithTimeout(d.Context(), 2*time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			d.Fatalf("the stack stays %s:\n%s\n%s", status, d.reasons(), d.consoles())
+			return false
 		}
 	}
+	return true
 }
 
 // reasons are the events, the latest first.
@@ -262,19 +271,15 @@ func (d *deployment) complete() {
 func (d *deployment) inSync() {
 	d.Helper()
 	id := d.must(d.call("DetectStackDrift")).text("StackDriftDetectionId")
-	deadline := time.Now().Add(time.Minute)
-	for {
-		out := d.must(d.query("cloudformation", "DescribeStackDriftDetectionStatus", "StackDriftDetectionId", id))
-		if out.text("DetectionStatus") != "DETECTION_IN_PROGRESS" {
-			if out.text("StackDriftStatus") == "IN_SYNC" {
-				return
-			}
-			break
-		}
-		if time.Now().After(deadline) {
-			d.Fatal("the detection does not end")
-		}
-		time.Sleep(20 * time.Millisecond)
+	var found *node
+	if !d.wait(func() bool {
+		found = d.must(d.query("cloudformation", "DescribeStackDriftDetectionStatus", "StackDriftDetectionId", id))
+		return found.text("DetectionStatus") != "DETECTION_IN_PROGRESS"
+	}) {
+		d.Fatal("the detection of drift does not end")
+	}
+	if found.text("StackDriftStatus") == "IN_SYNC" {
+		return
 	}
 	for _, r := range d.must(d.call("DescribeStackResourceDrifts")).all("StackResourceDrifts/member") {
 		if status := r.text("StackResourceDriftStatus"); status != "IN_SYNC" {

@@ -65,8 +65,14 @@ func TestAssumedRoles(t *testing.T) {
 	client := iam.NewFromConfig(configured(t))
 	role := ok(client.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("operator"), AssumeRolePolicyDocument: aws.String(trustAccount)}))(t).Role
 	ok(client.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: role.RoleName, PolicyArn: aws.String("arn:aws:iam::aws:policy/AdministratorAccess")}))(t)
+	name := aws.String("nightwatch")
+	ok(client.CreateUser(ctx, &iam.CreateUserInput{UserName: name}))(t)
+	ok(client.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"` + *role.Arn + `"}}`)}))(t)
+	key := ok(client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: name}))(t).AccessKey
 	cfg := configured(t)
-	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(configured(t)), *role.Arn, func(o *stscreds.AssumeRoleOptions) {
+	watch := sts.NewFromConfig(as(t, *key.AccessKeyId, *key.SecretAccessKey, ""))
+	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(watch, *role.Arn, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = "night"
 		o.Policy = aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:List*","Resource":"*"}}`)
 	}))
@@ -76,6 +82,8 @@ func TestAssumedRoles(t *testing.T) {
 	}
 	ok(iam.NewFromConfig(cfg).ListRoles(ctx, nil))(t)
 	_, err := iam.NewFromConfig(cfg).CreateGroup(ctx, &iam.CreateGroupInput{GroupName: aws.String("g")})
+	refused(t, err, "AccessDenied")
+	_, err = sts.NewFromConfig(configured(t)).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Arn, RoleSessionName: aws.String("root")})
 	refused(t, err, "AccessDenied")
 }
 

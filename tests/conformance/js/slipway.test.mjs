@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { CloudFormationClient, CreateStackCommand, DeleteStackCommand, DescribeStacksCommand, waitUntilStackCreateComplete, waitUntilStackDeleteComplete } from "@aws-sdk/client-cloudformation";
 import { DescribeImagesCommand, EC2Client, paginateDescribeInstanceTypes, RunInstancesCommand } from "@aws-sdk/client-ec2";
-import { CreateRoleCommand, GetRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { AttachUserPolicyCommand, CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, GetRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateQueueCommand, DeleteMessageCommand, GetQueueUrlCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
@@ -24,7 +24,13 @@ test("identity", async () => {
   const iam = new IAMClient();
   const { Role } = await iam.send(new CreateRoleCommand({ RoleName: "script", AssumeRolePolicyDocument: trust }));
   assert.ok(Role.CreateDate instanceof Date);
-  const { Credentials: c } = await sts.send(new AssumeRoleCommand({ RoleArn: Role.Arn, RoleSessionName: "script" }));
+  const assume = new AssumeRoleCommand({ RoleArn: Role.Arn, RoleSessionName: "script" });
+  await assert.rejects(sts.send(assume), { name: "AccessDenied" }); // root assumes none
+  await iam.send(new CreateUserCommand({ UserName: "script" }));
+  await iam.send(new AttachUserPolicyCommand({ UserName: "script", PolicyArn: "arn:aws:iam::aws:policy/AdministratorAccess" }));
+  const { AccessKey: key } = await iam.send(new CreateAccessKeyCommand({ UserName: "script" }));
+  const user = new STSClient({ credentials: { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey } });
+  const { Credentials: c } = await user.send(assume);
   const credentials = { accessKeyId: c.AccessKeyId, secretAccessKey: c.SecretAccessKey, sessionToken: c.SessionToken };
   await assert.rejects(new IAMClient({ credentials }).send(new GetRoleCommand({ RoleName: "script" })), { name: "AccessDenied" });
   await assert.rejects(iam.send(new GetRoleCommand({ RoleName: "none" })), { name: "NoSuchEntityException" });

@@ -157,7 +157,7 @@ func decide(call auth.Call, b *bucket, doc *policy.Document, request policy.Requ
 		return false, fault.New(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %q with an explicit deny in a resource-based policy",
 			call.Principal.ARN, request.Action, request.Resource)
 	case policy.Allowed:
-		return !other || b.Public == nil || !b.Public.RestrictPublicBuckets || !public(doc), nil
+		return !other || b.Public == nil || !b.Public.RestrictPublicBuckets || !doc.Public(), nil
 	}
 	return !other, nil
 }

@@ -96,54 +96,6 @@ func bucketAction(a string) bool {
 	return false
 }
 
-// fixedKeys are the condition keys that bound who may use a policy, so that it
-// is not public ("The meaning of public", S3 User Guide).
-var fixedKeys = map[string]bool{
-	"aws:principalarn": true, "aws:principalorgid": true, "aws:principalaccount": true,
-	"aws:sourcearn": true, "aws:sourceaccount": true, "aws:sourceowner": true, "aws:sourcevpc": true,
-	"aws:sourcevpce": true, "aws:sourceip": true, "aws:userid": true, "aws:sourceorgid": true,
-	"s3:dataaccesspointarn": true, "s3:dataaccesspointaccount": true,
-}
-
-// public reports whether the policy lets anybody in.
-func public(doc *policy.Document) bool {
-	for i := range doc.Statements {
-		if st := &doc.Statements[i]; !st.Deny && anybody(st) && !bounded(st) {
-			return true
-		}
-	}
-	return false
-}
-
-func anybody(st *policy.Statement) bool {
-	if st.NotPrincipal {
-		return true
-	}
-	for _, p := range st.Principals {
-		if p.Type == "AWS" && strings.Contains(p.ID, "*") {
-			return true
-		}
-	}
-	return false
-}
-
-func bounded(st *policy.Statement) bool {
-	for _, c := range st.Conditions {
-		operator := strings.ToLower(c.Operator)
-		if strings.Contains(operator, "not") || strings.HasSuffix(operator, "ifexists") || operator == "null" || !fixedKeys[c.Key] {
-			continue
-		}
-		fixed := true
-		for _, v := range c.Values {
-			fixed = fixed && !strings.ContainsAny(v, "*?$") && v != "0.0.0.0/0" && v != "::/0"
-		}
-		if fixed {
-			return true
-		}
-	}
-	return false
-}
-
 // PutBucketPolicy sets the bucket's policy. It must be one for this bucket, and
 // not public where the bucket's block of public access says so.
 func (s *Service) PutBucketPolicy(ctx context.Context, in *api.PutBucketPolicyInput) (*api.PutBucketPolicyOutput, error) {
@@ -153,7 +105,7 @@ func (s *Service) PutBucketPolicy(ctx context.Context, in *api.PutBucketPolicyIn
 		if err != nil {
 			return err
 		}
-		if b.Public != nil && b.Public.BlockPublicPolicy && public(doc) {
+		if b.Public != nil && b.Public.BlockPublicPolicy && doc.Public() {
 			return fault.New(fault.AccessDenied, "User: %s is not authorized to perform: s3:PutBucketPolicy on resource: %q because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.",
 				call.Principal.ARN, bucketARN(b.Name))
 		}
@@ -192,7 +144,7 @@ func (s *Service) GetBucketPolicyStatus(ctx context.Context, in *api.GetBucketPo
 	if err != nil {
 		return nil, err
 	}
-	return &api.GetBucketPolicyStatusOutput{PolicyStatus: &api.PolicyStatus{IsPublic: ptr(public(doc))}}, nil
+	return &api.GetBucketPolicyStatusOutput{PolicyStatus: &api.PolicyStatus{IsPublic: ptr(doc.Public())}}, nil
 }
 
 // DeleteBucketPolicy removes the policy; removing none is no error.

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/api/kms"
 	"github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/api/sts"
@@ -22,7 +23,8 @@ import (
 )
 
 var generated = []*api.Service{
-	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), s3.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
+	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), s3.Describe(),
+	secretsmanager.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }
 
 // TestEveryOperationHasAnEntry fails for a generated package without a table, and
@@ -114,6 +116,12 @@ func TestConditionKeys(t *testing.T) {
 		{"iam", "AddRoleToInstanceProfile", &iam.AddRoleToInstanceProfileInput{InstanceProfileName: "p", RoleName: "r"}, "iam:PassRole", "iam:passedtoservice", "ec2.amazonaws.com", false},
 		{"kms", "Decrypt", &kms.DecryptInput{KeyId: "alias/a", EncryptionContext: map[string]string{"App": "x"}}, "kms:Decrypt", "kms:encryptioncontext:app", "x", false},
 		{"kms", "Decrypt", &kms.DecryptInput{KeyId: "alias/a"}, "kms:Decrypt", "kms:requestalias", "alias/a", false},
+		{"secretsmanager", "GetSecretValue", &secretsmanager.GetSecretValueInput{SecretId: "a"}, "secretsmanager:GetSecretValue", "secretsmanager:versionstage", "AWSCURRENT", false},
+		{"secretsmanager", "GetSecretValue", &secretsmanager.GetSecretValueInput{SecretId: "a", VersionId: "v"}, "secretsmanager:GetSecretValue", "secretsmanager:versionstage", "", false},
+		{"secretsmanager", "DeleteSecret", &secretsmanager.DeleteSecretInput{SecretId: "a", RecoveryWindowInDays: new(int64(7))}, "secretsmanager:DeleteSecret", "secretsmanager:recoverywindowindays", "7", false},
+		{"secretsmanager", "CreateSecret", &secretsmanager.CreateSecretInput{Name: "a", KmsKeyId: "alias/k"}, "secretsmanager:CreateSecret", "secretsmanager:kmskeyarn", "arn:aws:kms:eu-west-1:123456789012:alias/k", false},
+		{"secretsmanager", "CreateSecret", &secretsmanager.CreateSecretInput{Name: "a", Tags: []secretsmanager.Tag{{Key: "Team", Value: "red"}}}, "secretsmanager:TagResource", "aws:requesttag/team", "red", false},
+		{"secretsmanager", "CreateSecret", &secretsmanager.CreateSecretInput{Name: "a"}, "secretsmanager:CreateSecret", "secretsmanager:mystery", "", true},
 		{"ssm", "GetParametersByPath", &ssm.GetParametersByPathInput{Path: "/a", Recursive: new(true)}, "ssm:GetParametersByPath", "ssm:recursive", "true", false},
 		{"sts", "AssumeRole", &sts.AssumeRoleInput{RoleArn: "arn:r", ExternalId: "42"}, "sts:AssumeRole", "sts:externalid", "42", false},
 		{"sts", "AssumeRole", &sts.AssumeRoleInput{RoleArn: "arn:r", Tags: []sts.Tag{{Key: "a"}, {Key: "b"}}}, "sts:AssumeRole", "aws:tagkeys", "a b", false},
@@ -175,6 +183,9 @@ func TestResourcesThatPoliciesName(t *testing.T) {
 			[]string{"kms:ReplicateKey " + here("kms", "key/mrk-1"), "kms:CreateKey *", "kms:TagResource arn:aws:kms:us-west-2:123456789012:key/mrk-1"}},
 		{"kms", "UpdatePrimaryRegion", &kms.UpdatePrimaryRegionInput{KeyId: "mrk-1", PrimaryRegion: "us-west-2"},
 			[]string{"kms:UpdatePrimaryRegion " + here("kms", "key/mrk-1"), "kms:UpdatePrimaryRegion arn:aws:kms:us-west-2:123456789012:key/mrk-1"}},
+		{"secretsmanager", "CreateSecret", &secretsmanager.CreateSecretInput{Name: "a/b"}, []string{"secretsmanager:CreateSecret " + here("secretsmanager", "secret:a/b-??????")}},
+		{"secretsmanager", "GetSecretValue", &secretsmanager.GetSecretValueInput{SecretId: "a/b"}, []string{"secretsmanager:GetSecretValue " + here("secretsmanager", "secret:a/b")}},
+		{"secretsmanager", "BatchGetSecretValue", &secretsmanager.BatchGetSecretValueInput{Filters: []secretsmanager.Filter{{Key: "name"}}}, []string{"secretsmanager:BatchGetSecretValue *", "secretsmanager:ListSecrets *"}},
 		{"sts", "GetFederationToken", &sts.GetFederationTokenInput{Name: "eve"}, []string{"sts:GetFederationToken arn:aws:sts::123456789012:federated-user/eve"}},
 		{"unheard", "ListThings", &struct{}{}, []string{"unheard:ListThings *"}},
 		{"unheard", "MakeThing", &struct{}{}, []string{"unheard:MakeThing " + policy.Unknown}},

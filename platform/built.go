@@ -9,6 +9,7 @@ import (
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
 	s3api "github.com/slipway/slipway/api/s3"
+	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	ssmapi "github.com/slipway/slipway/api/ssm"
 	stsapi "github.com/slipway/slipway/api/sts"
@@ -19,6 +20,7 @@ import (
 	iamtypes "github.com/slipway/slipway/resource/iam"
 	kmstypes "github.com/slipway/slipway/resource/kms"
 	s3types "github.com/slipway/slipway/resource/s3"
+	secretstypes "github.com/slipway/slipway/resource/secretsmanager"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
 	ssmtypes "github.com/slipway/slipway/resource/ssm"
 	"github.com/slipway/slipway/service/cloudformation"
@@ -26,6 +28,7 @@ import (
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
 	"github.com/slipway/slipway/service/s3"
+	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
 	"github.com/slipway/slipway/service/ssm"
 	"github.com/slipway/slipway/service/sts"
@@ -40,6 +43,7 @@ type apis struct {
 	iam     iamapi.Service
 	kms     kmsapi.Service
 	s3      s3api.Service
+	secrets secretsapi.Service
 	sqs     sqsapi.Service
 	ssm     ssmapi.Service
 }
@@ -52,6 +56,7 @@ func (a apis) types() []cfn.Type {
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),
 		s3types.Types(a.s3),
+		secretstypes.Types(a.secrets),
 		sqstypes.Types(a.sqs),
 		ssmtypes.Types(a.ssm),
 	)
@@ -64,6 +69,7 @@ type implementations struct {
 	iam            *iam.Service
 	kms            *kms.Service
 	s3             *s3.Service
+	secretsmanager *secretsmanager.Service
 	sqs            *sqs.Service
 	ssm            *ssm.Service
 	sts            *sts.Service
@@ -77,6 +83,7 @@ func (i implementations) mounts() []wire.Mount {
 		{Desc: iamapi.Describe(), Impl: i.iam},
 		{Desc: kmsapi.Describe(), Impl: i.kms},
 		{Desc: s3api.Describe(), Impl: i.s3.API()},
+		{Desc: secretsapi.Describe(), Impl: i.secretsmanager},
 		{Desc: sqsapi.Describe(), Impl: i.sqs},
 		{Desc: ssmapi.Describe(), Impl: i.ssm},
 		{Desc: stsapi.Describe(), Impl: i.sts},
@@ -86,14 +93,16 @@ func (i implementations) mounts() []wire.Mount {
 // resourcePolicies are the services whose resources have policies of their own.
 func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 	return map[string]auth.ResourcePolicies{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "s3": i.s3, "sqs": i.sqs,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "s3": i.s3, "secretsmanager": i.secretsmanager,
+		"sqs": i.sqs,
 	}
 }
 
 // resourceTags are the services whose resources have tags that policies see.
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "s3": i.s3, "sqs": i.sqs, "ssm": i.ssm,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "s3": i.s3,
+		"secretsmanager": i.secretsmanager, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
 
@@ -105,7 +114,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager}
 }
 
 // drain ends the requests that only wait.
@@ -118,6 +127,6 @@ func Built() ([]wire.Mount, []string) {
 	types.Add(apis{}.types()...)
 	return implementations{
 		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{},
-		s3: &s3.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
+		s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()
 }

@@ -10,6 +10,7 @@ import (
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
 	s3api "github.com/slipway/slipway/api/s3"
+	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	ssmapi "github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/auth"
@@ -21,6 +22,7 @@ import (
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
 	"github.com/slipway/slipway/service/s3"
+	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
 	"github.com/slipway/slipway/service/ssm"
 	"github.com/slipway/slipway/service/sts"
@@ -81,7 +83,8 @@ func (p *Platform) wireIdentity(s *services) *auth.IAM {
 	return policies
 }
 
-// wireKeys makes the keys that other services encrypt under, and the parameters.
+// wireKeys makes the keys that other services encrypt under, the parameters and the
+// secrets.
 func (p *Platform) wireKeys(s *services) {
 	s.kms = kms.New(kms.Config{Store: p.store, Ring: p.ring, Now: p.cfg.Now, Logger: p.cfg.Logger})
 	s.apis.kms = kmsapi.Intercept(s.kms, s.guard())
@@ -93,6 +96,10 @@ func (p *Platform) wireKeys(s *services) {
 		},
 	})
 	s.apis.ssm = ssmapi.Intercept(s.ssm, s.guard())
+	s.secretsmanager = secretsmanager.New(secretsmanager.Config{
+		Store: p.store, KMS: s.apis.kms, Authorizer: s.authorizer, Now: p.cfg.Now, Logger: p.cfg.Logger,
+	})
+	s.apis.secrets = secretsapi.Intercept(s.secretsmanager, s.guard())
 }
 
 // wireMessages makes the services that carry messages.

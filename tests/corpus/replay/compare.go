@@ -121,6 +121,7 @@ func (c *Case) Compare(path string, want, got any) {
 
 func (c *Case) members(path string, want, got map[string]any) {
 	c.Helper()
+	want = c.named(want)
 	names := make([]string, 0, len(want)+len(got))
 	for name := range want {
 		names = append(names, name)
@@ -145,6 +146,19 @@ func (c *Case) members(path string, want, got map[string]any) {
 	}
 }
 
+// named puts what placeholders stand for into the names of members, as far as it
+// is known.
+func (c *Case) named(want map[string]any) map[string]any {
+	out := make(map[string]any, len(want))
+	for name, v := range want {
+		if text, ok := c.bound[name]; ok {
+			name = text
+		}
+		out[name] = v
+	}
+	return out
+}
+
 // document parses a text that the records have parsed: JSON, which may be
 // URL-encoded.
 func document(text string) any {
@@ -159,7 +173,7 @@ func document(text string) any {
 }
 
 var (
-	placeholder = regexp.MustCompile(`<[a-zA-Z_-]+(:\d+)?>|\bdatetime\b|\btimestamp\b`)
+	placeholder = regexp.MustCompile(`<[a-zA-Z_-][a-zA-Z0-9_-]*(:\d+)?>|\bdatetime\b|\btimestamp\b`)
 	numbered    = regexp.MustCompile(`:\d+>$`)
 )
 

@@ -45,6 +45,8 @@ func TestCompare(t *testing.T) {
 		{"placeholder of two texts", []any{"<id:1>", "<id:1>"}, []any{"a", "b"}, `p/1: AWS has "<id:1>", the answer "b"`},
 		{"two placeholders of one text", []any{"<id:1>", "<id:2>"}, []any{"a", "a"}, "p/1: <id:2> and <id:1> are both"},
 		{"two kinds of one text", []any{"<id:1>", "<name:1>"}, []any{"a", "a"}, ""},
+		{"placeholder as a name", []any{"<id_2:1>", object("<id_2:1>", "b")}, []any{"a", object("a", "b")}, ""},
+		{"placeholder with digits", "<a-0idx>/b", "x/b", ""},
 		{"times", []any{"<datetime>", "datetime"}, []any{"2026", "2027"}, ""},
 		{"no time", []any{"<datetime>"}, []any{""}, "p/0"},
 		{"region", []any{"<region>"}, []any{"eu-west-1"}, "p/0"},

@@ -44,6 +44,26 @@ const afterCrash = 10 * time.Second
 // code is tried again, as the workflow engine does with every step; one with a
 // code is the action's failure.
 func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource, prior cfn.Properties, fn action) (acted, error) {
+	return o.run(f, name, s, r, prior, fn, o.resolve)
+}
+
+// part is act for a deletion, and for the snapshot before it. What the resource's
+// dynamic references stood for may be gone already; that keeps nothing from being
+// deleted.
+func (o *operation) part(f *workflow.Flow, name string, s *Stack, r plan.Resource, fn action) (acted, error) {
+	return o.run(f, name, s, r, nil, fn, func(ctx context.Context, p cfn.Properties) (resolved, error) {
+		out, err := o.resolve(ctx, p)
+		if _, classified := fault.As(err); classified {
+			err = nil
+		}
+		return out, err
+	})
+}
+
+// resolving replaces the dynamic references of properties.
+type resolving func(context.Context, cfn.Properties) (resolved, error)
+
+func (o *operation) run(f *workflow.Flow, name string, s *Stack, r plan.Resource, prior cfn.Properties, fn action, resolve resolving) (acted, error) {
 	tries, left := 0, ""
 	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (acted, error) {
 		tries++
@@ -59,9 +79,9 @@ func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource
 		ctx, cancel := o.deadline(ctx, s)
 		defer cancel()
 		o.equip(ctx, s, &req)
-		res, err := o.call(ctx, r.Type, req, fn)
+		res, secrets, err := o.call(ctx, r.Type, req, fn, resolve)
 		out := acted{PhysicalID: res.PhysicalID, Attributes: res.Attributes, Wait: res.Wait}
-		if sealErr := o.seal(r.Type, out.Attributes); sealErr != nil {
+		if sealErr := o.seal(r.Type, out.Attributes, secrets); sealErr != nil {
 			out.Attributes, err = nil, errors.Join(err, sealErr)
 		}
 		if err == nil {
@@ -94,26 +114,32 @@ func (o *operation) tell(s *Stack, r plan.Resource, action string, err error) {
 	}
 }
 
-func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, fn action) (cfn.Result, error) {
-	var err error
-	if req.Properties, err = o.resolve(ctx, req.Properties); err != nil {
-		return cfn.Result{}, err
+// call resolves the dynamic references and calls the function. It tells which
+// secrets that has brought in: no error has them.
+func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, fn action, resolve resolving) (cfn.Result, []string, error) {
+	known, err := resolve(ctx, req.Properties)
+	if err != nil {
+		return cfn.Result{}, nil, err
 	}
+	req.Properties = known.properties
 	if schema, err := o.r.cfg.Types.Schema(typeName); err == nil && schema != nil {
 		req.Properties, _ = schema.Conform(req.Properties)
 	}
-	return fn(ctx, req)
+	res, err := fn(ctx, req)
+	return res, known.secrets, concealed(err, known.secrets)
 }
 
-// seal seals the attributes that the type calls secret, before anything keeps them.
-func (o *operation) seal(typeName string, attributes cfn.Properties) error {
-	if o.r.cfg.Types.Provider == nil {
-		return nil
+// seal seals the attributes that the type calls secret, and those that tell a
+// secret of another service, before anything keeps them.
+func (o *operation) seal(typeName string, attributes cfn.Properties, secrets []string) error {
+	var names []string
+	if o.r.cfg.Types.Provider != nil {
+		t, _ := o.r.cfg.Types.Provider(typeName)
+		names = t.Secret
 	}
-	t, _ := o.r.cfg.Types.Provider(typeName)
-	for _, name := range t.Secret {
-		text, ok := attributes[name].(string)
-		if !ok {
+	for name, v := range attributes {
+		text, ok := v.(string)
+		if !ok || !slices.Contains(names, name) && mask(text, secrets) == v {
 			continue
 		}
 		if o.r.cfg.Seal == nil {
@@ -265,9 +291,9 @@ func handlerCode(code string) string {
 
 // resolve replaces dynamic references. Records and events keep the references;
 // only the resource type sees what they stand for.
-func (o *operation) resolve(ctx context.Context, p cfn.Properties) (cfn.Properties, error) {
-	if o.r.cfg.Dynamic == nil {
-		return p, nil
+func (o *operation) resolve(ctx context.Context, p cfn.Properties) (out resolved, _ error) {
+	if out.properties = p; o.r.cfg.Dynamic == nil {
+		return out, nil
 	}
 	var failed error
 	v, problems := template.ResolveDynamic(p, nil, func(service, reference string) (string, error) {
@@ -275,14 +301,52 @@ func (o *operation) resolve(ctx context.Context, p cfn.Properties) (cfn.Properti
 		if _, classified := fault.As(err); err != nil && !classified {
 			failed = err // worth trying again
 		}
+		if service != "ssm" && value != "" {
+			out.secrets = append(out.secrets, value)
+		}
 		return value, err
 	})
 	if failed != nil {
-		return nil, failed
+		return out, failed
 	}
-	m, _ := v.(map[string]any)
-	return m, problems.Err()
+	out.properties, _ = v.(map[string]any)
+	return out, problems.Err()
 }
+
+// resolved is properties without dynamic references, and what those of secrets
+// stand for.
+type resolved struct {
+	properties cfn.Properties
+	secrets    []string
+}
+
+// concealed is an error without the secrets that its text repeats, as services do
+// with what is wrong: it goes into events and the log.
+func concealed(err error, secrets []string) error {
+	if err == nil || len(secrets) == 0 {
+		return err
+	}
+	if f, ok := fault.As(err); ok {
+		if masked := mask(f.Message, secrets); masked != f.Message {
+			return fault.New(f.Code, "%s", masked)
+		}
+		return err
+	}
+	if masked := mask(err.Error(), secrets); masked != err.Error() {
+		return &maskedError{masked.(string), err}
+	}
+	return err
+}
+
+// maskedError is an error whose text is told in other words.
+type maskedError struct {
+	text  string
+	cause error
+}
+
+func (e *maskedError) Error() string { return e.text }
+
+func (e *maskedError) Unwrap() error { return e.cause }
 
 // normalize gives numbers that went through JSON their types back.
 func normalize(r *plan.Resource) {

@@ -152,7 +152,7 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 		return false, workflow.Permanent(err)
 	}
 	if b.First {
-		out, err := o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
+		out, err := o.part(f, "delete first", &b.Stack, b.Prior, deletes(t))
 		if err != nil {
 			return false, err
 		}

@@ -81,11 +81,11 @@ func (o *operation) deleteFirst(f *workflow.Flow, t cfn.Type, b begun) (acted, e
 	case retained(policy):
 		return acted{Failure: fmt.Sprintf("The resource is to be retained (UpdateReplacePolicy), and no other %s can be made while it exists", b.Target.Type)}, nil
 	case policy == cfn.PolicySnapshot:
-		if out, err := o.act(f, "snapshot first", &b.Stack, b.Prior, nil, snapshots(t)); err != nil || out.Failure != "" {
+		if out, err := o.part(f, "snapshot first", &b.Stack, b.Prior, snapshots(t)); err != nil || out.Failure != "" {
 			return out, err
 		}
 	}
-	return o.act(f, "delete first", &b.Stack, b.Prior, nil, deletes(t))
+	return o.part(f, "delete first", &b.Stack, b.Prior, deletes(t))
 }
 
 // changed keeps what an action came to, and waits where the resource is not

@@ -158,11 +158,11 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 // snapshot it stays.
 func (o *operation) delete(f *workflow.Flow, t cfn.Type, s *Stack, v victim) (acted, error) {
 	if v.Snapshot {
-		if out, err := o.act(f, "snapshot", s, v.Resource, nil, snapshots(t)); err != nil || out.Failure != "" {
+		if out, err := o.part(f, "snapshot", s, v.Resource, snapshots(t)); err != nil || out.Failure != "" {
 			return out, err
 		}
 	}
-	return o.act(f, "delete", s, v.Resource, nil, deletes(t))
+	return o.part(f, "delete", s, v.Resource, deletes(t))
 }
 
 // removing tells of a removal that is not complete.

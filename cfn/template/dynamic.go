@@ -12,7 +12,8 @@ var dynamicReference = regexp.MustCompile(`\{\{resolve:([a-z-]+):([^{}]*)\}\}`)
 func HasDynamic(s string) bool { return dynamicReference.MatchString(s) }
 
 // ResolveDynamic returns v with its dynamic references ({{resolve:ssm:name:1}},
-// {{resolve:ssm-secure:...}}) replaced by what resolve answers. It is done right
+// {{resolve:ssm-secure:...}},
+// {{resolve:secretsmanager:...}}) replaced by what resolve answers. It is done right
 // before a provider is called, so that secrets are in no plan, event or record.
 // at is the node that v was evaluated from, for the problems' places; it may be nil.
 func ResolveDynamic(v any, at *Node, resolve func(service, reference string) (string, error)) (any, Problems) {
@@ -54,14 +55,12 @@ func (d *dynamic) text(s string, path []string) string {
 			at = d.root.Locate(path...)
 		}
 		switch m[1] {
-		case "ssm", "ssm-secure":
+		case "ssm", "ssm-secure", "secretsmanager":
 			v, err := d.resolve(m[1], m[2])
 			if err == nil {
 				return v
 			}
 			d.at(at, "Could not resolve the dynamic reference %s: %v", match, err)
-		case "secretsmanager":
-			d.at(at, "Dynamic references to secretsmanager (%s) are not built yet in this Slipway", match)
 		default:
 			d.at(at, "%s", fmt.Sprintf("Dynamic reference %s names an unknown service", match))
 		}

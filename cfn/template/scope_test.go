@@ -205,7 +205,7 @@ Resources:
 }
 
 func TestResolveDynamic(t *testing.T) {
-	tmpl, _ := template.Parse([]byte("Resources:\n  A:\n    Type: AWS::X::Y\n    Properties:\n      P: ['{{resolve:ssm:/a:1}}-{{resolve:ssm-secure:/b}}']\n      Q: '{{resolve:secretsmanager:x}}'\n      R: '{{resolve:ssm:/gone}}'"))
+	tmpl, _ := template.Parse([]byte("Resources:\n  A:\n    Type: AWS::X::Y\n    Properties:\n      P: ['{{resolve:ssm:/a:1}}-{{resolve:ssm-secure:/b}}']\n      Q: '{{resolve:secretsmanager:x:SecretString:k}}'\n      S: '{{resolve:elsewhere:x}}'\n      R: '{{resolve:ssm:/gone}}'"))
 	resolve := func(service, reference string) (string, error) {
 		if reference == "/gone" {
 			return "", fmt.Errorf("no parameter %s", reference)
@@ -217,9 +217,12 @@ func TestResolveDynamic(t *testing.T) {
 	if p := got.(map[string]any)["P"].([]any)[0]; p != "ssm=/a:1-ssm-secure=/b" {
 		t.Errorf("got %v", p)
 	}
+	if q := got.(map[string]any)["Q"]; q != "secretsmanager=x:SecretString:k" {
+		t.Errorf("got %v", q)
+	}
 	want := []string{
-		"line 6, column 10, /Resources/A/Properties/Q: Dynamic references to secretsmanager ({{resolve:secretsmanager:x}}) are not built yet in this Slipway",
-		"line 7, column 10, /Resources/A/Properties/R: Could not resolve the dynamic reference {{resolve:ssm:/gone}}: no parameter /gone",
+		"line 7, column 10, /Resources/A/Properties/S: Dynamic reference {{resolve:elsewhere:x}} names an unknown service",
+		"line 8, column 10, /Resources/A/Properties/R: Could not resolve the dynamic reference {{resolve:ssm:/gone}}: no parameter /gone",
 	}
 	for i, p := range problems {
 		if i >= len(want) || p.String() != want[i] {

@@ -263,22 +263,6 @@ func (s *Service) storedParameter(ctx context.Context) func(string) (string, err
 	}
 }
 
-// dynamic resolves a dynamic reference as the caller that ctx carries.
-func (s *Service) dynamic(ctx context.Context, service, reference string) (string, error) {
-	decrypt := service == "ssm-secure"
-	if service != "ssm" && !decrypt || s.cfg.SSM == nil {
-		return "", fault.New(fault.NotImplemented, "Dynamic references to %s are not implemented", service)
-	}
-	out, err := s.cfg.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: reference, WithDecryption: &decrypt})
-	if err != nil {
-		return "", err
-	}
-	if !decrypt && out.Parameter.Type == "SecureString" {
-		return "", fault.New(fault.ValidationError, "SSM Secure reference is not supported in: [ssm:%s]; use ssm-secure", reference)
-	}
-	return out.Parameter.Value, nil
-}
-
 func parameters(tmpl *template.Template, values template.Values) []apply.Parameter {
 	var out []apply.Parameter
 	for _, d := range tmpl.Parameters {

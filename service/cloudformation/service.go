@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -36,9 +37,10 @@ type Config struct {
 	Workflows *workflow.Engine
 	Types     *cfn.Registry // may be filled after New, before the first call
 	Schemas   *schema.Catalog
-	S3        s3.Service    // reads TemplateURL
-	SSM       ssm.Service   // reads parameters and dynamic references
-	Ring      *keyring.Ring // seals secret attributes; nil: resources that have some cannot be made
+	S3        s3.Service             // reads TemplateURL
+	SSM       ssm.Service            // reads parameters and dynamic references
+	Secrets   secretsmanager.Service // reads dynamic references
+	Ring      *keyring.Ring          // seals secret attributes; nil: resources that have some cannot be made
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Parallel  int // resource actions of one stack operation at a time; 0 is 32

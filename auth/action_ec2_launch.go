@@ -100,16 +100,16 @@ func wholeKeys(k *requestKeys, key string) ([]string, bool) {
 }
 
 // Ask authorizes all that a call needs leave for.
-func Ask(ctx context.Context, a Authorizer, c Call, input any) error {
+func Ask(ctx context.Context, a Authorizer, c *Call, input any) error {
 	if e, ok := a.(interface {
-		Effect(ctx context.Context, c Call, input any) (any, error)
+		Effect(ctx context.Context, c *Call, input any) (any, error)
 	}); ok {
 		var err error
 		if input, err = e.Effect(ctx, c, input); err != nil {
 			return err
 		}
 	}
-	for _, r := range c.Requests(input) {
+	for _, r := range c.requests(input) {
 		if err := a.Authorize(ctx, r); err != nil {
 			return err
 		}
@@ -118,10 +118,10 @@ func Ask(ctx context.Context, a Authorizer, c Call, input any) error {
 }
 
 // Effect asks the call's service what the call comes to.
-func (a *IAM) Effect(ctx context.Context, c Call, input any) (any, error) {
+func (a *IAM) Effect(ctx context.Context, c *Call, input any) (any, error) {
 	source := a.Effects[c.Service]
 	if source == nil {
 		return input, nil
 	}
-	return source.Effect(With(ctx, c), c.Operation, input)
+	return source.Effect(Carry(ctx, c), c.Operation, input)
 }

@@ -35,17 +35,22 @@ func noKeys(*requestKeys, string) ([]string, bool) { return nil, false }
 func queue(c *Call, in membersOf) []string {
 	scope := c.Scope
 	name := in.text("QueueName")
-	if u, err := url.Parse(in.text("QueueUrl")); err == nil && u.Path != "" {
-		parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-		name = parts[len(parts)-1]
-		if len(parts) > 1 {
-			scope.Account = parts[len(parts)-2]
+	if path, ok := QueuePath(in.text("QueueUrl")); ok && path != "" {
+		path = strings.Trim(path, "/")
+		cut := strings.LastIndexByte(path, '/')
+		name = path[cut+1:]
+		if cut >= 0 {
+			account := path[:cut]
+			scope.Account = account[strings.LastIndexByte(account, '/')+1:]
 		}
 	}
 	if owner := in.text("QueueOwnerAWSAccountId"); owner != "" {
 		scope.Account = owner
 	}
-	if handle, err := base64.StdEncoding.DecodeString(in.text("TaskHandle")); err == nil && name == "" {
+	if name != "" {
+		return []string{scope.ARN("sqs", name).String()}
+	}
+	if handle, err := base64.StdEncoding.DecodeString(in.text("TaskHandle")); err == nil {
 		var task struct {
 			Source string `json:"sourceArn"`
 		}
@@ -53,8 +58,49 @@ func queue(c *Call, in membersOf) []string {
 			return []string{task.Source}
 		}
 	}
-	if name == "" {
-		return in.some("SourceArn")
+	return in.some("SourceArn")
+}
+
+// QueuePath is the path of a queue's URL. Those that SQS gives out need no more
+// than a look at each of their characters.
+func QueuePath(queueURL string) (path string, ok bool) {
+	if path, ok := plainPath(queueURL); ok {
+		return path, true
 	}
-	return []string{scope.ARN("sqs", name).String()}
+	u, err := url.Parse(queueURL)
+	if err != nil {
+		return "", false
+	}
+	return u.Path, true
+}
+
+// plainPath is the path of a URL of a plain host, with or without a port, and a
+// path in which every character stands for itself.
+func plainPath(text string) (path string, ok bool) {
+	host, ok := strings.CutPrefix(text, "http://")
+	if !ok {
+		if host, ok = strings.CutPrefix(text, "https://"); !ok {
+			return "", false
+		}
+	}
+	port := false
+	for i := range len(host) {
+		switch c := host[i]; {
+		case c == '/':
+			path = host[i:]
+			for j := range len(path) {
+				if c := path[j]; c != '/' && (c == '~' || !unreserved(c)) {
+					return "", false
+				}
+			}
+			return path, i > 0
+		case c == ':' && !port && i > 0:
+			port = true
+		case '0' <= c && c <= '9':
+		case !port && c != '~' && unreserved(c):
+		default:
+			return "", false
+		}
+	}
+	return "", false
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type Authenticator struct {
 	MaxBody int64
 
 	signing signingKeys
+	claims  claims
 }
 
 // Authenticated is what a request proved.
@@ -64,7 +66,7 @@ const defaultMaxBody = 70 << 20
 // signature covers a hash that no header tells. The caller goes on with
 // Authenticated.Body in place of r.Body.
 func (a *Authenticator) Authenticate(r *http.Request, service string) (Authenticated, error) {
-	s, err := parseSignature(r)
+	s, err := a.parse(r)
 	if err != nil {
 		if !a.Open {
 			return Authenticated{}, unreadable(service, r.Header.Get("Authorization") == "", err)
@@ -101,6 +103,26 @@ func (a *Authenticator) Authenticate(r *http.Request, service string) (Authentic
 	return Authenticated{}, err
 }
 
+// parse is parseSignature of a claim that was verified before, mostly.
+func (a *Authenticator) parse(r *http.Request) (*signature, error) {
+	text, value, ok := claimText(first(r.Header, "Authorization"))
+	if !ok || r.URL.RawQuery != "" {
+		return parseSignature(r)
+	}
+	if known := a.claims.get(text); known != nil {
+		s := &signature{claim: known, value: value, token: first(r.Header, "X-Amz-Security-Token")}
+		if err := s.takeDate(r); err != nil {
+			return nil, err
+		}
+		return s, s.setTime()
+	}
+	s, err := parseSignature(r)
+	if s != nil {
+		s.text = text
+	}
+	return s, err
+}
+
 // key finds the secret and the principal behind an access key id.
 func (a *Authenticator) key(ctx context.Context, s *signature) (Key, error) {
 	if s.token != "" {
@@ -126,11 +148,11 @@ func (a *Authenticator) now() time.Time {
 func (a *Authenticator) letIn(r *http.Request, s *signature) (Authenticated, error) {
 	scope := arn.Scope{Account: arn.DefaultAccount, Region: arn.DefaultRegion}
 	out := Authenticated{}
-	accessKeyID := ""
+	accessKeyID, hash := "", payloadHash(r)
 	if s != nil {
 		accessKeyID = s.accessKeyID
 		scope.Region = s.region
-		out.Service, out.Presigned, out.Signature = s.service, s.presigned, s.told(r)
+		out.Service, out.Presigned, out.Signature = s.service, s.presigned, s.told(hash)
 		if arn.IsAccount(accessKeyID) {
 			scope.Account = accessKeyID
 		}
@@ -144,7 +166,7 @@ func (a *Authenticator) letIn(r *http.Request, s *signature) (Authenticated, err
 	out.Scope = scope
 	out.Principal = RootOf(scope.Account)
 	out.Principal.AccessKeyID = accessKeyID
-	return out, out.setBody(r, payloadHash(r), nil)
+	return out, out.setBody(r, hash, nil)
 }
 
 // RootOf is the principal that an account's root user is.
@@ -181,25 +203,31 @@ func (a *Authenticator) verify(r *http.Request, service string, s *signature, ke
 			}
 		}
 	}
-	signing, scope := a.signing.derive(signingKey{key.Secret, s.date, s.region, s.service}), s.scope()
+	signing := s.key(&a.signing, key.Secret)
 	t := textsPool.Get().(*texts)
 	defer t.free()
-	if !hmac.Equal(t.signatureOf(r, signing, s.amzDate, scope, s.service, s.signed, s.presigned, signedHash), []byte(s.value)) {
+	if !hmac.Equal(t.signatureOf(r, signing, s.claim, s.amzDate, s.presigned, signedHash), []byte(s.value)) {
 		return Authenticated{}, mismatch(service, s.accessKeyID, &signed{string(t.toSign), string(t.canonical), s.value})
+	}
+	if s.text != "" {
+		a.claims.keep(s.text, s.claim)
 	}
 	p := key.Principal
 	p.AccessKeyID = s.accessKeyID
 	out := Authenticated{
 		Principal: p, Scope: arn.Scope{Account: p.Account, Region: s.region},
-		Service: s.service, Presigned: s.presigned, Signature: s.told(r), Verified: true,
+		Service: s.service, Presigned: s.presigned, Signature: s.told(hash), Verified: true,
 	}
-	chain := &chunkChain{key: signing.key, amzDate: s.amzDate, scope: scope, previous: s.value, accessKeyID: s.accessKeyID}
+	var chain *chunkChain
+	if strings.HasPrefix(hash, "STREAMING-") {
+		chain = &chunkChain{key: signing.key, amzDate: s.amzDate, scope: s.scope, previous: s.value, accessKeyID: s.accessKeyID}
+	}
 	return out, out.setBody(r, hash, chain)
 }
 
 // payloadHash is the hash that the request states, or "".
 func payloadHash(r *http.Request) string {
-	if h := r.Header.Get("X-Amz-Content-Sha256"); h != "" {
+	if h := first(r.Header, "X-Amz-Content-Sha256"); h != "" {
 		return h
 	}
 	if !strings.Contains(r.URL.RawQuery, "X-Amz-Content-Sha256=") {
@@ -220,18 +248,23 @@ func (a *Authenticator) readWhole(r *http.Request) (string, error) {
 	if r.ContentLength > limit {
 		return "", bodyTooLarge()
 	}
-	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		buf.Grow(int(min(r.ContentLength, maxGrow)) + bytes.MinRead)
+	// With one byte more than there are, the end comes with the last of them.
+	b := make([]byte, 0, max(min(r.ContentLength, maxGrow), bytes.MinRead-1)+1)
+	for {
+		n, err := r.Body.Read(b[len(b):min(int64(cap(b)), limit+1)])
+		if b = b[:len(b)+n]; int64(len(b)) > limit {
+			return "", bodyTooLarge()
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		if len(b) == cap(b) {
+			b = slices.Grow(b, len(b))
+		}
 	}
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return "", err
-	}
-	if n > limit {
-		return "", bodyTooLarge()
-	}
-	b := buf.Bytes()
 	r.Body = &wholeBody{Reader: *bytes.NewReader(b), Closer: r.Body, all: b}
 	return hexHash(b), nil
 }

@@ -384,9 +384,9 @@ func Guard(a Authorizer) func(ctx context.Context, service, operation string, in
 			c.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
 		}
 		c.Service, c.Operation, c.SignedFor, c.Signature, c.TLS = service, operation, "", Signature{}, ""
-		if err := Ask(ctx, a, c, input); err != nil {
+		if err := Ask(ctx, a, &c, input); err != nil {
 			return nil, err
 		}
-		return call(With(ctx, c))
+		return call(Carry(ctx, &c))
 	}
 }

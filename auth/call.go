@@ -176,8 +176,11 @@ type Signature struct {
 type callKey struct{}
 
 // With returns a context that carries the call.
-func With(ctx context.Context, c Call) context.Context {
-	return context.WithValue(ctx, callKey{}, &c)
+func With(ctx context.Context, c Call) context.Context { return Carry(ctx, &c) }
+
+// Carry is With of a call that does not change any more.
+func Carry(ctx context.Context, c *Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
 }
 
 // From returns the call that ctx carries. It panics where there is none: a

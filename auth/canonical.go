@@ -24,23 +24,22 @@ const (
 	emptyHash        = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// appendCanonical writes the text that a signature covers. signed are the names
-// of the signed headers in lower case and in order.
-func appendCanonical(b []byte, r *http.Request, service string, signed []string, presigned bool, payloadHash string) []byte {
+// appendCanonical writes the text that a signature covers.
+func appendCanonical(b []byte, r *http.Request, c *claim, presigned bool, payloadHash string) []byte {
 	b = append(b, r.Method...)
 	b = append(b, '\n')
-	b = append(b, canonicalPath(r.URL, service)...)
+	b = append(b, canonicalPath(r.URL, c.service)...)
 	b = append(b, '\n')
 	b = append(b, canonicalQuery(r.URL.RawQuery, presigned)...)
 	b = append(b, '\n')
-	for _, name := range signed {
+	for i, name := range c.signed {
 		b = append(b, name...)
 		b = append(b, ':')
-		b = appendHeader(b, r, name)
+		b = appendHeader(b, r, name, c.keys[i])
 		b = append(b, '\n')
 	}
 	b = append(b, '\n')
-	for i, name := range signed {
+	for i, name := range c.signed {
 		if i > 0 {
 			b = append(b, ';')
 		}
@@ -78,9 +77,9 @@ func (t *texts) free() {
 }
 
 // signatureOf calculates a request's signature.
-func (t *texts) signatureOf(r *http.Request, key *derivedKey, amzDate, scope, service string, signed []string, presigned bool, payloadHash string) []byte {
-	t.canonical = appendCanonical(t.canonical[:0], r, service, signed, presigned, payloadHash)
-	t.toSign = appendStringToSign(t.toSign[:0], amzDate, scope, t.canonical)
+func (t *texts) signatureOf(r *http.Request, key *derivedKey, c *claim, amzDate string, presigned bool, payloadHash string) []byte {
+	t.canonical = appendCanonical(t.canonical[:0], r, c, presigned, payloadHash)
+	t.toSign = appendStringToSign(t.toSign[:0], amzDate, c.scope, t.canonical)
 	t.value = key.sign(t.value[:0], t.toSign)
 	return t.value
 }
@@ -189,8 +188,9 @@ func unquery(s string) string {
 
 // appendHeader writes a header in canonical form: values joined by commas, runs
 // of spaces made one. Go keeps host and content length apart from the headers.
-func appendHeader(b []byte, r *http.Request, name string) []byte {
-	values := r.Header.Values(name)
+// key is the name in the form of header keys.
+func appendHeader(b []byte, r *http.Request, name, key string) []byte {
+	values := r.Header[key]
 	switch {
 	case name == "host":
 		return append(b, r.Host...)
@@ -203,6 +203,10 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		if plainValue(v) {
+			b = append(b, v...)
+			continue
+		}
 		first := true
 		for field := range strings.FieldsSeq(v) {
 			if !first {
@@ -213,6 +217,23 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 		}
 	}
 	return b
+}
+
+// plainValue reports whether a value is its own canonical form for certain:
+// visible ASCII, and single spaces between.
+func plainValue(v string) bool {
+	space := true
+	for i := range len(v) {
+		switch c := v[i]; {
+		case c > ' ' && c < 0x7f:
+			space = false
+		case c == ' ' && !space:
+			space = true
+		default:
+			return false
+		}
+	}
+	return !space
 }
 
 // encode is AWS's UriEncode: all but the unreserved characters of RFC 3986 as

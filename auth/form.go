@@ -44,7 +44,7 @@ func (a *Authenticator) AuthenticateForm(ctx context.Context, f Form) (Authentic
 		}
 		parts = []string{f.LegacyKey, "", arn.DefaultRegion, "s3", "aws4_request"}
 	}
-	s := &signature{accessKeyID: parts[0], date: parts[1], region: parts[2], service: parts[3], token: f.Token, value: f.Signature}
+	s := &signature{claim: &claim{accessKeyID: parts[0], date: parts[1], region: parts[2], service: parts[3]}, token: f.Token, value: f.Signature}
 	key, err := a.key(ctx, s)
 	switch {
 	case err == nil:

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -30,12 +31,40 @@ func (m membersOf) get(name string) reflect.Value {
 			return reflect.Value{}
 		}
 		first, rest, more := strings.Cut(name, ".")
-		v = v.FieldByName(first)
+		if i := fieldOf(v.Type(), first); i >= 0 {
+			v = v.Field(i)
+		} else {
+			v = v.FieldByName(first) // within another, or not there
+		}
 		if !more {
 			return v
 		}
 		name = rest
 	}
+}
+
+// fields tells where a structure has a member, by fieldKey. Each call asks for
+// some, and a search by name makes garbage.
+var fields sync.Map
+
+type fieldKey struct {
+	typ  reflect.Type
+	name string
+}
+
+// fieldOf is the index of a structure's member, -1 where it has none of its own.
+// Only what is there is kept: it is of this build.
+func fieldOf(typ reflect.Type, name string) int {
+	key := fieldKey{typ, name}
+	if i, ok := fields.Load(key); ok {
+		return i.(int)
+	}
+	f, ok := typ.FieldByName(name)
+	if !ok || len(f.Index) != 1 {
+		return -1
+	}
+	fields.Store(key, f.Index[0])
+	return f.Index[0]
 }
 
 func (m membersOf) member(name string) membersOf { return membersOf{m.get(name)} }

@@ -115,8 +115,11 @@ func HasEntry(service, operation string) bool {
 
 // Requests are what the call's operation needs leave for: the action on its
 // resources, and sometimes other actions.
-func (c Call) Requests(input any) []Request {
-	a := asking{call: &c, in: members(input)}
+func (c Call) Requests(input any) []Request { return c.requests(input) }
+
+// requests is Requests of a call that does not change while they are used.
+func (c *Call) requests(input any) []Request {
+	a := asking{call: c, in: members(input)}
 	if l, ok := input.(*Launch); ok {
 		a.launch, a.in = l, members(l.Input)
 	}
@@ -139,7 +142,7 @@ func (c Call) Requests(input any) []Request {
 	}
 	resources := []string{"*"}
 	if o.on != nil {
-		resources = o.on(&c, a.in)
+		resources = o.on(c, a.in)
 	}
 	if action != noAction {
 		a.also(action, resources...)

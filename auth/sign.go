@@ -37,13 +37,12 @@ func Sign(r *http.Request, body []byte, c Credentials, service, region string, n
 	if r.Host == "" {
 		r.Host = r.URL.Host
 	}
-	signed := headersToSign(r)
-	scope := credentialScope(date[:8], region, service)
+	signed := claimOf(r, date, region, service)
 	key := clientKeys.derive(signingKey{c.SecretAccessKey, date[:8], region, service})
 	t := textsPool.Get().(*texts)
 	defer t.free()
-	r.Header.Set("Authorization", algorithm+" Credential="+c.AccessKeyID+"/"+scope+
-		", SignedHeaders="+strings.Join(signed, ";")+", Signature="+string(t.signatureOf(r, key, date, scope, service, signed, false, hash)))
+	r.Header.Set("Authorization", algorithm+" Credential="+c.AccessKeyID+"/"+signed.scope+
+		", SignedHeaders="+strings.Join(signed.signed, ";")+", "+signatureMark+string(t.signatureOf(r, key, signed, date, false, hash)))
 }
 
 // Presign returns the URL of the request with a Signature Version 4 in its
@@ -51,17 +50,16 @@ func Sign(r *http.Request, body []byte, c Credentials, service, region string, n
 // has are signed, too, and must be sent with the URL.
 func Presign(r *http.Request, c Credentials, service, region string, now time.Time, expires time.Duration) *url.URL {
 	date := now.UTC().Format(timeForm)
-	scope := credentialScope(date[:8], region, service)
 	if r.Host == "" {
 		r.Host = r.URL.Host
 	}
-	signed := headersToSign(r)
+	signed := claimOf(r, date, region, service)
 	q := []string{
 		"X-Amz-Algorithm=" + algorithm,
-		"X-Amz-Credential=" + encode(c.AccessKeyID+"/"+scope),
+		"X-Amz-Credential=" + encode(c.AccessKeyID+"/"+signed.scope),
 		"X-Amz-Date=" + date,
 		"X-Amz-Expires=" + strconv.Itoa(int(expires.Seconds())),
-		"X-Amz-SignedHeaders=" + encode(strings.Join(signed, ";")),
+		"X-Amz-SignedHeaders=" + encode(strings.Join(signed.signed, ";")),
 	}
 	if c.SessionToken != "" {
 		q = append(q, "X-Amz-Security-Token="+encode(c.SessionToken))
@@ -80,8 +78,15 @@ func Presign(r *http.Request, c Credentials, service, region string, now time.Ti
 	key := clientKeys.derive(signingKey{c.SecretAccessKey, date[:8], region, service})
 	t := textsPool.Get().(*texts)
 	defer t.free()
-	u.RawQuery += "&X-Amz-Signature=" + string(t.signatureOf(&clone, key, date, scope, service, signed, true, hash))
+	u.RawQuery += "&X-Amz-Signature=" + string(t.signatureOf(&clone, key, signed, date, true, hash))
 	return &u
+}
+
+// claimOf is what the signature of a request that is about to be sent says.
+func claimOf(r *http.Request, amzDate, region, service string) *claim {
+	c := &claim{date: amzDate[:8], region: region, service: service, signed: headersToSign(r)}
+	c.seal()
+	return c
 }
 
 // headersToSign are all headers but those that proxies and transports change.

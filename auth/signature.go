@@ -14,21 +14,16 @@ import (
 
 // signature is what a request says of its own signature.
 type signature struct {
-	accessKeyID string
-	date        string // of the credential scope: 20130524
-	region      string
-	service     string
-	signed      []string // lower case, in order
-	value       string   // hexadecimal
-	token       string   // session token, or ""
-	time        time.Time
-	amzDate     string // the time as it was signed
-	expires     time.Duration
-	presigned   bool
-	legacy      bool // Signature Version 2, which is not verified
+	*claim
+	text      string // by which the claim is to be kept once it is verified, or ""
+	value     string // hexadecimal
+	token     string // session token, or ""
+	time      time.Time
+	amzDate   string // the time as it was signed
+	expires   time.Duration
+	presigned bool
+	legacy    bool // Signature Version 2, which is not verified
 }
-
-func (s *signature) scope() string { return credentialScope(s.date, s.region, s.service) }
 
 // flaw is a signature that cannot be read; refusals give it its code.
 type flaw struct{ message string }
@@ -70,7 +65,7 @@ func parseLegacy(r *http.Request) *signature {
 	if !inHeader && r.URL.RawQuery == "" {
 		return nil
 	}
-	s := &signature{legacy: true, region: arn.DefaultRegion, service: "s3"}
+	s := &signature{legacy: true, claim: &claim{region: arn.DefaultRegion, service: "s3"}}
 	if inHeader {
 		s.accessKeyID, s.value, _ = strings.Cut(rest, ":")
 		return s
@@ -96,7 +91,7 @@ func parseHeader(r *http.Request, h string) (*signature, error) {
 		}
 		return nil, nil // a bearer token or the like: some other layer's
 	}
-	s := &signature{token: r.Header.Get("X-Amz-Security-Token")}
+	s := &signature{claim: &claim{}, token: r.Header.Get("X-Amz-Security-Token")}
 	var credential, signed string
 	for part := range strings.SplitSeq(rest, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -117,19 +112,35 @@ func parseHeader(r *http.Request, h string) (*signature, error) {
 	if err := s.setCredential(credential); err != nil {
 		return nil, err
 	}
-	s.amzDate = r.Header.Get("X-Amz-Date")
-	if s.amzDate == "" {
-		t, err := http.ParseTime(r.Header.Get("Date"))
-		if err != nil {
-			return nil, flawf("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=%s", scheme)
-		}
-		s.amzDate = t.UTC().Format(timeForm)
+	if err := s.takeDate(r); err != nil {
+		return nil, err
 	}
 	return s, s.finish(signed)
 }
 
+// takeDate reads when a signature in a header was made.
+func (s *signature) takeDate(r *http.Request) error {
+	s.amzDate = first(r.Header, "X-Amz-Date")
+	if s.amzDate == "" {
+		t, err := http.ParseTime(r.Header.Get("Date"))
+		if err != nil {
+			return flawf("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=%s", algorithm)
+		}
+		s.amzDate = t.UTC().Format(timeForm)
+	}
+	return nil
+}
+
+// first is Header.Get of a name in the form of header keys.
+func first(h http.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
 func parsePresigned(q url.Values) (*signature, error) {
-	s := &signature{presigned: true, token: q.Get("X-Amz-Security-Token"), amzDate: q.Get("X-Amz-Date"), value: q.Get("X-Amz-Signature")}
+	s := &signature{claim: &claim{}, presigned: true, token: q.Get("X-Amz-Security-Token"), amzDate: q.Get("X-Amz-Date"), value: q.Get("X-Amz-Signature")}
 	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders"} {
 		if q.Get(name) == "" {
 			return nil, flawf("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
@@ -171,7 +182,22 @@ func (s *signature) setCredential(c string) error {
 }
 
 func (s *signature) finish(signed string) error {
-	t, err := time.Parse(timeForm, s.amzDate)
+	if err := s.setTime(); err != nil {
+		return err
+	}
+	s.signed = strings.Split(signed, ";")
+	for i, name := range s.signed {
+		if name == "" || name != strings.ToLower(name) || i > 0 && s.signed[i-1] >= name {
+			return flawf("SignedHeaders must be lower-case header names in order")
+		}
+	}
+	s.seal()
+	return nil
+}
+
+// setTime reads the time, which must be of the scope's day.
+func (s *signature) setTime() error {
+	t, err := parseTime(s.amzDate)
 	if err != nil {
 		return flawf("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", s.amzDate)
 	}
@@ -180,13 +206,33 @@ func (s *signature) finish(signed string) error {
 		return flawf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
 			s.date, s.amzDate[:8], s.amzDate)
 	}
-	s.signed = strings.Split(signed, ";")
-	for i, name := range s.signed {
-		if name == "" || name != strings.ToLower(name) || i > 0 && s.signed[i-1] >= name {
-			return flawf("SignedHeaders must be lower-case header names in order")
-		}
-	}
 	return nil
+}
+
+// parseTime is time.Parse of timeForm, which every request needs: most of its
+// texts are digits in their places.
+func parseTime(text string) (time.Time, error) {
+	if len(text) != len(timeForm) || text[8] != 'T' || text[15] != 'Z' {
+		return time.Parse(timeForm, text)
+	}
+	var digits [14]int
+	n := 0
+	for i := range len(text) {
+		if i == 8 || i == 15 {
+			continue
+		}
+		if text[i] < '0' || text[i] > '9' {
+			return time.Parse(timeForm, text)
+		}
+		digits[n] = int(text[i] - '0')
+		n++
+	}
+	two := func(i int) int { return digits[i]*10 + digits[i+1] }
+	month, day, hour, minute, second := two(4), two(6), two(8), two(10), two(12)
+	if month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 {
+		return time.Parse(timeForm, text)
+	}
+	return time.Date(two(0)*100+two(2), time.Month(month), day, hour, minute, second, 0, time.UTC), nil
 }
 
 // unsignedHeader names a header that the signature must cover and does not: the
@@ -200,6 +246,9 @@ func (s *signature) unsignedHeader(r *http.Request) string {
 		if len(name) < len("x-amz-") || !strings.EqualFold(name[:len("x-amz-")], "x-amz-") {
 			continue
 		}
+		if s.covers(name) {
+			continue
+		}
 		if name = strings.ToLower(name); !has(name) {
 			return name
 		}
@@ -208,8 +257,8 @@ func (s *signature) unsignedHeader(r *http.Request) string {
 }
 
 // told is what condition keys tell of the signature.
-func (s *signature) told(r *http.Request) Signature {
-	out := Signature{Type: "REST-HEADER", Time: s.time, Payload: payloadHash(r)}
+func (s *signature) told(hash string) Signature {
+	out := Signature{Type: "REST-HEADER", Time: s.time, Payload: hash}
 	if s.presigned {
 		out.Type = "REST-QUERY-STRING"
 		if out.Payload == "" {

@@ -64,7 +64,7 @@ func (e enforcement) Authorize(ctx context.Context, r auth.Request) error {
 }
 
 // Effect tells what a call of a principal that policies bind comes to.
-func (e enforcement) Effect(ctx context.Context, c auth.Call, input any) (any, error) {
+func (e enforcement) Effect(ctx context.Context, c *auth.Call, input any) (any, error) {
 	if !c.Principal.Enforced {
 		return input, nil
 	}
@@ -78,7 +78,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 	apis := wire.New(wire.Config{
 		Services:      s.mounts,
 		Authenticator: gate{authenticator, closed, s.know},
-		Authorize: func(ctx context.Context, call auth.Call, _ *api.Service, _ *api.Operation, input any) error {
+		Authorize: func(ctx context.Context, call *auth.Call, _ *api.Service, _ *api.Operation, input any) error {
 			if !call.Principal.Enforced {
 				return nil
 			}

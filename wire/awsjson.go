@@ -19,6 +19,13 @@ func (p awsJSON) id() api.Protocol {
 	return api.AWSJSON11
 }
 
+// jsonTypes are the content types of answers, which nobody changes: a header that
+// is set anew has values of its own.
+var jsonTypes = map[api.Protocol][]string{
+	api.AWSJSON10: {"application/x-amz-json-1.0"},
+	api.AWSJSON11: {"application/x-amz-json-1.1"},
+}
+
 func (awsJSON) decode(x *exchange, d *decoding, p *plan, v reflect.Value) error {
 	body, err := x.readBody()
 	if err != nil {
@@ -28,7 +35,7 @@ func (awsJSON) decode(x *exchange, d *decoding, p *plan, v reflect.Value) error 
 }
 
 func (p awsJSON) encode(_ *exchange, resp *response, out *plan, v reflect.Value) error {
-	resp.header.Set("Content-Type", "application/x-amz-json-"+p.version)
+	resp.header["Content-Type"] = jsonTypes[p.id()]
 	if out == nil {
 		resp.body = []byte("{}")
 		return nil

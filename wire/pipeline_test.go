@@ -127,7 +127,7 @@ func TestAuthorizeAndRecord(t *testing.T) {
 	cfg.Record = func(_ context.Context, r Recording) { seen = append(seen, r) }
 	var asked auth.Call
 	deny := false
-	cfg.Authorize = func(ctx context.Context, call auth.Call, svc *api.Service, op *api.Operation, in any) error {
+	cfg.Authorize = func(ctx context.Context, call *auth.Call, svc *api.Service, op *api.Operation, in any) error {
 		asked = auth.From(ctx)
 		if deny {
 			return fault.New(fault.AccessDeniedException, "no")

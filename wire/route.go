@@ -49,7 +49,7 @@ func (x *exchange) route() error {
 // or not the rest of the signature can be: that is for the authenticator to say.
 func (x *exchange) scope() (service string, ok bool) {
 	credential := x.query.Get("X-Amz-Credential")
-	if h := x.r.Header.Get("Authorization"); strings.HasPrefix(h, "AWS4-") {
+	if h := header(x.r, "Authorization"); strings.HasPrefix(h, "AWS4-") {
 		_, rest, _ := strings.Cut(h, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
 	}
@@ -69,9 +69,9 @@ func (x *exchange) apparent() protocol {
 	r := x.r
 	content := mediaType(r)
 	switch {
-	case r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor":
+	case header(r, "Smithy-Protocol") == "rpc-v2-cbor":
 		return rpcCBOR{}
-	case r.Header.Get("X-Amz-Target") != "":
+	case header(r, "X-Amz-Target") != "":
 		if content == "application/x-amz-json-1.0" {
 			return awsJSON{"1.0"}
 		}
@@ -84,8 +84,16 @@ func (x *exchange) apparent() protocol {
 	return restXML{}
 }
 
+// header is Header.Get of a name in the form of header keys.
+func header(r *http.Request, key string) string {
+	if v := r.Header[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
 func mediaType(r *http.Request) string {
-	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	t, _, _ := strings.Cut(header(r, "Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
@@ -192,7 +200,7 @@ func (x *exchange) fitsBetter(s *service) bool {
 	case s.rest():
 		name, _ := s.matchREST(x.restRequest(s))
 		return name != ""
-	case x.r.Header.Get("X-Amz-Target") != "":
+	case header(x.r, "X-Amz-Target") != "":
 		prefix, _ := target(x.r)
 		return s.desc.TargetPrefix == prefix
 	}
@@ -201,7 +209,7 @@ func (x *exchange) fitsBetter(s *service) bool {
 
 // target splits X-Amz-Target at its last dot.
 func target(r *http.Request) (prefix, operation string) {
-	t := r.Header.Get("X-Amz-Target")
+	t := header(r, "X-Amz-Target")
 	i := strings.LastIndexByte(t, '.')
 	if i < 0 {
 		return t, ""

@@ -45,7 +45,7 @@ type Config struct {
 	Authenticator Authenticator
 	// Authorize refuses a call with an error; nil lets every call through. It
 	// runs for each operation, once its input is read.
-	Authorize func(ctx context.Context, call auth.Call, svc *api.Service, op *api.Operation, input any) error
+	Authorize func(ctx context.Context, call *auth.Call, svc *api.Service, op *api.Operation, input any) error
 	// Admit lets a call in once its caller is known, before its input is read, or
 	// refuses it with an error; release, where it is not nil, is called at the
 	// call's end. nil lets every call in.

@@ -49,7 +49,8 @@ func (s *Service) mayLaunch(ctx context.Context, in, merged *api.RunInstancesInp
 	if err != nil {
 		return err
 	}
-	return auth.Ask(ctx, s.cfg.Authorizer, auth.From(ctx), l)
+	call := auth.From(ctx)
+	return auth.Ask(ctx, s.cfg.Authorizer, &call, l)
 }
 
 // launchOf is what a request comes to, with its template's data.

@@ -108,7 +108,7 @@ func TestALaunchIsAuthorizedAsWhatItBecomes(t *testing.T) {
 				Policies: statements(test.policy), Effects: map[string]auth.Effects{"ec2": c.Service},
 				Tags: map[string]auth.ResourceTags{"ec2": c.Service}, Resources: map[string]auth.ResourcePolicies{"ec2": c.Service},
 			}
-			err := auth.Ask(auth.With(t.Context(), call), iam, call, test.in)
+			err := auth.Ask(auth.With(t.Context(), call), iam, &call, test.in)
 			if test.ok && err != nil || !test.ok && !fault.Is(err, fault.UnauthorizedOperation) {
 				t.Errorf("got %v", err)
 			}
@@ -135,7 +135,8 @@ func TestALaunchIsAuthorizedAsWhatItMakes(t *testing.T) {
 		Scope:     testScope, Service: "ec2", Operation: "RunInstances",
 	})
 	in := &api.RunInstancesInput{LaunchTemplate: &api.LaunchTemplateSpecification{LaunchTemplateName: "web"}, MinCount: ptr(int32(1)), MaxCount: ptr(int32(1))}
-	if err := auth.Ask(ctx, iam, auth.From(ctx), in); err != nil {
+	call := auth.From(ctx)
+	if err := auth.Ask(ctx, iam, &call, in); err != nil {
 		t.Fatalf("the small launch is let in: %v", err)
 	}
 	large := &api.RequestLaunchTemplateData{ImageId: BuiltinImage(testScope), InstanceType: hostType(), BlockDeviceMappings: []api.LaunchTemplateBlockDeviceMappingRequest{

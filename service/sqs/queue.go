@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,18 +80,16 @@ func noQueue() error {
 // placeOf reads a queue's URL. Only the path counts: a client may reach Slipway
 // by other names than the one that made the URL.
 func placeOf(ctx context.Context, queueURL string) (place, error) {
-	call := auth.From(ctx)
-	bad := fault.New(fault.InvalidAddress, "The address %s is not valid for this endpoint.", queueURL)
-	u, err := url.Parse(queueURL)
-	if err != nil || queueURL == "" {
-		return place{}, bad
+	path, _ := auth.QueuePath(queueURL)
+	path = strings.Trim(path, "/")
+	name := strings.LastIndexByte(path, '/') + 1
+	account := strings.TrimSuffix(path[:name], "/")
+	account = account[strings.LastIndexByte(account, '/')+1:]
+	if !arn.IsAccount(account) {
+		return place{}, fault.New(fault.InvalidAddress, "The address %s is not valid for this endpoint.", queueURL)
 	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) < 2 || !arn.IsAccount(parts[len(parts)-2]) {
-		return place{}, bad
-	}
-	p := place{call.Scope, parts[len(parts)-1]}
-	p.Account = parts[len(parts)-2]
+	p := place{auth.From(ctx).Scope, path[name:]}
+	p.Account = account
 	return p, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	api "github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/arn"
@@ -171,8 +172,13 @@ func (h secretHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties,
 	if err != nil {
 		return nil, err
 	}
+	key := out.KmsKeyId
+	// The service tells the default key by telling none.
+	if named, _ := r.Properties["KmsKeyId"].(string); key == "" && (named == defaultKey || strings.HasSuffix(named, ":"+defaultKey)) {
+		key = named
+	}
 	p, err := resource.Encode(secretProperties{
-		Name: out.Name, Description: out.Description, KmsKeyID: out.KmsKeyId, Tags: resource.OwnTags(tagMap(out.Tags)),
+		Name: out.Name, Description: out.Description, KmsKeyID: key, Tags: resource.OwnTags(tagMap(out.Tags)),
 	})
 	if err == nil {
 		p["Id"] = out.ARN

@@ -89,6 +89,10 @@ func TestSecret(t *testing.T) {
 		t.Error(d)
 	}
 
+	if read, err = secret.Read(as(t, ""), request("", made.PhysicalID, cfn.Properties{"KmsKeyId": defaultKey}, nil)); err != nil || read["KmsKeyId"] != defaultKey {
+		t.Errorf("the default key by name: %v, %v", read, err)
+	}
+
 	update := func(token string, next, prior cfn.Properties) {
 		t.Helper()
 		for range 2 {

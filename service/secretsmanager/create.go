@@ -58,6 +58,8 @@ func checkCreate(in *api.CreateSecretInput) error {
 		return fault.New(fault.NotImplemented, "CreateSecret: AddReplicaRegions is not built.")
 	case in.Type != "":
 		return fault.New(fault.NotImplemented, "CreateSecret: Type is not built: there are no external secrets.")
+	case len(in.Name) > maxName:
+		return fault.New(fault.ValidationException, "Invalid name. Must have at most %d characters.", maxName)
 	}
 	return checkName(in.Name)
 }

@@ -100,9 +100,15 @@ var (
 	suffixed = regexp.MustCompile(`^(.+)-([A-Za-z0-9]{6})$`)
 )
 
+// maxName bounds what callers give that no model has bounded: templates.
+const maxName = 512
+
 func checkName(name string) error {
-	if !nameForm.MatchString(name) {
+	switch {
+	case !nameForm.MatchString(name):
 		return fault.New(fault.ValidationException, "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+	case len(name) > maxName+1+suffixLength: // with the suffix of an ARN
+		return fault.New(fault.ValidationException, "Invalid name. Must have at most %d characters.", maxName)
 	}
 	return nil
 }

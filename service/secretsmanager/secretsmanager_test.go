@@ -244,6 +244,9 @@ func TestCreateRepeatsUnderItsToken(t *testing.T) {
 	if got := b.get(api.GetSecretValueInput{SecretId: "made"}); got != "first" {
 		t.Errorf("value %s", got)
 	}
+	in.Name = strings.Repeat("n", maxName+1)
+	_, err = b.CreateSecret(ctx, in)
+	wants(t, err, fault.ValidationException, "at most 512")
 	in.Name = "plain"
 	_, err = b.CreateSecret(b.ctx, in)
 	wants(t, err, fault.InvalidParameterException, "aws:")

@@ -84,12 +84,18 @@ type Type struct {
 	Snapshot func(ctx context.Context, r Request) (id string, err error)
 	// List returns the physical ids of the caller's account and region.
 	List func(ctx context.Context) ([]string, error)
+	// Identify makes the physical id of the values of the schema's primary
+	// identifier. nil: they are the id, in the schema's order, with | between them.
+	Identify func(identifier map[string]string) string
 	// Replaces says of a change that the schema leaves open ("conditional
 	// create-only") whether it needs a new resource. nil: none does.
 	Replaces func(property string, before, after Properties) bool
 	// Secret are the attributes that are sealed wherever the engine keeps them, as
 	// text that nobody can read from the service again. Templates get them open.
 	Secret []string
+	// Bound is true where a resource is nothing without the stack that made it, and
+	// so cannot be imported into another.
+	Bound bool
 	// Signals is true where CreationPolicy and UpdatePolicy signals are honoured.
 	Signals bool
 }

@@ -56,7 +56,7 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 	}
 	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
 		s.Before = nil
-		if err := o.dropImports(l, s); err != nil {
+		if err := dropImports(l, s); err != nil {
 			return false, err
 		}
 		return false, o.end(l, s, UpdateRollbackComplete, "")
@@ -65,7 +65,7 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 }
 
 // dropImports forgets what only the version that failed imported.
-func (o *operation) dropImports(l *Ledger, s *Stack) error {
+func dropImports(l *Ledger, s *Stack) error {
 	var keys []string
 	for e, err := range Imports.Scan(l.Tx, s.Scope.Key()+"/") {
 		if err != nil {

@@ -62,6 +62,9 @@ func (r *Runner) breakOff(l *Ledger, s *Stack) error {
 	if err := deleteUnder(l.Tx, waiters, s.Key()+"/", ""); err != nil {
 		return err
 	}
+	if s.Status == ImportInProgress || s.Status == ImportRollbackInProgress {
+		return r.takeOut(l, s) // that needs the records alone
+	}
 	status, ok := brokenOff[s.Status]
 	if !ok {
 		return fmt.Errorf("apply: stack %s is %s and has an operation", s.ID, s.Status)
@@ -81,6 +84,8 @@ func (r *Resource) brokenOff() (status string, ok bool) {
 		return "", false
 	}
 	switch {
+	case r.Status == ImportInProgress:
+		r.PhysicalID = "" // nobody has looked whether it is there
 	case r.Pending == "" || r.Pending == r.PhysicalID:
 	case r.Status == CreateInProgress:
 		r.PhysicalID = r.Pending

@@ -13,7 +13,7 @@ import (
 	"github.com/slipway/slipway/workflow"
 )
 
-// apply runs the steps of a creation's or update's plan. Failures of resources
+// apply runs the steps of a plan. Failures of resources
 // are in the records; an error breaks the workflow's run off.
 func (o *operation) apply(f *workflow.Flow) error {
 	var nodes []node
@@ -22,6 +22,9 @@ func (o *operation) apply(f *workflow.Flow) error {
 			continue
 		}
 		nodes = append(nodes, node{name: step.LogicalID, after: step.After, run: func(f *workflow.Flow) (bool, error) {
+			if step.Action == plan.Import {
+				return true, o.importOne(f, step)
+			}
 			return true, o.change(f, step)
 		}})
 	}
@@ -160,11 +163,7 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 	}
 	ev, problems := o.evaluate(l, s, step.LogicalID)
 	if len(problems) > 0 {
-		s.Stop, s.Failure = true, problems[0].Message+"."
-		if strings.HasSuffix(problems[0].Message, ".") {
-			s.Failure = problems[0].Message
-		}
-		return keep, Stacks.Put(l.Tx, s.Key(), s)
+		return keep, o.unevaluated(l, s, problems)
 	}
 	r, err := getResource(l.Tx, s, step.LogicalID)
 	if err != nil {

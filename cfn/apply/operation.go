@@ -17,6 +17,7 @@ const (
 	UpdateStack Kind = "UPDATE_STACK"
 	DeleteStack Kind = "DELETE_STACK"
 	Continue    Kind = "CONTINUE_ROLLBACK"
+	ImportStack Kind = "IMPORT_STACK" // what is in the account becomes the stack's
 )
 
 // Operation is what a workflow works from. It does not change once the workflow
@@ -27,9 +28,9 @@ type Operation struct {
 	StackKey string
 	Kind     Kind
 	Caller   Caller
-	Plan     *plan.Plan // of a creation or update
+	Plan     *plan.Plan // of a creation, update or import
 	Old      map[string]plan.Resource
-	New      Version  // of a creation or update
+	New      Version  // of a creation, update or import
 	Policy   string   // the stack policy that an update is bound by; "" is none
 	Retain   []string // DeleteStack's RetainResources
 	Force    bool     // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left

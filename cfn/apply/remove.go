@@ -93,6 +93,9 @@ func (o *operation) retains(s *Stack, r *Resource, which scopeOfRemoval) bool {
 		return true
 	}
 	undoing := which == removeNew || which == removeAll && o.Kind == CreateStack
+	if undoing && r.Imported != "" && (r.Imported == o.ID || r.Imported == o.Undoes) {
+		return true // it was there before
+	}
 	if !undoing {
 		return retained(r.DeletionPolicy)
 	}

@@ -22,6 +22,9 @@ type Resource struct {
 	// Changed is the operation that changed the resource in place and has not
 	// been rolled back.
 	Changed string
+	// Imported is the operation that took the resource, made elsewhere, into the
+	// stack: undoing the operation leaves it alone.
+	Imported string
 	// Pending is the physical id of what is being made and is not complete.
 	Pending string
 	// Old are physical resources that this one replaced and that are still

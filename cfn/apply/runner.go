@@ -90,6 +90,8 @@ func (r *Runner) operate(f *workflow.Flow, p params) error {
 		return o.deleteStack(f)
 	case Continue:
 		return o.rollBack(f)
+	case ImportStack:
+		return o.importAll(f)
 	}
 	return workflow.Permanent(fmt.Errorf("apply: operation of kind %q", o.Kind))
 }
@@ -115,7 +117,7 @@ func (o *operation) load(f *workflow.Flow, p params) error {
 			normalize(&old)
 			o.Old[id] = old
 		}
-		if o.Kind != CreateStack && o.Kind != UpdateStack {
+		if o.Kind != CreateStack && o.Kind != UpdateStack && o.Kind != ImportStack {
 			return nil
 		}
 		t, err := Templates.Get(tx, o.New.TemplateKey)
@@ -211,8 +213,12 @@ func (o *operation) finish(l *Ledger, s *Stack) (bool, error) {
 		s.Stop, s.Failure = true, problem
 		return false, nil
 	}
-	if o.Kind == CreateStack {
+	switch o.Kind {
+	case CreateStack:
 		return true, o.end(l, s, CreateComplete, "")
+	case ImportStack:
+		s.Before = nil
+		return true, o.end(l, s, ImportComplete, "")
 	}
 	return true, l.Stack(s, UpdateCleanup, "")
 }

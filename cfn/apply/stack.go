@@ -31,6 +31,11 @@ const (
 	DeleteComplete           = "DELETE_COMPLETE"
 	DeleteFailed             = "DELETE_FAILED"
 	DeleteSkipped            = "DELETE_SKIPPED"
+	ImportInProgress         = "IMPORT_IN_PROGRESS"
+	ImportComplete           = "IMPORT_COMPLETE"
+	ImportFailed             = "IMPORT_FAILED"
+	ImportRollbackInProgress = "IMPORT_ROLLBACK_IN_PROGRESS"
+	ImportRollbackComplete   = "IMPORT_ROLLBACK_COMPLETE"
 )
 
 // StackType is the resource type by which a stack's own events go.
@@ -46,6 +51,9 @@ const (
 	someNotDeleted     = "Update successful. One or more resources could not be deleted."
 	rollbackRequested  = " Rollback requested by user."
 	deletionRequested  = " Delete requested by user."
+	importStarted      = "Resource import started."
+	importCompleted    = "Resource import completed."
+	applyingTags       = "Apply stack-level tags to imported resource if applicable."
 	propertyValidation = "Property validation failure: "
 )
 

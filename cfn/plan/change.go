@@ -13,11 +13,11 @@ import (
 
 // Change is a ResourceChange of a change set; names and words are AWS's.
 type Change struct {
-	Action             string // Add, Modify, Remove
+	Action             string // Add, Modify, Remove, Import
 	LogicalResourceID  string
 	PhysicalResourceID string
 	ResourceType       string
-	Replacement        string // True, False, Conditional; "" for Add and Remove
+	Replacement        string // True, False, Conditional; "" for Add, Remove and Import
 	PolicyAction       string // Delete, Retain, Snapshot, ReplaceAndDelete, ReplaceAndRetain, ReplaceAndSnapshot or ""
 	Scope              []string
 	Details            []Detail
@@ -90,8 +90,11 @@ func (c *changer) change(f *fate) (Change, bool) {
 	ch := Change{LogicalResourceID: f.step.LogicalID, ResourceType: f.step.Type, PhysicalResourceID: f.step.PhysicalID}
 	metadata, _ := c.scope.Eval(f.resource.Metadata)
 	after := func() string { return c.context(f.after, metadata, c.secretAfter(f.resource)) }
-	if f.step.Action == Create {
+	if f.step.joins() {
 		ch.Action = "Add"
+		if f.step.Action == Import {
+			ch.Action = "Import"
+		}
 		if c.values {
 			ch.AfterContext = after()
 		}
@@ -216,7 +219,7 @@ func (c *changer) sources(t Target, n *template.Node, id string) []Detail {
 				continue
 			}
 			d.ChangeSource, byParameter = "ParameterReference", true
-		case f == nil || f.step.Action == Keep || f.step.Action == Create || f.step.Records:
+		case f == nil || f.step.Action == Keep || f.step.joins() || f.step.Records:
 			continue
 		case len(f.decision.Replacing) > 0 && ref.Attribute == "":
 			d.ChangeSource = "ResourceReference"

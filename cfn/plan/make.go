@@ -74,7 +74,7 @@ func enter(in Input) *maker {
 func (m *maker) live(id string) (template.Live, bool) {
 	f, decided := m.fates[id]
 	old, exists := m.in.Old.Resources[id]
-	if !exists || decided && (f.step.Action == Create || len(f.decision.Replacing) > 0) {
+	if !exists || decided && (f.step.joins() || len(f.decision.Replacing) > 0) {
 		return template.Live{}, false
 	}
 	return template.Live{PhysicalID: old.PhysicalID, Attributes: old.Attributes, Properties: old.Properties}, true
@@ -93,6 +93,10 @@ func (m *maker) decide(r *template.Resource) *fate {
 	old, exists := m.in.Old.Resources[id]
 	if !exists || old.PhysicalID == "" {
 		f.step.Action = Create
+		if target, ok := m.in.Import[id]; ok {
+			f.step.Action, f.step.PhysicalID, f.step.Identifier = Import, target.PhysicalID, target.Identifier
+			m.identify(f, target)
+		}
 		return f
 	}
 	f.step.PhysicalID = old.PhysicalID
@@ -170,7 +174,7 @@ func (m *maker) readsChanging(r *template.Resource) []string {
 	var causes []string
 	for _, ref := range m.scope.References(r.Properties) {
 		f := m.fates[ref.Name]
-		if f == nil || ref.Attribute == "" || f.step.Action == Keep || f.step.Records || f.step.Action == Create {
+		if f == nil || ref.Attribute == "" || f.step.Action == Keep || f.step.Records || f.step.joins() {
 			continue
 		}
 		causes = append(causes, ref.Name)
@@ -254,7 +258,7 @@ func (m *maker) outputsChange() bool {
 	now, problems := m.scope.Outputs()
 	m.problems = append(m.problems, problems...)
 	if m.in.Old.Template == nil {
-		return false
+		return len(m.in.Import) > 0 && len(now) > 0
 	}
 	env := m.in.Env
 	env.Parameters = m.in.Old.Parameters
@@ -273,7 +277,7 @@ func (m *maker) outputsChange() bool {
 	sort.Slice(was, func(i, j int) bool { return was[i].Name < was[j].Name })
 	sort.Slice(now, func(i, j int) bool { return now[i].Name < now[j].Name })
 	for i := range was {
-		if was[i] != now[i] && !template.HasUnknown(now[i].Value) {
+		if was[i] != now[i] && (len(m.in.Import) > 0 || !template.HasUnknown(now[i].Value)) {
 			return true
 		}
 	}

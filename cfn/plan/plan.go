@@ -55,6 +55,9 @@ type Input struct {
 	Env   template.Env // Env.Resource is not used: the plan answers from Old
 	Tags  map[string]string
 	Types Types
+	// Import are the resources of the account that the operation takes into the
+	// stack, by the logical ids that they get.
+	Import map[string]Existing
 }
 
 // Action is what a step does.
@@ -63,6 +66,7 @@ type Action string
 // The actions.
 const (
 	Create  Action = "Create"
+	Import  Action = "Import"  // it exists, and becomes the stack's
 	Update  Action = "Update"  // in place
 	Replace Action = "Replace" // create the new; the old goes in the clean-up
 	Check   Action = "Check"   // something it refers to changes: Decide when that is known
@@ -82,8 +86,13 @@ type Step struct {
 	DeleteFirst bool     // of a replacement: the type cannot exist twice, so the old one goes first
 	Changed     []string // property paths that make the step, for logs
 	Tags        bool     // the stack's tags change: update even where no property does
-	Records     bool     // only metadata or policies change: no call to the provider
+	// Identifier are the values of the primary identifier of what is to be imported.
+	Identifier map[string]string `json:",omitempty"`
+	Records    bool              // only metadata or policies change: no call to the provider
 }
+
+// joins reports whether the step brings a resource into the stack.
+func (s *Step) joins() bool { return s.Action == Create || s.Action == Import }
 
 // Plan is a graph of steps and what is cleaned up once all of them succeeded.
 type Plan struct {

@@ -37,7 +37,8 @@ func Types(handles Handles) []cfn.Type {
 // id is the URL that signals are put to.
 func waitConditionHandle(handles Handles) cfn.Type {
 	return cfn.Type{
-		Name: "AWS::CloudFormation::WaitConditionHandle",
+		Name:  "AWS::CloudFormation::WaitConditionHandle",
+		Bound: true,
 		Create: func(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 			url, err := handles.OpenHandle(ctx, r.StackID, r.LogicalID)
 			return cfn.Result{PhysicalID: url, Attributes: cfn.Properties{"Id": url}}, err
@@ -62,6 +63,7 @@ func waitConditionHandle(handles Handles) cfn.Type {
 func waitCondition(handles Handles) cfn.Type {
 	return cfn.Type{
 		Name:    "AWS::CloudFormation::WaitCondition",
+		Bound:   true,
 		Signals: true,
 		Create: func(ctx context.Context, r cfn.Request) (cfn.Result, error) {
 			wait, name, err := waitFor(ctx, handles, r)

@@ -28,7 +28,7 @@ type eipHandler struct{ svc api.Service }
 
 func eipType(svc api.Service) cfn.Type {
 	h := eipHandler{svc}
-	return cfn.Type{Name: eipName, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, List: h.list}
+	return cfn.Type{Name: eipName, Identify: func(id map[string]string) string { return id["PublicIp"] }, Create: h.create, Read: h.read, Update: h.update, Delete: h.delete, List: h.list}
 }
 
 func (h eipHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, error) {

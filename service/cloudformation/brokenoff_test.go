@@ -69,6 +69,32 @@ Resources:
 	}
 }
 
+// loseTemplates stops the engine and goes on with one that finds no templates.
+func (w *world) loseTemplates() {
+	w.t.Helper()
+	w.engine.Stop()
+	err := w.store.Update(w.ctx, func(tx store.Tx) error {
+		for e, err := range apply.Templates.Scan(tx, "") {
+			if err != nil {
+				return err
+			}
+			if err := apply.Templates.Delete(tx, e.Key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.engine = workflow.New(workflow.Config{Store: w.store})
+	w.Service = service(w.store, w.engine, w.cloud, nil)
+	if err := w.engine.Start(w.ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.engine.Stop)
+}
+
 // An operation that a later build cannot go on with ends, and what it made can
 // be deleted.
 func TestOperationThatCannotGoOn(t *testing.T) {
@@ -84,28 +110,8 @@ func TestOperationThatCannotGoOn(t *testing.T) {
 	}
 	id := w.create("s", pair)
 	<-reached
-	w.engine.Stop()
-	err := w.store.Update(w.ctx, func(tx store.Tx) error {
-		for e, err := range apply.Templates.Scan(tx, "") {
-			if err != nil {
-				return err
-			}
-			if err := apply.Templates.Delete(tx, e.Key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	w.cloud.create = nil
-	w.engine = workflow.New(workflow.Config{Store: w.store})
-	w.Service = service(w.store, w.engine, w.cloud, nil)
-	if err := w.engine.Start(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	defer w.engine.Stop()
+	w.loseTemplates()
 	w.settle("s", "CREATE_FAILED")
 	w.sound()
 	w.drop("s")

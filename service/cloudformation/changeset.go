@@ -39,7 +39,7 @@ type changeSet struct {
 	Name        string
 	StackID     string
 	StackName   string
-	Type        string // CREATE, UPDATE
+	Type        string // CREATE, UPDATE, IMPORT
 	Description string
 	Created     time.Time
 	Status      string
@@ -54,6 +54,8 @@ type changeSet struct {
 	Changes    []plan.Change
 	WithValues []plan.Change
 	Token      string
+	// Import are the resources of the account that the change set imports.
+	Import map[string]plan.Existing `json:",omitempty"`
 }
 
 // changeSets are keyed by the stack's key and the UUID of the change set's id.
@@ -68,11 +70,11 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	if err != nil {
 		return nil, err
 	}
-	create, err := checkChangeSet(in)
+	kind, err := checkChangeSet(in)
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.reviewable(ctx, c.Scope, in, create)
+	st, err := s.reviewable(ctx, c.Scope, in, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -82,16 +84,27 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
 	}
 	previous := st
-	if create {
+	if kind == changeSetCreate {
 		previous = nil
 	}
 	w, err := s.want(ctx, previous, r)
 	if err != nil {
 		return nil, err
 	}
+	if kind == changeSetImport {
+		if w.imports, err = s.targets(in.ResourcesToImport, w.tmpl); err != nil {
+			return nil, err
+		}
+	}
+	missing := ""
+	if kind == changeSetImport || isTrue(in.ImportExistingResources) {
+		if missing, err = s.look(ctx, previous, in.StackName, w); err != nil {
+			return nil, err
+		}
+	}
 	var out *cloudformation.CreateChangeSetOutput
 	err = s.update(ctx, func(l *apply.Ledger) error {
-		cs, err := s.createChangeSet(l, c, in, w, create)
+		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing})
 		if err == nil {
 			out = &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}
 		}
@@ -100,52 +113,68 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	return out, err
 }
 
-func checkChangeSet(in *cloudformation.CreateChangeSetInput) (create bool, err error) {
+// Kinds of change sets ("ChangeSetType").
+const (
+	changeSetCreate = "CREATE"
+	changeSetUpdate = "UPDATE"
+	changeSetImport = "IMPORT"
+)
+
+func checkChangeSet(in *cloudformation.CreateChangeSetInput) (kind string, err error) {
 	if err := checkName("changeSetName", in.ChangeSetName); err != nil {
-		return false, err
+		return "", err
 	}
 	if err := checkToken("clientToken", in.ClientToken); err != nil {
-		return false, err
+		return "", err
 	}
-	switch {
-	case in.ChangeSetType == "IMPORT" || len(in.ResourcesToImport) > 0:
-		return false, fault.New(fault.NotImplemented, "Importing resources by a change set is not implemented")
-	case isTrue(in.ImportExistingResources):
-		return false, fault.New(fault.NotImplemented, "ImportExistingResources is not implemented")
-	case in.DeploymentMode != "":
-		return false, fault.New(fault.NotImplemented, "DeploymentMode %s is not implemented", in.DeploymentMode)
+	if in.DeploymentMode != "" {
+		return "", fault.New(fault.NotImplemented, "DeploymentMode %s is not implemented", in.DeploymentMode)
 	}
-	switch in.ChangeSetType {
-	case "CREATE":
-		if !strings.HasPrefix(in.StackName, "arn:") {
-			err = checkName("stackName", in.StackName)
-		}
-		return true, err
-	case "", "UPDATE":
-		return false, nil
+	kind = in.ChangeSetType
+	switch kind {
+	case "":
+		kind = changeSetUpdate
+	case changeSetCreate, changeSetUpdate, changeSetImport:
+	default:
+		return "", constraint("changeSetType", kind, "Member must satisfy enum value set: [CREATE, UPDATE, IMPORT]")
 	}
-	return false, constraint("changeSetType", in.ChangeSetType, "Member must satisfy enum value set: [CREATE, UPDATE, IMPORT]")
+	switch imports := kind == changeSetImport; {
+	case imports && len(in.ResourcesToImport) == 0:
+		err = fault.New(fault.ValidationError, "ResourcesToImport must be specified for change sets of type IMPORT.")
+	case !imports && len(in.ResourcesToImport) > 0:
+		err = fault.New(fault.ValidationError, "ResourcesToImport can be specified for change sets of type IMPORT only.")
+	case imports && isTrue(in.ImportExistingResources):
+		err = fault.New(fault.ValidationError, "ImportExistingResources cannot be specified for change sets of type IMPORT.")
+	case imports && in.OnStackFailure != "":
+		err = fault.New(fault.ValidationError, "OnStackFailure cannot be specified for change sets of type IMPORT.")
+	case kind != changeSetUpdate && !strings.HasPrefix(in.StackName, "arn:"):
+		err = checkName("stackName", in.StackName)
+	}
+	return kind, err
 }
 
 // reviewable is the stack that a change set is for, nil for a new one.
-func (s *Service) reviewable(ctx context.Context, scope arn.Scope, in *cloudformation.CreateChangeSetInput, create bool) (*apply.Stack, error) {
+func (s *Service) reviewable(ctx context.Context, scope arn.Scope, in *cloudformation.CreateChangeSetInput, kind string) (*apply.Stack, error) {
 	var st *apply.Stack
 	err := s.view(ctx, func(tx store.Tx) (err error) {
 		st, err = find(tx, scope, in.StackName)
 		if err != nil {
 			return err
 		}
-		return checkReviewable(st, in, create)
+		return checkReviewable(st, in, kind)
 	})
 	return st, err
 }
 
-func checkReviewable(st *apply.Stack, in *cloudformation.CreateChangeSetInput, create bool) error {
+func checkReviewable(st *apply.Stack, in *cloudformation.CreateChangeSetInput, kind string) error {
+	begins := st == nil && !strings.HasPrefix(in.StackName, "arn:") || st != nil && st.Status == apply.ReviewInProgress
 	switch {
-	case create && (st == nil && !strings.HasPrefix(in.StackName, "arn:") || st != nil && st.Status == apply.ReviewInProgress):
+	case begins && kind != changeSetUpdate:
 		return nil
-	case create && st != nil:
+	case kind == changeSetCreate && st != nil:
 		return fault.New(fault.ValidationError, "Stack [%s] already exists and cannot be created again with the changeSet [%s].", in.StackName, in.ChangeSetName)
+	case kind == changeSetImport && st != nil:
+		return canImport(st)
 	case st == nil:
 		return noStack(in.StackName)
 	case st.Status == apply.ReviewInProgress:
@@ -154,12 +183,12 @@ func checkReviewable(st *apply.Stack, in *cloudformation.CreateChangeSetInput, c
 	return canUpdate(st)
 }
 
-func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, create bool) (*changeSet, error) {
+func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet) (*changeSet, error) {
 	st, err := find(l.Tx, c.Scope, in.StackName)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkReviewable(st, in, create); err != nil {
+	if err := checkReviewable(st, in, cs.Type); err != nil {
 		return nil, err
 	}
 	if st == nil {
@@ -186,40 +215,51 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 			return nil, err
 		}
 	}
-	cs := &changeSet{
-		ID:   c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+apply.NewUUID()).String(),
-		Name: in.ChangeSetName, StackID: st.ID, StackName: st.Name, Type: "UPDATE",
-		Description: in.Description, Created: l.Now, OnFailure: in.OnStackFailure, Token: in.ClientToken,
-		Nested: isTrue(in.IncludeNestedStacks),
-	}
-	if create {
-		cs.Type = "CREATE"
-	}
+	cs.ID = c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+apply.NewUUID()).String()
+	cs.Name, cs.StackID, cs.StackName, cs.Description = in.ChangeSetName, st.ID, st.Name, in.Description
+	cs.Created, cs.OnFailure, cs.Token = l.Now, in.OnStackFailure, in.ClientToken
+	cs.Nested, cs.Import = isTrue(in.IncludeNestedStacks), w.imports
 	if err := s.decide(l, st, cs, w); err != nil {
 		return nil, err
 	}
 	return cs, changeSets.Put(l.Tx, cs.key(st), cs)
 }
 
-// decide fills in what a change set would change.
+// decide fills in what a change set would change. One that has a reason already is
+// one that fails.
 func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wanted) error {
 	in, err := s.input(l.Tx, st, w)
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(in)
+	decided := plan.Make
+	if cs.Type == changeSetImport {
+		decided = plan.MakeImport
+	}
+	p, err := s.plan(in, decided)
 	if err != nil {
 		return err
 	}
-	changed := cs.Type == "CREATE"
+	if err := unowned(l.Tx, st, p); err != nil {
+		return err
+	}
+	changed := cs.Type != changeSetUpdate
 	if !changed {
 		if changed, err = changesAnything(l.Tx, st, in, p); err != nil {
 			return err
 		}
 	}
+	switch {
+	case !changed:
+		cs.Reason = noChanges
+	case cs.Type != changeSetImport:
+		cs.Reason = unretained(w.tmpl, w.imports)
+	}
 	cs.Status, cs.Execution = statusComplete, executionAvailable
-	if !changed {
-		cs.Status, cs.Execution, cs.Reason = statusFailed, executionUnavailable, noChanges
+	if cs.Reason != "" {
+		cs.Status, cs.Execution = statusFailed, executionUnavailable
+	} else if cs.Type == changeSetImport {
+		cs.Reason = verifyImport
 	}
 	var problems template.Problems
 	if cs.Changes, problems = plan.Changes(in, false); len(problems) > 0 {
@@ -242,7 +282,7 @@ func (c *changeSet) execution(st *apply.Stack) string {
 		return c.Execution
 	case c.Operation == st.Last && st.Busy():
 		return executionInProgress
-	case st.Status == apply.CreateComplete || st.Status == apply.UpdateComplete:
+	case st.Status == apply.CreateComplete || st.Status == apply.UpdateComplete || st.Status == apply.ImportComplete:
 		return executionComplete
 	}
 	return executionFailed
@@ -368,90 +408,4 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.Delete
 		}
 		return changeSets.Delete(l.Tx, cs.key(st))
 	})
-}
-
-// ExecuteChangeSet begins what a change set describes.
-func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.ExecuteChangeSetInput) (*cloudformation.ExecuteChangeSetOutput, error) {
-	c, err := s.call(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
-		return nil, err
-	}
-	var cs *changeSet
-	var body string
-	err = s.view(ctx, func(tx store.Tx) (err error) {
-		if cs, _, err = findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName); err != nil {
-			return err
-		}
-		t, err := apply.Templates.Get(tx, cs.Version.TemplateKey)
-		if err == nil {
-			body = t.Body
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	tmpl, err := s.parse(body)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := s.principal(ctx, cs.Version.RoleARN)
-	if err != nil {
-		return nil, err
-	}
-	out := &cloudformation.ExecuteChangeSetOutput{}
-	return out, s.update(ctx, func(l *apply.Ledger) error {
-		cs, st, err := findChangeSet(l.Tx, c.Scope, in.ChangeSetName, in.StackName)
-		if err != nil {
-			return err
-		}
-		w := &wanted{body: body, tmpl: tmpl, version: cs.Version}
-		return s.execute(l, st, cs, in, w, caller)
-	})
-}
-
-func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *cloudformation.ExecuteChangeSetInput, w *wanted, caller apply.Caller) error {
-	execution := cs.execution(st)
-	if in.ClientRequestToken != "" && st.Request == in.ClientRequestToken && cs.Operation == st.Last {
-		return nil
-	}
-	if cs.Status != statusComplete || execution != executionAvailable {
-		return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed in its current status of [%s]", cs.ID, either(cs.Status != statusComplete, cs.Status, execution))
-	}
-	if err := obsolete(l.Tx, st, cs.ID); err != nil {
-		return err
-	}
-	st.ChangeSetID, st.OnFailure = cs.ID, cs.OnFailure
-	st.DisableRollback = isTrue(in.DisableRollback) || cs.OnFailure == "DO_NOTHING"
-	st.RetainExceptOnCreate = isTrue(in.RetainExceptOnCreate)
-	st.Request, st.RequestOp = in.ClientRequestToken, "ExecuteChangeSet"
-	now := l.Now
-	st.Updated = &now
-	var err error
-	if cs.Type == "CREATE" {
-		if st.Status != apply.ReviewInProgress {
-			return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed: stack %s is in %s state", cs.ID, st.Name, st.Status)
-		}
-		err = s.begin(l, st, w, caller)
-	} else {
-		if err := canUpdate(st); err != nil {
-			return err
-		}
-		err = s.beginUpdate(l, st, w, caller, st.Policy)
-	}
-	if err != nil {
-		return err
-	}
-	cs.Execution, cs.Operation = executionInProgress, st.Last
-	return changeSets.Put(l.Tx, cs.key(st), cs)
-}
-
-func either(first bool, a, b string) string {
-	if first {
-		return a
-	}
-	return b
 }

@@ -130,7 +130,7 @@ func TestChangeSetRefusals(t *testing.T) {
 	refused(t, create(api.CreateChangeSetInput{StackName: "none", ChangeSetName: "x"}), fault.ValidationError, "Stack [none] does not exist")
 	refused(t, create(api.CreateChangeSetInput{StackName: "app", ChangeSetName: "x", ChangeSetType: "CREATE"}), fault.ValidationError,
 		"Stack [app] already exists and cannot be created again with the changeSet [x].")
-	refused(t, create(api.CreateChangeSetInput{StackName: "app", ChangeSetName: "x", ChangeSetType: "IMPORT"}), fault.NotImplemented, "Import")
+	refused(t, create(api.CreateChangeSetInput{StackName: "app", ChangeSetName: "x", ChangeSetType: "MOVE"}), fault.ValidationError, "[CREATE, UPDATE, IMPORT]")
 	changed := strings.Replace(pair, "Value: one", "Value: two", 1)
 	if err := create(api.CreateChangeSetInput{StackName: "app", ChangeSetName: "x", TemplateBody: changed}); err != nil {
 		t.Fatal(err)

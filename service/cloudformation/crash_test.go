@@ -24,6 +24,7 @@ type flowCase struct {
 	name   string
 	before string // template of the stack that is there, "" for none
 	policy string // of that stack, "" for none
+	there  string // name of a thing that no stack has, "" for none
 	begin  func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error)
 	status string
 	events []string
@@ -104,6 +105,23 @@ Resources:
 		"V DELETE_IN_PROGRESS", "V DELETE_COMPLETE",
 		"(stack) DELETE_COMPLETE",
 	}},
+	{name: "import", there: "one", begin: takes(taken, "C", "one"), status: "IMPORT_COMPLETE", things: 1, events: []string{
+		"(stack) REVIEW_IN_PROGRESS User Initiated", "(stack) IMPORT_IN_PROGRESS User Initiated",
+		"C IMPORT_IN_PROGRESS Resource import started.", "C IMPORT_COMPLETE Resource import completed.",
+		"C UPDATE_IN_PROGRESS Apply stack-level tags to imported resource if applicable.", "C UPDATE_COMPLETE",
+		"(stack) IMPORT_COMPLETE",
+	}},
+	{name: "import that fails", before: pair, there: "one", begin: takes(pair+strings.TrimPrefix(taken, "\nResources:\n")+`
+  D: {Type: 'AWS::Test::Thing', DeletionPolicy: Delete, DependsOn: C}
+`, "C", "one", "D", "two"), status: "IMPORT_ROLLBACK_COMPLETE", things: 3, events: []string{
+		"(stack) IMPORT_IN_PROGRESS User Initiated",
+		"C IMPORT_IN_PROGRESS Resource import started.", "C IMPORT_COMPLETE Resource import completed.",
+		"C UPDATE_IN_PROGRESS Apply stack-level tags to imported resource if applicable.", "C UPDATE_COMPLETE",
+		"D IMPORT_IN_PROGRESS Resource import started.", `D IMPORT_FAILED Resource handler returned message: "two is gone (NotFound)" (RequestToken: `,
+		"(stack) IMPORT_ROLLBACK_IN_PROGRESS The following resource(s) failed to import: [D].",
+		"C IMPORT_ROLLBACK_IN_PROGRESS", "C IMPORT_ROLLBACK_COMPLETE", "D IMPORT_ROLLBACK_IN_PROGRESS", "D IMPORT_ROLLBACK_COMPLETE",
+		"(stack) IMPORT_ROLLBACK_COMPLETE",
+	}},
 	{name: "create that times out", begin: creates(conditionedShort), status: "ROLLBACK_COMPLETE", events: []string{
 		"(stack) CREATE_IN_PROGRESS User Initiated",
 		"Handle CREATE_IN_PROGRESS", "Handle CREATE_IN_PROGRESS Resource creation Initiated", "Handle CREATE_COMPLETE",
@@ -113,6 +131,18 @@ Resources:
 		"Wait DELETE_IN_PROGRESS", "Wait DELETE_COMPLETE", "Handle DELETE_IN_PROGRESS", "Handle DELETE_COMPLETE",
 		"(stack) ROLLBACK_COMPLETE",
 	}},
+}
+
+const taken = `
+Resources:
+  C: {Type: 'AWS::Test::Thing', DeletionPolicy: Retain, Properties: {Value: found}}
+`
+
+// takes imports Things by their names.
+func takes(body string, targets ...string) func(*cloudformation.Service, context.Context) (cloudformation.Beginning, error) {
+	return func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
+		return s.BeginImport(ctx, "s", body, things(targets...))
+	}
 }
 
 const conditionedShort = `
@@ -133,6 +163,9 @@ func TestOperationsSurvive(t *testing.T) {
 
 func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 	cl := &cloud{there: map[string]cfn.Properties{}}
+	if c.there != "" {
+		cl.there[c.there] = cfn.Properties{"Value": "found"}
+	}
 	// The token fixes the ids, by which the cases find the entries of the journal.
 	ctx := auth.WithToken(callContext(context.WithoutCancel(t.Context())), "the test")
 	id, skip := "", 0

@@ -11,6 +11,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -154,7 +155,7 @@ func (s *Service) begin(l *apply.Ledger, st *apply.Stack, w *wanted, caller appl
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(in)
+	p, err := s.plan(in, plan.Make)
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func (s *Service) begin(l *apply.Ledger, st *apply.Stack, w *wanted, caller appl
 }
 
 // plan decides an operation; problems of evaluation are the request's.
-func (s *Service) plan(in plan.Input) (*plan.Plan, error) {
+func (s *Service) plan(in plan.Input, decide func(plan.Input) (*plan.Plan, template.Problems)) (*plan.Plan, error) {
 	scope, problems := in.New.Enter(in.Env)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func (s *Service) plan(in plan.Input) (*plan.Plan, error) {
 	if err := s.cfg.Schemas.Check(scope).Err(); err != nil {
 		return nil, err
 	}
-	p, problems := plan.Make(in)
+	p, problems := decide(in)
 	return p, problems.Err()
 }
 
@@ -257,7 +258,7 @@ func (s *Service) updatable(ctx context.Context, scope arn.Scope, nameOrID strin
 // canUpdate says whether a stack's state lets it be updated.
 func canUpdate(st *apply.Stack) error {
 	switch st.Status {
-	case apply.CreateComplete, apply.UpdateComplete, apply.UpdateRollbackComplete, apply.UpdateFailed:
+	case apply.CreateComplete, apply.UpdateComplete, apply.UpdateRollbackComplete, apply.UpdateFailed, apply.ImportComplete, apply.ImportRollbackComplete:
 		return nil
 	case apply.CreateFailed:
 		if st.DisableRollback {
@@ -276,7 +277,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(in)
+	p, err := s.plan(in, plan.Make)
 	if err != nil {
 		return err
 	}

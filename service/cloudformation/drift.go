@@ -18,7 +18,7 @@ import (
 // unmanaged configuration changes to stacks and resources with drift detection",
 // CloudFormation User Guide).
 var comparable = []string{
-	apply.CreateComplete, apply.UpdateComplete, apply.UpdateRollbackComplete, apply.UpdateRollbackFailed, "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE",
+	apply.CreateComplete, apply.UpdateComplete, apply.UpdateRollbackComplete, apply.UpdateRollbackFailed, apply.ImportComplete, apply.ImportRollbackComplete,
 }
 
 // comparableStack finds a stack whose drift can be detected.

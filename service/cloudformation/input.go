@@ -135,6 +135,7 @@ type wanted struct {
 	body    string
 	tmpl    *template.Template
 	version apply.Version
+	imports map[string]plan.Existing // by logical id
 }
 
 // request is what CreateStack, UpdateStack and CreateChangeSet have in common.
@@ -351,7 +352,7 @@ func (s *Service) env(tx store.Tx, st *apply.Stack, v *apply.Version) template.E
 
 // input is what a plan of the stack's change to the wanted version is made from.
 func (s *Service) input(tx store.Tx, st *apply.Stack, w *wanted) (plan.Input, error) {
-	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.types}
+	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.types, Import: w.imports}
 	in.Old = plan.State{Resources: map[string]plan.Resource{}}
 	if st.Version.TemplateKey == "" {
 		return in, nil

@@ -69,3 +69,28 @@ func (s *Service) BeginDetection(ctx context.Context, name string) Beginning {
 		return d.Flow(), nil
 	}
 }
+
+// BeginImport begins an import into the stack, or into a new one.
+func (s *Service) BeginImport(ctx context.Context, name, body string, in []api.ResourceToImport) (Beginning, error) {
+	w, err := s.want(ctx, nil, request{source: source{Body: body}})
+	if err != nil {
+		return nil, err
+	}
+	if w.imports, err = s.targets(in, w.tmpl); err != nil {
+		return nil, err
+	}
+	return func(tx store.Tx) (string, error) {
+		l := ledger(tx)
+		st, err := find(tx, auth.From(ctx).Scope, name)
+		if err == nil && st == nil {
+			if st, err = claim(l, auth.From(ctx), name); err == nil {
+				err = l.Stack(st, apply.ReviewInProgress, apply.UserInitiated)
+			}
+		}
+		if err != nil {
+			return "", err
+		}
+		err = s.beginImport(l, st, w, apply.Caller{Principal: auth.From(ctx).Principal})
+		return st.Operation, err
+	}, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,8 @@ var schemas = map[string]string{
 			"Arn":{"type":"string"},"Tags":{"type":"array","items":{"type":"object"}}},
 		"tagging":{"taggable":true,"tagProperty":"/properties/Tags"},
 		"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
+	"AWS::Test::Named": `{"typeName":"AWS::Test::Named","additionalProperties":false,
+		"properties":{"Name":{"type":"string"},"Value":{"type":"string"},"Fail":{"type":"string"}},"createOnlyProperties":["/properties/Name"],"primaryIdentifier":["/properties/Name"]}`,
 	"AWS::Test::Fixed": `{"typeName":"AWS::Test::Fixed","additionalProperties":false,
 		"properties":{"Value":{"type":"string"},"Arn":{"type":"string"}},
 		"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
@@ -151,7 +154,14 @@ func (c *cloud) typed(name string) cfn.Type {
 		if !ok {
 			return nil, fault.New(cfn.NotFound, "%s is gone", r.PhysicalID)
 		}
+		p = maps.Clone(p)
+		if name != "AWS::Test::Named" {
+			p["Arn"] = "arn:" + r.PhysicalID
+		}
 		return p, nil
+	}
+	if name != "AWS::Test::Named" {
+		t.Identify = func(id map[string]string) string { return strings.TrimPrefix(id["Arn"], "arn:") }
 	}
 	if cfn.HasSnapshots(name) {
 		t.Snapshot = func(ctx context.Context, r cfn.Request) (string, error) {
@@ -218,7 +228,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 		change(&cfg)
 	}
 	svc := cloudformation.New(cfg)
-	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::Test::Single"), c.typed("AWS::IAM::Role"), c.typed("AWS::EC2::Volume"), c.typed("AWS::RDS::DBCluster"))
+	registry.Add(c.typed("AWS::Test::Thing"), c.typed("AWS::Test::Named"), c.typed("AWS::Test::Single"), c.typed("AWS::IAM::Role"), c.typed("AWS::EC2::Volume"), c.typed("AWS::RDS::DBCluster"))
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)

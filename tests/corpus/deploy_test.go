@@ -94,6 +94,7 @@ func (d *deployment) run() {
 		d.inSync()
 		_, err = d.call("UpdateStack", given...)
 		d.mustRefuse(err, "No updates are to be performed.")
+		d.moves()
 	}
 	if _, err := d.call("DeleteStack"); err != nil {
 		d.Fatal(err)

@@ -63,13 +63,15 @@ func (k *requestKeys) creation() []string {
 // version to be kept.
 func (k *requestKeys) retentionDays() []string {
 	for _, m := range []string{"Retention.RetainUntilDate", "ObjectLockRetainUntilDate"} {
-		for _, v := range k.in.value(m) {
-			until, err := time.Parse(time.RFC3339, v)
-			if err != nil {
-				return nil
-			}
-			return []string{strconv.Itoa(int(math.Ceil(until.Sub(k.call.now()).Hours() / 24)))}
+		given := k.in.value(m)
+		if len(given) == 0 {
+			continue
 		}
+		until, err := time.Parse(time.RFC3339, given[0])
+		if err != nil {
+			return nil
+		}
+		return []string{strconv.Itoa(int(math.Ceil(until.Sub(k.call.now()).Hours() / 24)))}
 	}
 	return nil
 }

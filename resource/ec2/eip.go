@@ -194,7 +194,7 @@ func (h eipAssociationHandler) pending(ctx context.Context, id string) bool {
 	if err != nil || out.NetworkInterfaces[0].Attachment == nil {
 		return false
 	}
-	i, err := (instanceHandler{h.svc}).find(ctx, out.NetworkInterfaces[0].Attachment.InstanceId)
+	i, err := instanceHandler(h).find(ctx, out.NetworkInterfaces[0].Attachment.InstanceId)
 	return err == nil && i.State.Name == "pending"
 }
 

@@ -248,8 +248,11 @@ func (a *Authenticator) readWhole(r *http.Request) (string, error) {
 	if r.ContentLength > limit {
 		return "", bodyTooLarge()
 	}
-	// With one byte more than there are, the end comes with the last of them.
-	b := make([]byte, 0, max(min(r.ContentLength, maxGrow), bytes.MinRead-1)+1)
+	room := int64(bytes.MinRead)
+	if r.ContentLength > 0 {
+		room = min(r.ContentLength, maxGrow) + 1 // the end comes with the last byte, or after it
+	}
+	b := make([]byte, 0, room)
 	for {
 		n, err := r.Body.Read(b[len(b):min(int64(cap(b)), limit+1)])
 		if b = b[:len(b)+n]; int64(len(b)) > limit {

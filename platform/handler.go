@@ -27,9 +27,11 @@ type gate struct {
 
 func (g gate) Authenticate(r *http.Request, service string) (auth.Authenticated, error) {
 	a, err := g.who(r, service)
-	allowed := s3.OriginAllowed(r.Context()) && a.Principal.AccessKeyID != ""
-	if site, foreign := foreignPage(r, service, allowed); err == nil && !g.closed && !a.Verified && foreign {
-		return auth.Authenticated{}, pageRefused(site)
+	if err == nil && !g.closed && !a.Verified {
+		allowed := s3.OriginAllowed(r.Context()) && a.Principal.AccessKeyID != ""
+		if site, foreign := foreignPage(r, service, allowed); foreign {
+			return auth.Authenticated{}, pageRefused(site)
+		}
 	}
 	a.Principal.Enforced = g.closed
 	if err == nil && g.know != nil {

@@ -40,7 +40,7 @@ func (p awsJSON) encode(_ *exchange, resp *response, out *plan, v reflect.Value)
 		resp.body = []byte("{}")
 		return nil
 	}
-	resp.body = appendJSON(make([]byte, 0, firstRoom), out, v)
+	resp.body = appendJSON(resp.begin(), out, v)
 	return nil
 }
 

@@ -17,7 +17,7 @@ const defaultPatience = time.Minute
 // patientBody ends the wait for a client that stops in the middle of a body.
 type patientBody struct {
 	io.ReadCloser
-	conn  *http.ResponseController
+	conn  http.ResponseController
 	wait  time.Duration
 	until time.Time // the deadline that is set
 }
@@ -25,7 +25,7 @@ type patientBody struct {
 // patient bounds the waits of a request's body.
 func (h *Handler) patient(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
-		b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), wait: h.cfg.Patience}
+		b := &patientBody{ReadCloser: r.Body, conn: *http.NewResponseController(w), wait: h.cfg.Patience}
 		b.expect() // also of bodies that nobody reads, whose rest the server reads away
 		r.Body = b
 	}

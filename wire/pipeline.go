@@ -334,4 +334,5 @@ func (x *exchange) write(resp *response) {
 	if x.r.Method != http.MethodHead && !noBody {
 		_, _ = x.w.Write(resp.body) // a client that went away is no error of ours
 	}
+	resp.sent()
 }

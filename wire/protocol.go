@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"sync"
 
 	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/fault"
@@ -31,11 +32,37 @@ type response struct {
 	header http.Header
 	body   []byte
 	stream io.ReadCloser // in place of body
+	room   *[]byte       // that the body was begun in, to be given back
 }
 
-// firstRoom is the room that an answer's body begins with, in bytes: enough for
-// most.
-const firstRoom = 512
+// Bounds of the room that an answer's body begins with, in bytes: at first enough
+// for most, and what is kept of a larger one.
+const (
+	firstRoom = 512
+	maxRoom   = 16 << 10
+)
+
+var rooms = sync.Pool{New: func() any { b := make([]byte, 0, firstRoom); return &b }}
+
+// begin is the room for a body, which nobody else may keep.
+func (r *response) begin() []byte {
+	if r.room == nil {
+		r.room = rooms.Get().(*[]byte)
+	}
+	return (*r.room)[:0]
+}
+
+// sent gives the room back, with the body that it has grown to: it was written.
+func (r *response) sent() {
+	if r.room == nil {
+		return
+	}
+	if cap(r.body) > cap(*r.room) && cap(r.body) <= maxRoom {
+		*r.room = r.body[:0]
+	}
+	rooms.Put(r.room)
+	r.room, r.body = nil, nil
+}
 
 // bodyOf is what the protocols but REST's read: all of it, bounded.
 func restBody(x *exchange, p *plan, v reflect.Value) (doc *field, body []byte, err error) {

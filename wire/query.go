@@ -17,7 +17,7 @@ func (awsQuery) decode(x *exchange, d *decoding, p *plan, v reflect.Value) error
 }
 
 func (awsQuery) encode(x *exchange, resp *response, p *plan, v reflect.Value) error {
-	w := xmlWriter{b: make([]byte, 0, firstRoom), query: true, brief: true}
+	w := xmlWriter{b: resp.begin(), query: true, brief: true}
 	root := x.op.Name + "Response"
 	w.open(root, x.svc.desc.XMLNamespace)
 	if p != nil {

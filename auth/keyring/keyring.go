@@ -122,7 +122,7 @@ func create(dir, path string) error {
 func (r *Ring) Seal(purpose string, plain []byte) ([]byte, error) {
 	out := make([]byte, 1+saltSize, overhead+len(plain))
 	out[0] = xaesForm
-	_, _ = rand.Read(out[1:])
+	r.xaes.fresh(out[1:])
 	aead, nonce, err := r.xaes.of(out[1:])
 	if err != nil {
 		return nil, err

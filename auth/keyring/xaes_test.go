@@ -29,3 +29,50 @@ func TestXAES(t *testing.T) {
 		}
 	}
 }
+
+// Messages share a key for so many of them, and never a nonce; what was sealed
+// under a key that is not kept any more opens as ever.
+func TestNonces(t *testing.T) {
+	r := Ephemeral()
+	first, err := r.Seal("p", []byte("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	halves := map[string]int{}
+	for range 2*maxShare + 1 {
+		nonce := make([]byte, saltSize)
+		r.xaes.fresh(nonce)
+		if seen[string(nonce)] {
+			t.Fatalf("nonce %x twice", nonce)
+		}
+		seen[string(nonce)] = true
+		halves[string(nonce[:nonceHalf])]++
+	}
+	if len(halves) != 3 {
+		t.Errorf("%d halves for %d messages", len(halves), len(seen)+1)
+	}
+	for half, n := range halves {
+		if n > maxShare {
+			t.Errorf("%d messages with half %x", n, half)
+		}
+	}
+	for i := range r.xaes.recent {
+		r.xaes.recent[i].Store(nil)
+	}
+	for range 2 { // derived, then kept
+		if plain, err := r.Open("p", first); err != nil || string(plain) != "first" {
+			t.Fatalf("%q, %v", plain, err)
+		}
+	}
+}
+
+func BenchmarkSeal(b *testing.B) {
+	r := Ephemeral()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Seal("sqs/a-message", make([]byte, 100)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

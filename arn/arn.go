@@ -53,8 +53,15 @@ func (a ARN) String() string {
 
 // Parse reads an ARN; the resource keeps its colons and slashes.
 func Parse(s string) (ARN, error) {
-	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[1] == "" || parts[2] == "" || parts[5] == "" {
+	var parts [6]string
+	rest, more := s, true
+	for i := range 5 {
+		if parts[i], rest, more = strings.Cut(rest, ":"); !more {
+			break
+		}
+	}
+	parts[5] = rest
+	if !more || parts[0] != "arn" || parts[1] == "" || parts[2] == "" || parts[5] == "" {
 		return ARN{}, fmt.Errorf("%q is not an ARN: want arn:partition:service:region:account:resource", s)
 	}
 	return ARN{Service: parts[2], Region: parts[3], Account: parts[4], Resource: parts[5]}, nil

@@ -3,7 +3,6 @@ package sqs
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/slipway/slipway/store"
@@ -39,7 +38,10 @@ func (l *later) of(received bool) *int {
 
 func tallyKey(data string) string { return root(data) + "n" }
 
-func laterKey(data string, second int64) string { return fmt.Sprintf("%sc/%010d", root(data), second) }
+func laterKey(data string, second int64) string {
+	b := append(append(make([]byte, 0, 64), root(data)...), "c/"...)
+	return string(appendPadded(b, second, 10))
+}
 
 // getJSON reads a document; found is false where there is none.
 func getJSON(tx store.Tx, key string, v any) (found bool, err error) {

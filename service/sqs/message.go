@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,7 +98,10 @@ type kept struct {
 func root(data string) string { return store.BulkPrefix + "sqs/" + data + "/" }
 
 func messageKey(data string, at int64, id string) string {
-	return root(data) + "m/" + visibleAt(at) + "/" + id
+	b := make([]byte, 0, 96)
+	b = append(append(b, root(data)...), "m/"...)
+	b = append(appendPadded(b, at, 13), '/')
+	return string(append(b, id...))
 }
 
 func pointerKey(data, id string) string { return root(data) + "p/" + id }
@@ -110,7 +114,23 @@ func (q *queue) stands(id string, visible int64) string {
 	return messageKey(q.Data, visible, id)
 }
 
-func visibleAt(at int64) string { return fmt.Sprintf("%013d", at) }
+func visibleAt(at int64) string {
+	var room [20]byte
+	return string(appendPadded(room[:0], at, 13))
+}
+
+// appendPadded is fmt's %0*d of what is not negative.
+func appendPadded(b []byte, n int64, width int) []byte {
+	if n < 0 {
+		return fmt.Appendf(b, "%0*d", width, n)
+	}
+	var room [20]byte
+	digits := strconv.AppendInt(room[:0], n, 10)
+	for range width - len(digits) {
+		b = append(b, '0')
+	}
+	return append(b, digits...)
+}
 
 func stateKey(data, id string) string { return root(data) + "s/" + id }
 
@@ -119,7 +139,9 @@ func contentKey(data, id string) string { return root(data) + "b/" + id }
 // newID makes the id of a message that is sent at a time, in nanoseconds, as the
 // nth of its request.
 func newID(at int64, n int, messageID string) string {
-	return fmt.Sprintf("%019d%02d-%s", at, n, messageID[:8])
+	b := appendPadded(make([]byte, 0, 32), at, 19)
+	b = append(appendPadded(b, int64(n), 2), '-')
+	return string(append(b, messageID[:8]...))
 }
 
 func putJSON(tx store.Tx, key string, v any) error {

@@ -324,9 +324,12 @@ func (s *Service) show(tx store.Tx, q *queue, r *receipt, id string, st *state) 
 		MessageId: st.MessageID, ReceiptHandle: q.handle(id, st).String(), Body: c.Body, MD5OfBody: md5Hex(c.Body),
 		Attributes: systemAttributes(r.in, c, st),
 	}
-	shown := map[string]attributeValue{}
+	var shown map[string]attributeValue
 	for name, v := range c.Attributes {
 		if selected(r.in.MessageAttributeNames, name) {
+			if shown == nil {
+				shown = map[string]attributeValue{}
+			}
 			shown[name] = v
 		}
 	}
@@ -390,6 +393,9 @@ func (s *Service) transfer(tx store.Tx, q, to *queue, id string, st, next *state
 }
 
 func systemAttributes(in *api.ReceiveMessageInput, c content, st *state) map[string]string {
+	if len(in.AttributeNames)+len(in.MessageSystemAttributeNames) == 0 {
+		return nil
+	}
 	asked := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
 	out := map[string]string{}
 	for name, value := range map[string]string{

@@ -1,10 +1,12 @@
 package sqs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/slipway/slipway/store"
 )
@@ -36,8 +38,22 @@ func getRecord(tx store.Tx, key string, rec record) (found bool, err error) {
 
 func putRecord(tx store.Tx, key string, rec record) error { return tx.Put(key, encode(rec)) }
 
+// drafts are where records are written at first: the store keeps what it is given,
+// which is to have the record's own size.
+var drafts = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+
+const maxDraft = 4 << 10 // bytes that are kept
+
 func encode(rec record) []byte {
-	return rec.write(append(make([]byte, 0, 256), store.Binary, recordForm))
+	draft := drafts.Get().(*[]byte)
+	b := rec.write(append((*draft)[:0], store.Binary, recordForm))
+	out := bytes.Clone(b)
+	if cap(b) <= maxDraft {
+		clear(b) // it may hold what is not yet sealed
+		*draft = b
+		drafts.Put(draft)
+	}
+	return out
 }
 
 // decode reads a record whole. What it holds is a part of b.

@@ -1,0 +1,24 @@
+package arn
+
+import (
+	"strings"
+	"testing"
+)
+
+// An ARN is what stands between its first five colons, and the rest.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		"", "arn", "arn:aws:s3:::bucket", "arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:iam::123456789012:role/path/name", "arn:aws:x:r:a:b:c:d",
+		"arn:aws:x:r:a", "arn:aws:x:r:a:", "arn::x:r:a:b", "arn:aws::r:a:b", "urn:aws:x:r:a:b", ":::::", "arn:aws:s3:::",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		p := strings.SplitN(s, ":", 6)
+		ok := len(p) == 6 && p[0] == "arn" && p[1] != "" && p[2] != "" && p[5] != ""
+		if ok != (err == nil) || ok && a != (ARN{p[2], p[3], p[4], p[5]}) {
+			t.Fatalf("%q: %+v, %v", s, a, err)
+		}
+	})
+}

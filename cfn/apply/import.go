@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slipway/slipway/arn"
@@ -17,23 +18,32 @@ import (
 	"github.com/slipway/slipway/workflow"
 )
 
-// OwnerOf is the record of the resource that has a physical id, nil if it belongs
-// to no stack.
-func OwnerOf(tx store.Tx, scope arn.Scope, typeName, physicalID string) (*Resource, error) {
+// Owner is the id of the stack that has a resource, "" if none has: also one that
+// has replaced it and will delete it, and one that failed to make it whole.
+func Owner(tx store.Tx, scope arn.Scope, typeName, physicalID string) (string, error) {
 	for e, err := range Resources.ByIndex(tx, "physical", physicalID) {
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if strings.HasPrefix(e.Key, scope.Key()+"/") && e.Value.Type == typeName && e.Value.Exists() {
-			return e.Value, nil
+		if strings.HasPrefix(e.Key, scope.Key()+"/") && e.Value.Type == typeName {
+			return e.Value.StackID, nil
 		}
 	}
-	return nil, nil
+	for e, err := range Resources.ByIndex(tx, "replaced", physicalID) {
+		if err != nil {
+			return "", err
+		}
+		is := func(old plan.Resource) bool { return old.Type == typeName && old.PhysicalID == physicalID }
+		if strings.HasPrefix(e.Key, scope.Key()+"/") && slices.ContainsFunc(e.Value.Old, is) {
+			return e.Value.StackID, nil
+		}
+	}
+	return "", nil
 }
 
 // Owned words that a resource cannot be imported since a stack has it.
-func Owned(owner *Resource) string {
-	return fmt.Sprintf("Resource of type '%s' with identifier '%s' already exists in stack %s", owner.Type, owner.PhysicalID, owner.StackID)
+func Owned(typeName, physicalID, stackID string) string {
+	return fmt.Sprintf("Resource of type '%s' with identifier '%s' already exists in stack %s", typeName, physicalID, stackID)
 }
 
 // Read reads a resource outside of any operation, as the caller.
@@ -151,7 +161,7 @@ func (o *operation) beginImport(l *Ledger, s *Stack, step plan.Step) (begun, err
 	}
 	b := begun{Action: plan.Import, Stack: *s, Target: ev.resource}
 	b.Target.PhysicalID = step.PhysicalID
-	owner, err := OwnerOf(l.Tx, s.Scope, b.Target.Type, b.Target.PhysicalID)
+	owner, err := Owner(l.Tx, s.Scope, b.Target.Type, b.Target.PhysicalID)
 	if err != nil {
 		return keep, err
 	}
@@ -162,14 +172,14 @@ func (o *operation) beginImport(l *Ledger, s *Stack, step plan.Step) (begun, err
 	r := &Resource{Resource: b.Target, Imported: o.ID, Shown: ev.shown}
 	if was != nil {
 		r.Old = was.Old
-		if was.PhysicalID != "" && was.PhysicalID != r.PhysicalID { // what a failed creation left
+		if was.PhysicalID != "" { // what a failed creation left
 			r.Old = append(r.Old, was.Resource)
 		}
 	}
-	if err := l.resource(s, r, ImportInProgress, importStarted); err != nil || owner == nil {
+	if err := l.resource(s, r, ImportInProgress, importStarted); err != nil || owner == "" {
 		return b, err
 	}
-	return keep, o.importFailed(l, s, r, ImportFailed, Owned(owner))
+	return keep, o.importFailed(l, s, r, ImportFailed, Owned(r.Type, r.PhysicalID, owner))
 }
 
 // unevaluated stops the operation since the template says nothing that makes sense

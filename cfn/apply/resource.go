@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/cfn/plan"
@@ -44,6 +45,15 @@ var Resources = store.NewCollection[Resource]("cloudformation/resource",
 			return nil
 		}
 		return []string{r.PhysicalID}
+	}},
+	store.Index[Resource]{Name: "replaced", Keys: func(_ string, r *Resource) []string {
+		var ids []string
+		for _, old := range r.Old {
+			if !slices.Contains(ids, old.PhysicalID) {
+				ids = append(ids, old.PhysicalID)
+			}
+		}
+		return ids
 	}})
 
 // resourceKey is a resource's key.

@@ -89,12 +89,12 @@ func unowned(tx store.Tx, st *apply.Stack, p *plan.Plan) error {
 		if step.Action != plan.Import {
 			continue
 		}
-		owner, err := apply.OwnerOf(tx, st.Scope, step.Type, step.PhysicalID)
+		owner, err := apply.Owner(tx, st.Scope, step.Type, step.PhysicalID)
 		if err != nil {
 			return err
 		}
-		if owner != nil {
-			return fault.New(fault.ValidationError, "%s", apply.Owned(owner))
+		if owner != "" {
+			return fault.New(fault.ValidationError, "%s", apply.Owned(step.Type, step.PhysicalID, owner))
 		}
 	}
 	return nil
@@ -178,11 +178,11 @@ func (s *Service) candidates(ctx context.Context, st *apply.Stack, w *wanted) (c
 			return err
 		}
 		for _, c := range all {
-			owner, err := apply.OwnerOf(tx, st.Scope, c.Type, c.PhysicalID)
+			owner, err := apply.Owner(tx, st.Scope, c.Type, c.PhysicalID)
 			if err != nil {
 				return err
 			}
-			if owner == nil && s.importable(c.Type) != nil {
+			if owner == "" && s.importable(c.Type) != nil {
 				candidates = append(candidates, c)
 			}
 		}

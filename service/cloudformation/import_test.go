@@ -352,3 +352,28 @@ func TestImportThatCannotGoOn(t *testing.T) {
 		t.Errorf("there are %v, and of the stack %v", left, w.stackResources("s"))
 	}
 }
+
+// What a stack has replaced and could not delete is still its own, and so is what
+// it could not make whole.
+func TestImportOfWhatAStackWillDelete(t *testing.T) {
+	w := newWorld(t, nil)
+	const body = "Resources:\n  A: {Type: 'AWS::Test::Thing', DeletionPolicy: Retain, Properties: {Name: NAME}}\n"
+	named := func(name string) string { return strings.Replace(body, "NAME", name, 1) }
+	id := w.create("s", named("one"))
+	w.settle(id, "CREATE_COMPLETE")
+	w.cloud.delete = func(context.Context, cfn.Request) error { return fault.New("InUse", "it is in use") }
+	w.updateTo("s", named("two"))
+	w.settle(id, "UPDATE_COMPLETE")
+	_, err := w.imports("other", named("one"), "A", "one")
+	refused(t, err, fault.ValidationError, "already exists in stack "+id)
+
+	// As on AWS, CREATE_FAILED leaves what there is until the stack goes.
+	w.cloud.create = func(_ context.Context, r cfn.Request) error {
+		w.cloud.put(r.Properties["Name"].(string), r.Properties)
+		return fault.New("InvalidThing", "only half of it is possible")
+	}
+	failed := w.create("failed", named("half"), func(in *api.CreateStackInput) { in.OnFailure = "DO_NOTHING" })
+	w.settle(failed, "CREATE_FAILED")
+	_, err = w.imports("other", named("half"), "A", "half")
+	refused(t, err, fault.ValidationError, "already exists in stack "+failed)
+}

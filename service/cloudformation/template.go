@@ -164,11 +164,9 @@ func (s *Service) summary(tmpl *template.Template) (*cloudformation.GetTemplateS
 	}
 	slices.Sort(out.ResourceTypes)
 	for _, t := range out.ResourceTypes {
-		sum := cloudformation.ResourceIdentifierSummary{ResourceType: t, LogicalResourceIds: byType[t]}
-		if schema, err := s.cfg.Schemas.Lookup(t); err == nil && schema != nil {
-			sum.ResourceIdentifiers = schema.PrimaryIdentifier
-		}
-		out.ResourceIdentifierSummaries = append(out.ResourceIdentifierSummaries, sum)
+		out.ResourceIdentifierSummaries = append(out.ResourceIdentifierSummaries, cloudformation.ResourceIdentifierSummary{
+			ResourceType: t, LogicalResourceIds: byType[t], ResourceIdentifiers: s.importable(t),
+		})
 	}
 	return out, nil
 }

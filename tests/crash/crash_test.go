@@ -141,6 +141,7 @@ func (h *harness) round(n int) {
 	}
 	instant, again := h.instant(), h.rnd.IntN(3) == 0
 	h.t.Logf("round %d: %s; kill after %s", n, h.plan(), instant.Round(time.Millisecond))
+	h.prepare()
 	h.operate(instant)
 	h.start()
 	h.countCaught()
@@ -155,6 +156,15 @@ func (h *harness) round(n int) {
 	h.check()
 	if n%4 == 3 {
 		h.checkHost()
+	}
+}
+
+func (h *harness) prepare() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
+	defer cancel()
+	for _, s := range h.slots {
+		h.must(s.prepare(ctx, h.client))
 	}
 }
 
@@ -221,6 +231,7 @@ func (h *harness) settle() {
 		at, reason, err := s.settle(ctx, h.client)
 		h.must(err)
 		h.must(s.conclude(at, reason))
+		h.must(s.giveUp(ctx, h.client))
 	}
 }
 

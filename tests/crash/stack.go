@@ -77,17 +77,22 @@ const (
 	createFails  = "create that fails"
 	update       = "update"
 	updateFails  = "update that fails"
+	imports      = "import"
+	importFails  = "import that fails"
 	deletion     = "delete"
 	absent       = "" // status of a stack that is not there
 	createDone   = "CREATE_COMPLETE"
 	createUndone = "ROLLBACK_COMPLETE"
 	updateDone   = "UPDATE_COMPLETE"
 	updateUndone = "UPDATE_ROLLBACK_COMPLETE"
+	importDone   = "IMPORT_COMPLETE"
+	importUndone = "IMPORT_ROLLBACK_COMPLETE"
 )
 
 // ends is where each kind leads if it began.
 var ends = map[string]string{
 	create: createDone, createFails: createUndone, update: updateDone, updateFails: updateUndone, deletion: absent,
+	imports: importDone, importFails: importUndone,
 }
 
 // operation is one call that changes a stack, and whether it was acknowledged.
@@ -95,6 +100,8 @@ type operation struct {
 	kind    string
 	version int // that the stack has if it succeeds
 	acked   bool
+	// changeSet is what an import executes.
+	changeSet string
 }
 
 // outcome is where a stack is when nothing is under way with it.
@@ -116,6 +123,7 @@ type slot struct {
 	at     outcome // at the end of the last round
 	latest int     // version that was asked for last
 	op     *operation
+	taken  string // URL of the queue that the operation imports
 }
 
 // choose picks what to do with the stack.
@@ -126,8 +134,10 @@ func (s *slot) choose(pick func(n int) int) {
 	case absent:
 		s.op.kind = []string{create, create, create, createFails}[pick(4)]
 	case createUndone: // can only be deleted
-	default:
+	case importDone: // what it has taken goes with the next update
 		s.op.kind = []string{update, update, updateFails, deletion, deletion}[pick(5)]
+	default:
+		s.op.kind = []string{update, update, updateFails, imports, importFails, deletion, deletion}[pick(7)]
 	}
 }
 
@@ -136,8 +146,8 @@ func (s *slot) leadsTo() outcome {
 	switch s.op.kind {
 	case create, update:
 		return outcome{ends[s.op.kind], s.op.version}
-	case updateFails:
-		return outcome{updateUndone, s.at.version}
+	case updateFails, imports, importFails:
+		return outcome{ends[s.op.kind], s.at.version}
 	}
 	return outcome{ends[s.op.kind], 0}
 }
@@ -150,7 +160,11 @@ func (s *slot) issue(ctx context.Context, c *client) error {
 	op := s.op
 	params := []string{"StackName", s.name}
 	action := "DeleteStack"
-	if op.kind != deletion {
+	switch op.kind {
+	case deletion:
+	case imports, importFails:
+		action, params = "ExecuteChangeSet", append(params, "ChangeSetName", op.changeSet)
+	default:
 		action = "CreateStack"
 		if op.kind == update || op.kind == updateFails {
 			action = "UpdateStack"

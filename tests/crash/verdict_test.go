@@ -49,6 +49,9 @@ func TestConclude(t *testing.T) {
 		{"update half done", at(createDone, 6), update, true, at("UPDATE_FAILED", 6), false},
 		{"update undone as it must", at(createDone, 6), updateFails, true, at(updateUndone, 6), true},
 		{"update undone with the new version", at(createDone, 6), updateFails, true, at(updateUndone, 7), false},
+		{"imported", at(updateDone, 6), imports, true, at(importDone, 6), true},
+		{"import lost", at(updateDone, 6), imports, true, at(updateDone, 6), false},
+		{"import undone as it must", at(updateDone, 6), importFails, true, at(importUndone, 6), true},
 		{"deleted", at(createDone, 6), deletion, true, at(absent, 0), true},
 		{"deletion lost", at(createDone, 6), deletion, true, at(createDone, 6), false},
 	}

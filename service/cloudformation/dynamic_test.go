@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	api "github.com/slipway/slipway/api/cloudformation"
@@ -23,11 +24,14 @@ import (
 type vault struct {
 	secretsmanager.Unimplemented
 	values map[string]string
+	mu     sync.Mutex
 	asked  []auth.Call
 }
 
 func (v *vault) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
+	v.mu.Lock()
 	v.asked = append(v.asked, auth.From(ctx))
+	v.mu.Unlock()
 	text, ok := v.values[in.SecretId+"|"+in.VersionStage+"|"+in.VersionId]
 	if !ok {
 		return nil, fault.New(fault.ResourceNotFoundException, "Secrets Manager can't find the specified secret.")
@@ -161,6 +165,26 @@ Resources:
 	if err != nil || drift.StackResourceDrift.StackResourceDriftStatus != "IN_SYNC" || strings.Contains(drift.StackResourceDrift.ActualProperties, secret) {
 		t.Errorf("drift: %+v, %v", drift, err)
 	}
+
+	// An import leaves the value where it is.
+	w.cloud.put("i", cfn.Properties{"Name": "i", "Value": secret})
+	w.mustImport("other", "Resources:\n  I: {Type: 'AWS::Test::Thing', DeletionPolicy: Retain, Properties: {Name: i, Value: '{{resolve:secretsmanager:db}}'}}\n",
+		"IMPORT_COMPLETE", "I", "i")
+	w.cloud.mu.Lock()
+	if i := w.cloud.there["i"]["Value"]; i != secret {
+		t.Errorf("I is %v", i)
+	}
+	// The secret of a resource that is something else stays hidden, too.
+	w.cloud.there["j"] = cfn.Properties{"Name": "j", "Value": "something else"}
+	w.cloud.mu.Unlock()
+	w.mustImport("another", "Resources:\n  J: {Type: 'AWS::Test::Thing', DeletionPolicy: Retain, Properties: {Name: j, Value: '{{resolve:secretsmanager:db}}'}}\n",
+		"IMPORT_COMPLETE", "J", "j")
+	w.cloud.mu.Lock()
+	if j := w.cloud.there["j"]["Value"]; j != "something else" {
+		t.Errorf("J is %v", j)
+	}
+	w.cloud.mu.Unlock()
+	hidden("imported")
 
 	// What a service says of the value is not told with the value.
 	for _, refusal := range []error{fault.New("InvalidThing", "the value %s is too short", secret), errors.New("cannot dial " + secret)} {

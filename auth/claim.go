@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // claim is what an Authorization header says beside the signature's value and the
@@ -21,6 +22,14 @@ type claim struct {
 	keys        []string // the same, in the form of header keys
 
 	derived atomic.Pointer[derivedFor]
+	last    atomic.Pointer[moment]
+}
+
+// moment is the time that a client's last signature was made, as it wrote it:
+// within a second they are the same.
+type moment struct {
+	text string
+	time time.Time
 }
 
 // derivedFor is the signing key of a claim under a secret.

@@ -197,6 +197,10 @@ func (s *signature) finish(signed string) error {
 
 // setTime reads the time, which must be of the scope's day.
 func (s *signature) setTime() error {
+	if m := s.last.Load(); m != nil && m.text == s.amzDate {
+		s.time = m.time
+		return nil
+	}
 	t, err := parseTime(s.amzDate)
 	if err != nil {
 		return flawf("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", s.amzDate)
@@ -206,6 +210,7 @@ func (s *signature) setTime() error {
 		return flawf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
 			s.date, s.amzDate[:8], s.amzDate)
 	}
+	s.last.Store(&moment{s.amzDate, t})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -73,6 +74,63 @@ type heldConn struct {
 	remote netip.Addr
 	once   sync.Once
 	until  atomic.Int64 // the write deadline, nanoseconds since 1970
+	reads  readDeadline
+}
+
+// readDeadline is when reads end. The server sets it some eight times for each
+// request and reads three times: a deadline is set when a read begins, or while
+// one waits.
+type readDeadline struct {
+	mu      sync.Mutex
+	want    time.Time
+	set     time.Time
+	waiting int // reads
+}
+
+// apply is called with the lock.
+func (d *readDeadline) apply(c net.Conn) error {
+	if d.want == d.set {
+		return nil
+	}
+	err := c.SetReadDeadline(d.want)
+	if err == nil {
+		d.set = d.want
+	}
+	return err
+}
+
+// SetReadDeadline ends reads at a time, those that wait among them.
+func (c *heldConn) SetReadDeadline(t time.Time) error {
+	d := &c.reads
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.want = t
+	if d.waiting == 0 {
+		return nil
+	}
+	return d.apply(c.Conn)
+}
+
+// SetDeadline ends reads and writes at a time.
+func (c *heldConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// Read reads until its deadline.
+func (c *heldConn) Read(b []byte) (int, error) {
+	d := &c.reads
+	d.mu.Lock()
+	if err := d.apply(c.Conn); err != nil {
+		d.mu.Unlock()
+		return 0, err
+	}
+	d.waiting++
+	d.mu.Unlock()
+	n, err := c.Conn.Read(b)
+	d.mu.Lock()
+	d.waiting--
+	d.mu.Unlock()
+	return n, err
 }
 
 // NetConn is the connection itself, for what is the socket's to do.

@@ -129,3 +129,63 @@ func TestMaxConnectionsBoundsOneAddress(t *testing.T) {
 		}
 	}
 }
+
+// counted counts how often a read deadline is set.
+type counted struct {
+	net.Conn
+	sets int
+}
+
+func (c *counted) SetReadDeadline(t time.Time) error {
+	c.sets++
+	return c.Conn.SetReadDeadline(t)
+}
+
+// A read deadline holds for reads that begin later and for one that waits, and is
+// set for no other.
+func TestReadDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		inner := &counted{Conn: server}
+		c := &heldConn{Conn: inner}
+		read := func() error {
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}
+		want := func(what string, err error, timeout bool, sets int) {
+			t.Helper()
+			if e, ok := err.(net.Error); ok != timeout || ok && !e.Timeout() || !timeout && err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if inner.sets != sets {
+				t.Errorf("%s: set %d times, want %d", what, inner.sets, sets)
+			}
+		}
+		begun := time.Now()
+		_ = c.SetReadDeadline(begun.Add(time.Hour))
+		_ = c.SetReadDeadline(time.Time{})
+		_ = c.SetReadDeadline(begun.Add(time.Minute))
+		want("before", nil, false, 0)
+		want("to come", read(), true, 1)
+		if d := time.Since(begun); d != time.Minute {
+			t.Errorf("waited %s", d)
+		}
+		want("over", read(), true, 1)
+		done := make(chan error)
+		_ = c.SetReadDeadline(time.Time{})
+		go func() { done <- read() }()
+		synctest.Wait()
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		want("while it waits", <-done, true, 3)
+		_ = c.SetReadDeadline(time.Time{})
+		go func() { done <- read() }()
+		synctest.Wait()
+		if _, err := client.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		want("cleared", <-done, false, 4)
+		_ = c.SetDeadline(time.Now().Add(-time.Second))
+		want("of both", read(), true, 5)
+	})
+}

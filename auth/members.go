@@ -44,8 +44,11 @@ func (m membersOf) get(name string) reflect.Value {
 }
 
 // fields tells where a structure has a member, by fieldKey. Each call asks for
-// some, and a search by name makes garbage.
-var fields sync.Map
+// some, and a search by name makes garbage, as would the keys of a sync.Map.
+var fields struct {
+	sync.RWMutex
+	known map[fieldKey]int
+}
 
 type fieldKey struct {
 	typ  reflect.Type
@@ -56,14 +59,22 @@ type fieldKey struct {
 // Only what is there is kept: it is of this build.
 func fieldOf(typ reflect.Type, name string) int {
 	key := fieldKey{typ, name}
-	if i, ok := fields.Load(key); ok {
-		return i.(int)
+	fields.RLock()
+	i, ok := fields.known[key]
+	fields.RUnlock()
+	if ok {
+		return i
 	}
 	f, ok := typ.FieldByName(name)
 	if !ok || len(f.Index) != 1 {
 		return -1
 	}
-	fields.Store(key, f.Index[0])
+	fields.Lock()
+	defer fields.Unlock()
+	if fields.known == nil {
+		fields.known = map[fieldKey]int{}
+	}
+	fields.known[key] = f.Index[0]
 	return f.Index[0]
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -47,32 +48,37 @@ type planKey struct {
 	typ   reflect.Type
 }
 
+// No sync.Map: its keys would be allocated for each look.
 var plans struct {
-	sync.Mutex
-	done sync.Map // planKey to *plan, complete
+	sync.RWMutex
+	done map[planKey]*plan // complete
 }
 
 // planOf finds or makes the plan of a shape carried in a Go type.
 func planOf(svc *api.Service, shape int32, typ reflect.Type) *plan {
 	key := planKey{&svc.Shapes[shape], typ}
-	if p, ok := plans.done.Load(key); ok {
-		return p.(*plan)
+	plans.RLock()
+	p := plans.done[key]
+	plans.RUnlock()
+	if p != nil {
+		return p
 	}
 	plans.Lock()
 	defer plans.Unlock()
 	made := map[planKey]*plan{}
-	p := compile(svc, shape, typ, made)
-	for k, v := range made {
-		plans.done.Store(k, v)
+	p = compile(svc, shape, typ, made)
+	if plans.done == nil {
+		plans.done = map[planKey]*plan{}
 	}
+	maps.Copy(plans.done, made)
 	return p
 }
 
 func compile(svc *api.Service, shape int32, typ reflect.Type, made map[planKey]*plan) *plan {
 	s := &svc.Shapes[shape]
 	key := planKey{s, typ}
-	if p, ok := plans.done.Load(key); ok {
-		return p.(*plan)
+	if p, ok := plans.done[key]; ok {
+		return p
 	}
 	if p, ok := made[key]; ok {
 		return p

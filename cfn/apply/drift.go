@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -110,9 +111,27 @@ func (r *Runner) Detect(l *Ledger, s *Stack, caller Caller, only []string) (*Det
 	return d, err
 }
 
-// detect compares a stack's resources with what is there and keeps what it found
-// at once. Reading changes nothing, so a crash has it all read again.
+// detect is the workflow. One that fails for good leaves no detection in progress
+// for ever: another one can be begun.
 func (r *Runner) detect(f *workflow.Flow, p params) error {
+	err := r.search(f, p)
+	if err == nil || errors.Is(err, workflow.ErrInterrupted) || f.Context().Err() != nil {
+		return err
+	}
+	_, txErr := workflow.Tx(f, "broken off", func(tx store.Tx) (bool, error) {
+		d, err := found(Detections.Get(tx, p.Operation))
+		if err != nil || d == nil || d.Status != DetectionInProgress {
+			return false, err
+		}
+		d.Status, d.Drift, d.Reason = DetectionFailed, Unknown, "The detection was broken off by an internal error; Slipway's log has its text"
+		return true, Detections.Put(tx, p.Operation, d)
+	})
+	return errors.Join(err, txErr)
+}
+
+// search compares a stack's resources with what is there and keeps what it found
+// at once. Reading changes nothing, so a crash has it all read again.
+func (r *Runner) search(f *workflow.Flow, p params) error {
 	var d *Detection
 	var s *Stack
 	var all map[string]*Resource
@@ -174,7 +193,7 @@ func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Reso
 	o := &operation{r: r, Operation: &Operation{Caller: caller, Kind: "DetectStackDrift"}}
 	req := request(s, res.Resource, "")
 	req.Progress, req.Initiated = func(string) {}, func(string) {}
-	actual, err := t.Read(o.callContext(ctx, s, ""), req)
+	actual, err := read(o.callContext(ctx, s, ""), t, req)
 	switch {
 	case fault.Is(err, cfn.NotFound):
 		out.Status = Deleted
@@ -196,6 +215,17 @@ func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Reso
 		out.Status = Modified
 	}
 	return out
+}
+
+// read calls a type's Read outside of any step, which would catch its panics: one
+// that does is an error, of this resource alone.
+func read(ctx context.Context, t cfn.Type, req cfn.Request) (p cfn.Properties, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("apply: panic in Read of %s: %v\n%s", t.Name, v, debug.Stack())
+		}
+	}()
+	return t.Read(ctx, req)
 }
 
 // shownProperties are the properties as events show them.
@@ -253,7 +283,7 @@ func (r *Runner) keepDrift(tx store.Tx, p params, results []*ResourceDrift) erro
 	if err != nil || s == nil {
 		return err
 	}
-	d.Status, d.Drift = DetectionComplete, InSync
+	d.Status = DetectionComplete
 	var failed []string
 	for _, res := range results {
 		now, err := getResource(tx, s, res.LogicalID)
@@ -275,26 +305,59 @@ func (r *Runner) keepDrift(tx store.Tx, p params, results []*ResourceDrift) erro
 	}
 	if len(failed) > 0 {
 		slices.Sort(failed)
-		d.Status, d.Drift = DetectionFailed, Unknown
+		d.Status = DetectionFailed
 		d.Reason = fmt.Sprintf("Failed to detect drift on resources [%s]", strings.Join(failed, ", "))
 	}
-	if d.Drifted > 0 {
-		d.Drift = Drifted
+	if d.Drift, err = r.judge(tx, s, r.cfg.Now()); err != nil {
+		return err
 	}
-	s.Drift = &StackDrift{Status: d.Drift, Time: r.cfg.Now()}
 	return errors.Join(Detections.Put(tx, p.Operation, d), Stacks.Put(tx, s.Key(), s))
 }
+
+// judge says of a stack what the last checks of its resources say together. A
+// stack is in sync only when all that can be checked has been.
+func (r *Runner) judge(tx store.Tx, s *Stack, now time.Time) (string, error) {
+	all, err := ResourcesOf(tx, s)
+	if err != nil {
+		return "", err
+	}
+	status := InSync
+	for id, res := range all {
+		if t, ok := r.cfg.Types.Provider(res.Type); !ok || t.Read == nil || !res.Exists() {
+			continue
+		}
+		d, err := found(Drifts.Get(tx, resourceKey(s, id)))
+		if err != nil {
+			return "", err
+		}
+		is := NotChecked
+		switch {
+		case d == nil:
+		case d.Status == Modified || d.Status == Deleted:
+			is = Drifted
+		default:
+			is = d.Status
+		}
+		if weight[is] > weight[status] {
+			status = is
+		}
+	}
+	s.Drift = &StackDrift{Status: status, Time: now}
+	return status, nil
+}
+
+// weight orders statuses: that of a stack is the heaviest of its resources'.
+var weight = map[string]int{InSync: 0, NotChecked: 1, Unknown: 2, Drifted: 3}
 
 // KeepDrift keeps the check of one resource, and what it says of the stack.
 func (r *Runner) KeepDrift(l *Ledger, s *Stack, res *ResourceDrift) error {
 	if err := Drifts.Put(l.Tx, resourceKey(s, res.LogicalID), res); err != nil {
 		return err
 	}
-	if res.Status == Modified || res.Status == Deleted {
-		s.Drift = &StackDrift{Status: Drifted, Time: l.Now}
-		return Stacks.Put(l.Tx, s.Key(), s)
+	if _, err := r.judge(l.Tx, s, l.Now); err != nil {
+		return err
 	}
-	return nil
+	return Stacks.Put(l.Tx, s.Key(), s)
 }
 
 // forgetDrift drops what detections found of a stack that is about to change.

@@ -55,7 +55,7 @@ func (r *Runner) Read(ctx context.Context, s *Stack, caller Caller, res plan.Res
 	req := request(s, res, "")
 	req.Progress, req.Initiated = func(string) {}, func(string) {}
 	o := &operation{r: r, Operation: &Operation{Caller: caller, Kind: "ReadResource"}}
-	return t.Read(o.callContext(ctx, s, ""), req)
+	return read(o.callContext(ctx, s, ""), t, req)
 }
 
 // importAll takes resources of the account into the stack, or leaves the stack

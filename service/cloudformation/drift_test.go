@@ -3,6 +3,7 @@ package cloudformation_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +85,14 @@ func TestDrift(t *testing.T) {
 	if st := w.detect("s"); st.StackDriftStatus != "IN_SYNC" || *st.DriftedStackResourceCount != 0 {
 		t.Errorf("just made, the stack is %s, %d drifted: %v", st.StackDriftStatus, *st.DriftedStackResourceCount, w.drifts("s"))
 	}
+	// A search among some says nothing of the others.
+	w.updateTo("s", strings.Replace(drifting, "'3'", "'4'", 1))
+	w.settle("s", "UPDATE_COMPLETE")
+	if st := w.detect("s", "A"); st.DetectionStatus != "DETECTION_COMPLETE" || st.StackDriftStatus != "NOT_CHECKED" || *st.DriftedStackResourceCount != 0 {
+		t.Errorf("with one of them in sync, the stack is %s, %d drifted", st.StackDriftStatus, *st.DriftedStackResourceCount)
+	}
+	w.updateTo("s", drifting)
+	w.settle("s", "UPDATE_COMPLETE")
 	w.cloud.set("a", cfn.Properties{"Name": "a", "Value": "two"})
 	w.cloud.set("b", cfn.Properties{"Name": "b", "Value": "loud"})
 	w.cloud.set("c", nil)
@@ -134,16 +143,19 @@ func TestDriftThatCannotBeSeen(t *testing.T) {
 	w.create("s", drifting)
 	w.settle("s", "CREATE_COMPLETE")
 	w.cloud.read = func(r cfn.Request) error {
-		if r.LogicalID == "B" {
+		switch r.LogicalID {
+		case "B":
 			return fault.New(fault.AccessDenied, "no")
+		case "C":
+			panic("a type's own mistake")
 		}
 		return nil
 	}
 	st := w.detect("s")
-	if st.DetectionStatus != "DETECTION_FAILED" || st.StackDriftStatus != "UNKNOWN" || st.DetectionStatusReason != "Failed to detect drift on resources [B]" {
+	if st.DetectionStatus != "DETECTION_FAILED" || st.StackDriftStatus != "UNKNOWN" || st.DetectionStatusReason != "Failed to detect drift on resources [B, C]" {
 		t.Errorf("the detection is %s, the stack %s: %s", st.DetectionStatus, st.StackDriftStatus, st.DetectionStatusReason)
 	}
-	if diff := cmp.Diff([]string{"A IN_SYNC", "B UNKNOWN", "C IN_SYNC"}, w.drifts("s")); diff != "" {
+	if diff := cmp.Diff([]string{"A IN_SYNC", "B UNKNOWN", "C UNKNOWN"}, w.drifts("s")); diff != "" {
 		t.Errorf("drifts (-want +got):\n%s", diff)
 	}
 }

@@ -34,7 +34,11 @@ func runBoot(in io.Reader, out io.Writer) int {
 		fmt.Fprintln(out, "slipway-agent: user data: no configuration:", err)
 		return 1
 	}
+	reserveThreads()
 	b := &booter{cfg: cfg, out: out, md: newIMDS(cfg.Metadata)}
+	if err := makeExpendable(); err != nil {
+		b.say("not marked as what goes first when memory runs out: %v", err)
+	}
 	if err := b.run(context.Background()); err != nil {
 		b.say("user data failed: %v", err)
 		return 1

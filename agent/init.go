@@ -47,6 +47,7 @@ func Init() int {
 		return 1
 	}
 	_ = control.Close()
+	reserveThreads()
 	if err := in.startBoot(); err != nil {
 		in.logf("cannot start user data: %v", err)
 		shrink()

@@ -44,6 +44,14 @@ const MetadataPort = 8254
 // they are killed.
 const Grace = 10
 
+// Scores by which Linux chooses what it kills when memory runs out
+// (/proc/PID/oom_score_adj): instances before the host's own processes, and what
+// an instance runs before its first process.
+const (
+	Expendable   = 500
+	FirstProcess = 300
+)
+
 // Kind says what the first process has to set up.
 type Kind string
 

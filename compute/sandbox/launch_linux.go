@@ -152,8 +152,8 @@ func (d *Driver) run(ctx context.Context, in *keeper.Instance, on files, spec co
 		kill(pid)
 		return err
 	}
-	// The first to go when the host runs out of memory.
-	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", "500")
+	// Before anything of the host's when memory runs out.
+	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", strconv.Itoa(boot.FirstProcess))
 	err = d.net.connect(in.ID, pid, d.net.prefixIn(spec), in.Record())
 	if err == nil {
 		err = d.extend(in, nil)

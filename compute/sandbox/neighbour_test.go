@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,10 @@ while (my $c = $s->accept) {
 `
 
 // TestBadNeighbours: while one instance forks without end, one takes all memory
-// that it gets and one has filled its disk, another serves each request, the
-// host can fork and write, and a new instance starts.
+// that it gets, one does so in many small processes and one has filled its disk,
+// another serves each request, the host can fork and write, and a new instance
+// starts. None of the bad ones stops: their first processes have the threads that
+// they need, and are not what the kernel kills.
 func TestBadNeighbours(t *testing.T) {
 	requireVolumes(t)
 	w := computetest.New(t, harness)
@@ -57,6 +60,8 @@ func TestBadNeighbours(t *testing.T) {
 	bomb := launch("ulimit -u 400; bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1000\n")
 	hog := launch("while :; do perl -e 'my $x = \"x\" x (1 << 30)'; echo hog ended with $?; done\n")
 	full := launch("dd if=/dev/zero of=/big bs=1M; echo x > /small; echo disk is full; while :; do echo again >> /big; sleep 0.1; done 2>/dev/null\n")
+	small := "my $x = \"x\" x (4 << 20); print \"small one\\n\"; sleep 1000"
+	swarm := launch("while :; do perl -e '" + small + "' & done\n")
 	w.Until("the limit of processes", func() bool { return pidsOf(w, bomb) == "60" })
 	if got := w.Console(hog, "hog ended with"); !strings.Contains(got, "hog ended with 137") {
 		t.Errorf("console of the hog:\n%s", got)
@@ -64,6 +69,7 @@ func TestBadNeighbours(t *testing.T) {
 	if got := w.Console(full, "disk is full"); !strings.Contains(got, "No space left") {
 		t.Errorf("console of the full one:\n%s", got)
 	}
+	w.Until("the swarm's memory is used up", func() bool { return oomKills(w, swarm) > 3 })
 	for i := range 30 {
 		if got, err := ask(t.Context(), url); err != nil || got != "well" {
 			t.Fatalf("request %d to the good neighbour: %q, %v", i, got, err)
@@ -113,4 +119,21 @@ func pidsOf(w *computetest.World, h compute.Handle) string {
 		}
 	}
 	return ""
+}
+
+// oomKills is how many of the instance's processes the kernel has killed for
+// want of memory.
+func oomKills(w *computetest.World, h compute.Handle) int {
+	for _, dir := range w.Driver.(*Driver).cgroups.folders(h.ID) {
+		for _, name := range []string{"memory.oom_control", "memory.events"} { // v1, v2
+			b, _ := os.ReadFile(filepath.Join(dir, name))
+			for line := range strings.Lines(string(b)) {
+				if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+					kills, _ := strconv.Atoi(strings.TrimSpace(n))
+					return kills
+				}
+			}
+		}
+	}
+	return 0
 }

@@ -49,7 +49,8 @@ type Service struct {
 	APIVersion     string // "2010-05-15"
 	XMLNamespace   string
 	Validation     Validation
-	QueryError     bool // awsQueryCompatible: JSON errors carry the Query code, too
+	ValidationCode string // of inputs that break the model; "": the protocols' usual one
+	QueryError     bool   // awsQueryCompatible: JSON errors carry the Query code, too
 	Protocols      []Protocol
 	Operations     []Operation // by name
 	Shapes         []Shape     // Shapes[0] is the empty structure

@@ -50,11 +50,16 @@ func (s *selection) writeHead(w *bytes.Buffer) {
 	if v := validations[s.name]; v != "" {
 		fmt.Fprintf(w, "Validation: api.%s,\n", v)
 	}
+	text("ValidationCode", validationCodes[s.name])
 	fmt.Fprintf(w, "Protocols: []api.Protocol{%s},\n", strings.Join(s.protocols(), ", "))
 }
 
 // validations are the services that refuse broken inputs in a form of their own.
 var validations = map[string]string{"ec2": "EC2Validation", "sqs": "SQSValidation", "s3": "S3Validation"}
+
+// validationCodes are the codes of services that have one of their own for inputs that
+// break the model.
+var validationCodes = map[string]string{"logs": "InvalidParameterException"}
 
 func signingName(md *Metadata) string {
 	if md.SigningName != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/api/kms"
+	"github.com/slipway/slipway/api/logs"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/sqs"
@@ -23,7 +24,7 @@ import (
 )
 
 var generated = []*api.Service{
-	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), s3.Describe(),
+	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), logs.Describe(), s3.Describe(),
 	secretsmanager.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }
 
@@ -167,6 +168,8 @@ func TestResourcesThatPoliciesName(t *testing.T) {
 		{"iam", "CreateServiceLinkedRole", &iam.CreateServiceLinkedRoleInput{AWSServiceName: "x.amazonaws.com"}, []string{"iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/x.amazonaws.com/AWSServiceRoleFor*"}},
 		{"iam", "CreateOpenIDConnectProvider", &iam.CreateOpenIDConnectProviderInput{Url: "https://issuer.example/a"}, []string{"iam:CreateOpenIDConnectProvider arn:aws:iam::123456789012:oidc-provider/issuer.example/a"}},
 		{"kms", "ReEncrypt", &kms.ReEncryptInput{DestinationKeyId: "k2"}, []string{"kms:ReEncryptFrom ", "kms:ReEncryptTo " + here("kms", "key/k2")}},
+		{"logs", "PutLogEvents", &logs.PutLogEventsInput{LogGroupName: "g", LogStreamName: "s"}, []string{"logs:PutLogEvents " + here("logs", "log-group:g:log-stream:s")}},
+		{"logs", "CreateLogGroup", &logs.CreateLogGroupInput{LogGroupName: "g"}, []string{"logs:CreateLogGroup " + here("logs", "log-group:g:log-stream:")}},
 		{"kms", "CreateAlias", &kms.CreateAliasInput{AliasName: "alias/a", TargetKeyId: "k"}, []string{"kms:CreateAlias " + here("kms", "alias/a"), "kms:CreateAlias " + here("kms", "key/k")}},
 		{"ssm", "SendCommand", &ssm.SendCommandInput{DocumentName: "AWS-RunShellScript", InstanceIds: []string{"i-1"}}, []string{"ssm:SendCommand arn:aws:ssm:us-east-1::document/AWS-RunShellScript " + here("ec2", "instance/i-1")}},
 		{"ec2", "AttachVolume", &ec2.AttachVolumeInput{VolumeId: "vol-1", InstanceId: "i-1"}, []string{"ec2:AttachVolume " + here("ec2", "instance/i-1") + " " + here("ec2", "volume/vol-1")}},

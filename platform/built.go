@@ -8,6 +8,7 @@ import (
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
+	logsapi "github.com/slipway/slipway/api/logs"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
@@ -27,6 +28,7 @@ import (
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
+	"github.com/slipway/slipway/service/logs"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
@@ -42,6 +44,7 @@ type apis struct {
 	ec2     ec2api.Service
 	iam     iamapi.Service
 	kms     kmsapi.Service
+	logs    logsapi.Service
 	s3      s3api.Service
 	secrets secretsapi.Service
 	sqs     sqsapi.Service
@@ -68,6 +71,7 @@ type implementations struct {
 	ec2            *ec2.Service
 	iam            *iam.Service
 	kms            *kms.Service
+	logs           *logs.Service
 	s3             *s3.Service
 	secretsmanager *secretsmanager.Service
 	sqs            *sqs.Service
@@ -82,6 +86,7 @@ func (i implementations) mounts() []wire.Mount {
 		{Desc: ec2api.Describe(), Impl: i.ec2},
 		{Desc: iamapi.Describe(), Impl: i.iam},
 		{Desc: kmsapi.Describe(), Impl: i.kms},
+		{Desc: logsapi.Describe(), Impl: i.logs},
 		{Desc: s3api.Describe(), Impl: i.s3.API()},
 		{Desc: secretsapi.Describe(), Impl: i.secretsmanager},
 		{Desc: sqsapi.Describe(), Impl: i.sqs},
@@ -101,7 +106,7 @@ func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 // resourceTags are the services whose resources have tags that policies see.
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "s3": i.s3,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "logs": i.logs, "s3": i.s3,
 		"secretsmanager": i.secretsmanager, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
@@ -114,7 +119,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.logs}
 }
 
 // drain ends the requests that only wait.
@@ -126,7 +131,7 @@ func Built() ([]wire.Mount, []string) {
 	types := &cfn.Registry{}
 	types.Add(apis{}.types()...)
 	return implementations{
-		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{},
+		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, logs: &logs.Service{},
 		s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()
 }

@@ -9,6 +9,7 @@ import (
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
+	logsapi "github.com/slipway/slipway/api/logs"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
@@ -21,6 +22,7 @@ import (
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
+	"github.com/slipway/slipway/service/logs"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
@@ -51,6 +53,7 @@ func (p *Platform) wire() (*services, error) {
 	s := &services{sessions: auth.NewSessions(p.ring), types: &cfn.Registry{}}
 	policies := p.wireIdentity(s)
 	p.wireKeys(s)
+	p.wireLogs(s)
 	p.wireMessages(s)
 	if err := p.wireObjects(s); err != nil {
 		return nil, err
@@ -100,6 +103,12 @@ func (p *Platform) wireKeys(s *services) {
 		Store: p.store, KMS: s.apis.kms, Authorizer: s.authorizer, Now: p.cfg.Now, Logger: p.cfg.Logger,
 	})
 	s.apis.secrets = secretsapi.Intercept(s.secretsmanager, s.guard())
+}
+
+// wireLogs makes the service that keeps what others have to say.
+func (p *Platform) wireLogs(s *services) {
+	s.logs = logs.New(logs.Config{Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger})
+	s.apis.logs = logsapi.Intercept(s.logs, s.guard())
 }
 
 // wireMessages makes the services that carry messages.

@@ -43,6 +43,9 @@ func validate(svc *api.Service, op *api.Operation, in reflect.Value, empty empti
 	if json {
 		code = fault.ValidationException
 	}
+	if svc.ValidationCode != "" {
+		code = svc.ValidationCode
+	}
 	return fault.New(code, "%d validation %s detected: %s", len(c.broken), noun, strings.Join(c.broken, "; "))
 }
 

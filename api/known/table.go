@@ -2619,6 +2619,7 @@ var services = []*Service{
 		SigningName:    "logs",
 		TargetPrefix:   "Logs_20140328",
 		APIVersion:     "2014-03-28",
+		ValidationCode: "InvalidParameterException",
 		Protocols:      []api.Protocol{api.AWSJSON11},
 	},
 		table: "" +

@@ -78,7 +78,8 @@ func TestOrphansBySession(t *testing.T) {
 	w := computetest.New(t, bySession)
 	h := w.Launch(w.Spec("#!/bin/sh\n(sh -c 'echo orphan $$; exec sleep 1000' &)\n"))
 	var orphan int
-	for line := range strings.Lines(w.Console(h, "user data finished")) {
+	w.Console(h, "user data finished")
+	for line := range strings.Lines(w.Console(h, "orphan ")) { // it may be the later one
 		_, _ = fmt.Sscanf(line, "orphan %d", &orphan)
 	}
 	id, err := proc.Of(orphan)

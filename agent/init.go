@@ -78,6 +78,10 @@ func newInit(cfg boot.Config, console *os.File) (*firstProcess, error) {
 
 func (p *firstProcess) logf(format string, args ...any) {
 	line := fmt.Sprintf("slipway-agent: %s: %s\n", time.Now().UTC().Format(time.RFC3339), fmt.Sprintf(format, args...))
+	if p.console == nil { // of an enclosure, which has none
+		fmt.Fprint(os.Stderr, line)
+		return
+	}
 	_, _ = p.console.Write([]byte(line))
 }
 

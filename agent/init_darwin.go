@@ -4,6 +4,8 @@ import "errors"
 
 func (p *firstProcess) enterSandbox() error { return errors.New("macOS has no namespaces") }
 
+func (e *enclosed) enterEnclosure() error { return errors.New("macOS has no namespaces") }
+
 func holdDescendants() error {
 	return errors.New("macOS has no subreapers: the driver must have the processes found by their session")
 }

@@ -17,6 +17,23 @@ func (p *firstProcess) enterSandbox() error {
 	return p.names()
 }
 
+// enterEnclosure does what is left to do in an enclosure's namespaces. Its root
+// file system is read-only: the resolver's file stands in /run, where the driver's
+// link leads.
+func (e *enclosed) enterEnclosure() error {
+	if err := mountAll(); err != nil {
+		return err
+	}
+	if err := unix.Sethostname([]byte(e.cfg.Hostname)); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	var resolv strings.Builder
+	for _, server := range e.cfg.DNS {
+		resolv.WriteString("nameserver " + server.String() + "\n")
+	}
+	return os.WriteFile("/run/resolv.conf", []byte(resolv.String()), 0o644)
+}
+
 // holdDescendants makes this process one that nothing below it leaves.
 func holdDescendants() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

@@ -13,12 +13,15 @@ import (
 
 // Main runs `slipway agent ARGS` and returns the exit status. The forms of it
 // are for Slipway itself: drivers run "init" as an instance's first process, and
-// that runs "boot" for the instance's user data.
+// that runs "boot" for the instance's user data. "enclosure" is the first process
+// where a function runs.
 func Main(args []string) int {
 	if len(args) == 1 {
 		switch args[0] {
 		case "init":
 			return Init()
+		case "enclosure":
+			return Enclosure()
 		case "boot":
 			return runBoot(os.Stdin, os.Stdout)
 		}

@@ -60,6 +60,9 @@ func open(cfg Config, sys system) (compute.Driver, error) {
 		_ = d.Close()
 		return nil, fmt.Errorf("process: find instances: %w", err)
 	}
+	if _, err := d.sweepEnclosed(); err != nil {
+		d.Log().Error("cannot remove what functions have left", "error", err)
+	}
 	for _, in := range d.All() {
 		if rec := in.Record(); rec.Process.Alive() {
 			d.serve(rec)
@@ -336,7 +339,7 @@ func (d *Driver) Terminate(ctx context.Context, h compute.Handle) error {
 	return nil
 }
 
-// Clean removes every instance. Nothing else is set up on the host.
+// Clean removes every instance and enclosure. Nothing else is set up on the host.
 func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 	hs, err := d.List(ctx)
 	if err != nil {
@@ -351,5 +354,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 		}
 		removed = append(removed, "instance "+h.ID)
 	}
+	left, err := d.sweepEnclosed()
+	removed, errs = append(removed, left...), append(errs, err)
 	return removed, errors.Join(errs...)
 }

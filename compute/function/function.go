@@ -85,8 +85,11 @@ type Log func(spec Spec, stream string, at time.Time, line []byte)
 
 // Config says where and how much a host runs.
 type Config struct {
-	// Driver makes environments. Both drivers of this house can.
+	// Driver makes environments: it has to be compute.Enclosures, as both drivers
+	// of this house are.
 	Driver compute.Driver
+	// Dir is the host's folder, for the runtimes' programs; made when missing.
+	Dir string
 	// Log takes what functions print. Nil drops it.
 	Log    Log
 	Logger *slog.Logger

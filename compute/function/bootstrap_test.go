@@ -1,0 +1,159 @@
+//go:build linux || darwin
+
+package function
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway/slipway/agent"
+)
+
+// TestMain is, besides the tests, the first process of enclosures, and the
+// bootstrap of the functions that the tests run: the test binary by another name.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "agent" {
+		os.Exit(agent.Main(os.Args[2:]))
+	}
+	if filepath.Base(os.Args[0]) == "bootstrap" {
+		os.Exit(bootstrap())
+	}
+	os.Exit(m.Run())
+}
+
+const api = "/2018-06-01/runtime/"
+
+// runtimeClient is a runtime as a user would write it.
+type runtimeClient struct{ base string }
+
+func (r runtimeClient) post(path string, body []byte, header ...string) (int, string) {
+	req, err := http.NewRequest(http.MethodPost, r.base+api+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, err.Error()
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
+}
+
+// bootstrap does what _HANDLER names, for each invocation.
+func bootstrap() int {
+	r := runtimeClient{"http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API")}
+	name := os.Getenv("_HANDLER")
+	fmt.Println("init of", name)
+	switch name {
+	case "init error":
+		r.post("init/error", []byte(`{"errorType":"Bad.Config","errorMessage":"no config"}`), "Lambda-Runtime-Function-Error-Type", "Bad.Config")
+		return 1
+	case "init exit":
+		return 7
+	case "init hang":
+		time.Sleep(time.Hour)
+	}
+	for n := 1; ; n++ {
+		resp, err := http.Get(r.base + api + "invocation/next")
+		if err != nil {
+			return 1
+		}
+		event, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			return 1
+		}
+		if code := handle(r, name, n, event, resp.Header); code >= 0 {
+			return code
+		}
+	}
+}
+
+// handle handles one event; a code of 0 or more is one to exit with.
+func handle(r runtimeClient, name string, n int, event []byte, header http.Header) int {
+	id := header.Get("Lambda-Runtime-Aws-Request-Id")
+	answer := func(v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		r.post("invocation/"+id+"/response", b)
+	}
+	switch name {
+	case "echo":
+		fmt.Printf("event %s\n", event)
+		r.post("invocation/"+id+"/response", event)
+	case "count":
+		_ = os.WriteFile(filepath.Join(os.Getenv("TMPDIR"), fmt.Sprint("file", n)), nil, 0o600)
+		files, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "file*"))
+		answer([]int{n, len(files)})
+	case "headers":
+		answer(header)
+	case "environment":
+		answer(os.Environ())
+	case "error":
+		r.post("invocation/"+id+"/error", []byte(`{"errorType":"Broken","errorMessage":"it broke"}`), "Lambda-Runtime-Function-Error-Type", "Broken")
+	case "exit":
+		fmt.Println("about to exit")
+		return 3
+	case "exit well":
+		return 0
+	case "segv":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		time.Sleep(time.Hour)
+	case "hang":
+		fmt.Println("hanging")
+		time.Sleep(time.Hour)
+	case "slow":
+		var s struct{ Millis int }
+		_ = json.Unmarshal(event, &s)
+		time.Sleep(time.Duration(s.Millis) * time.Millisecond)
+		answer(id)
+	case "memory":
+		hog := make([][]byte, 0, 4096)
+		for range 4096 {
+			b := bytes.Repeat([]byte{1}, 1<<20)
+			hog = append(hog, b)
+		}
+		answer(len(hog))
+	case "large":
+		status, _ := r.post("invocation/"+id+"/response", bytes.Repeat([]byte(" "), maxResponse+1))
+		fmt.Println("large response:", status)
+	case "wrong id":
+		status, body := r.post("invocation/not-it/response", []byte("1"))
+		late, _ := r.post("init/error", []byte("{}"))
+		extension, text := r.post("../../2020-01-01/extension/register", nil)
+		answer([]any{status, body, late, extension, text})
+	case "lines":
+		fmt.Print("one\ntwo\r\n\nthree without an end")
+		answer(nil)
+	case "flood":
+		fmt.Println(strings.Repeat("x", maxLine+10))
+		for i := range 2000 {
+			fmt.Println("line", i)
+		}
+		answer(nil)
+	case "leave a child":
+		if _, err := os.StartProcess("/bin/sleep", []string{"sleep", "3333"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
+			answer(err.Error())
+			break
+		}
+		answer(os.Getpid())
+	default:
+		answer("no such behaviour: " + name)
+	}
+	return -1
+}

@@ -1,0 +1,53 @@
+package function
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// report writes the last lines of an invocation, and makes its result.
+func (e *environment) report(c *call, o outcome, cold bool, init time.Duration) Result {
+	r := Result{
+		Payload: o.payload, Version: e.spec.Version, Stream: e.stream, Cold: cold, Duration: o.duration, Environment: e.stream[len(e.stream)-32:],
+	}
+	if cold {
+		r.Init = init
+	}
+	r.Billed = (r.Duration + r.Init + time.Millisecond - 1).Truncate(time.Millisecond)
+	if e.enc != nil {
+		now, peak := e.enc.Memory()
+		e.peak = max(e.peak, now, peak)
+	}
+	r.MaxMemory = e.peak
+	lines := []string{}
+	status := ""
+	if f := o.failure; f != nil {
+		f.with(c.RequestID)
+		r.FunctionError, r.Payload = "Unhandled", f.payload
+		if f.said != "" {
+			lines = append(lines, strings.Split(f.said, "\n")...)
+		}
+		if f.status != "" {
+			status = "\tStatus: " + f.status
+			if f.status == "error" {
+				status += "\tError Type: " + f.kind
+			}
+		}
+	}
+	initial := ""
+	if cold {
+		initial = "\tInit Duration: " + milliseconds(init) + " ms"
+	}
+	lines = append(lines, "END RequestId: "+c.RequestID,
+		fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB%s%s\t",
+			c.RequestID, milliseconds(r.Duration), r.Billed.Milliseconds(), e.spec.Memory>>20, (r.MaxMemory+1<<20-1)>>20, initial, status))
+	e.out.say(lines...)
+	r.Tail = e.out.last()
+	return r
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64)
+}

@@ -20,6 +20,7 @@ import (
 	ec2types "github.com/slipway/slipway/resource/ec2"
 	iamtypes "github.com/slipway/slipway/resource/iam"
 	kmstypes "github.com/slipway/slipway/resource/kms"
+	logtypes "github.com/slipway/slipway/resource/logs"
 	s3types "github.com/slipway/slipway/resource/s3"
 	secretstypes "github.com/slipway/slipway/resource/secretsmanager"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
@@ -58,6 +59,7 @@ func (a apis) types() []cfn.Type {
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),
+		logtypes.Types(a.logs),
 		s3types.Types(a.s3),
 		secretstypes.Types(a.secrets),
 		sqstypes.Types(a.sqs),

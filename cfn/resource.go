@@ -61,7 +61,14 @@ type Wait struct {
 	Source  string // name of what is signalled; empty: the resource itself
 	Count   int
 	Timeout time.Duration
+	// Stack, where it is set, is the id of a nested stack, and the end of its
+	// operation is what is waited for, in updates and deletions, too. Its outputs
+	// become the attribute "Outputs".
+	Stack string `json:",omitempty"`
 }
+
+// Always reports whether the wait is for more than the creation of a resource.
+func (w *Wait) Always() bool { return w != nil && w.Stack != "" }
 
 // Type is a resource type: four or five functions over its official schema.
 // Each is idempotent: called again with the same Token, it finishes or finds
@@ -79,6 +86,9 @@ type Type struct {
 	// Delete removes the resource and returns once it is gone. Deleting what is
 	// gone is nil.
 	Delete func(ctx context.Context, r Request) error
+	// Remove is there instead of Delete where a deletion is only begun: the engine
+	// waits for its end. No Wait: the resource is gone already.
+	Remove func(ctx context.Context, r Request) (*Wait, error)
 	// Snapshot makes a snapshot that the resource can be restored from, and returns
 	// its id once it is whole. It is set for the types that HasSnapshots names.
 	Snapshot func(ctx context.Context, r Request) (id string, err error)
@@ -96,6 +106,12 @@ type Type struct {
 	// Bound is true where a resource is nothing without the stack that made it, and
 	// so cannot be imported into another.
 	Bound bool
+	// Plain is true where the messages of errors are the reasons of events as they
+	// are, without the frame that the registry's handlers put around them.
+	Plain bool
+	// References are the services whose dynamic references are resolved before the
+	// functions see the properties; nil: of all of them.
+	References []string
 	// Signals is true where CreationPolicy and UpdatePolicy signals are honoured.
 	Signals bool
 }

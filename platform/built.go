@@ -42,6 +42,7 @@ import (
 // that authorizes.
 type apis struct {
 	handles cloudformationtypes.Handles
+	stacks  cloudformationtypes.Stacks
 	ec2     ec2api.Service
 	iam     iamapi.Service
 	kms     kmsapi.Service
@@ -55,7 +56,7 @@ type apis struct {
 // types are the resource types of this build.
 func (a apis) types() []cfn.Type {
 	return slices.Concat(
-		cloudformationtypes.Types(a.handles),
+		cloudformationtypes.Types(a.handles, a.stacks),
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),

@@ -150,11 +150,12 @@ func (p *Platform) wireStacks(s *services) {
 			_, ok := s.types.Lookup(name)
 			return ok
 		}),
+		Authorizer:    s.authorizer,
 		AssumeRole:    s.insiders.assumeRole,
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
-	s.apis.handles = s.cloudformation
+	s.apis.handles, s.apis.stacks = s.cloudformation, s.cloudformation
 }
 
 // start begins the services' loops. The engine runs already.

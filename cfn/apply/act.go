@@ -15,6 +15,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/schema"
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -44,15 +45,16 @@ const afterCrash = 10 * time.Second
 // code is tried again, as the workflow engine does with every step; one with a
 // code is the action's failure.
 func (o *operation) act(f *workflow.Flow, name string, s *Stack, r plan.Resource, prior cfn.Properties, fn action) (acted, error) {
-	return o.run(f, name, s, r, prior, fn, o.resolve)
+	return o.run(f, name, s, r, prior, fn, o.resolver(r.Type))
 }
 
 // part is act for a deletion, and for the snapshot before it. What the resource's
 // dynamic references stood for may be gone already; that keeps nothing from being
 // deleted.
 func (o *operation) part(f *workflow.Flow, name string, s *Stack, r plan.Resource, fn action) (acted, error) {
+	resolve := o.resolver(r.Type)
 	return o.run(f, name, s, r, nil, fn, func(ctx context.Context, p cfn.Properties) (resolved, error) {
-		out, err := o.resolve(ctx, p)
+		out, err := resolve(ctx, p)
 		if _, classified := fault.As(err); classified {
 			err = nil
 		}
@@ -96,7 +98,7 @@ func (o *operation) run(f *workflow.Flow, name string, s *Stack, r plan.Resource
 		}
 		// The end of the action, with what it has left, must be in the journal.
 		o.tell(s, r, name, err)
-		out.Failure = failureReason(err, token)
+		out.Failure = o.reason(r.Type, err, token)
 		return out, nil
 	}, workflow.Attempts(actionTries))
 	// It panicked each time, or its result cannot be kept.
@@ -122,11 +124,42 @@ func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, 
 		return cfn.Result{}, nil, err
 	}
 	req.Properties = known.properties
-	if schema, err := o.r.cfg.Types.Schema(typeName); err == nil && schema != nil {
-		req.Properties, _ = schema.Conform(req.Properties)
+	if sch, err := o.r.cfg.Types.Schema(typeName); err == nil && sch != nil {
+		req.Properties, _ = sch.Conform(req.Properties)
+		if req.Prior, err = o.prior(ctx, sch, req.Prior, resolve); err != nil {
+			return cfn.Result{}, nil, err
+		}
 	}
 	res, err := fn(ctx, req)
 	return res, known.secrets, concealed(err, known.secrets)
+}
+
+// prior gives the properties before an update the types that the schema has, where
+// references stand in them: a reference is a text, whatever it stands for. One that
+// cannot be resolved was never the resource's.
+func (o *operation) prior(ctx context.Context, s *schema.Schema, p cfn.Properties, resolve resolving) (cfn.Properties, error) {
+	if !hasDynamic(p) {
+		return p, nil
+	}
+	out := cfn.Properties{}
+	for name, v := range p {
+		if !hasDynamic(v) {
+			out[name] = v
+			continue
+		}
+		known, err := resolve(ctx, cfn.Properties{name: v})
+		if _, classified := fault.As(err); err != nil && !classified {
+			return nil, err
+		}
+		if err != nil {
+			continue
+		}
+		out[name] = v
+		if conformed, _ := s.Conform(known.properties); !same(conformed, known.properties) {
+			out[name] = conformed[name]
+		}
+	}
+	return out, nil
 }
 
 // seal seals the attributes that the type calls secret, and those that tell a
@@ -251,6 +284,16 @@ func physicalName(stack, logicalID, token string) string {
 	return stack + "-" + logicalID + "-" + arn.SuffixFrom(token, 12)
 }
 
+// reason words an action's failure.
+func (o *operation) reason(typeName string, err error, token string) string {
+	if t, ok := o.r.cfg.Types.Provider(typeName); ok && t.Plain {
+		if e, ok := fault.As(err); ok {
+			return e.Message
+		}
+	}
+	return failureReason(err, token)
+}
+
 // failureReason words an action's failure as the registry's handlers do.
 func failureReason(err error, token string) string {
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -289,14 +332,28 @@ func handlerCode(code string) string {
 	return "InvalidRequest"
 }
 
-// resolve replaces dynamic references. Records and events keep the references;
-// only the resource type sees what they stand for.
-func (o *operation) resolve(ctx context.Context, p cfn.Properties) (out resolved, _ error) {
+// resolver replaces the dynamic references that a type lets the engine replace.
+func (o *operation) resolver(typeName string) resolving {
+	var services []string
+	if o.r.cfg.Types.Provider != nil {
+		t, _ := o.r.cfg.Types.Provider(typeName)
+		services = t.References
+	}
+	return func(ctx context.Context, p cfn.Properties) (resolved, error) { return o.resolve(ctx, p, services) }
+}
+
+// resolve replaces dynamic references, of the services alone where some are named.
+// Records and events keep the references; only the resource type sees what they
+// stand for.
+func (o *operation) resolve(ctx context.Context, p cfn.Properties, services []string) (out resolved, _ error) {
 	if out.properties = p; o.r.cfg.Dynamic == nil {
 		return out, nil
 	}
 	var failed error
 	v, problems := template.ResolveDynamic(p, nil, func(service, reference string) (string, error) {
+		if services != nil && !slices.Contains(services, service) {
+			return "{{resolve:" + service + ":" + reference + "}}", nil
+		}
 		value, err := o.r.cfg.Dynamic(auth.WithToken(ctx, ""), service, reference)
 		if _, classified := fault.As(err); err != nil && !classified {
 			failed = err // worth trying again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
@@ -23,11 +24,7 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 		if s.Before != nil {
 			s.Version = *s.Before
 		}
-		undone := o.ID
-		if o.Kind == Continue {
-			undone = o.Undoes
-		}
-		return wayBack(o.Old, all, undone, o.Skip), Stacks.Put(l.Tx, s.Key(), s)
+		return wayBack(o.Old, all, o.Undone(), s.skipped(o.Skip)), Stacks.Put(l.Tx, s.Key(), s)
 	})
 	if err != nil {
 		return err
@@ -46,15 +43,23 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 		if len(s.Failed) > 0 {
 			return true, o.end(l, s, UpdateRollbackFailed, s.failure("update"))
 		}
+		if o.Holds {
+			return true, o.hold(l, s, UpdateRollbackCleanup)
+		}
 		return false, l.Stack(s, UpdateRollbackCleanup, "")
 	})
 	if err != nil || failed {
 		return err
 	}
+	return o.removeMade(f)
+}
+
+// removeMade removes what the update that failed has made, and ends its rollback.
+func (o *operation) removeMade(f *workflow.Flow) error {
 	if _, err := o.remove(f, "rollback cleanup", removeNew); err != nil {
 		return err
 	}
-	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+	_, err := tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
 		s.Before = nil
 		if err := dropImports(l, s); err != nil {
 			return false, err
@@ -62,6 +67,21 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 		return false, o.end(l, s, UpdateRollbackComplete, "")
 	})
 	return err
+}
+
+// skipped are those of ContinueUpdateRollback's ResourcesToSkip that are the stack's
+// own: logical ids in the stack that was named, NAME.ID in those nested in it.
+func (s *Stack) skipped(skip []string) []string {
+	var own []string
+	for _, id := range skip {
+		switch name, in, nested := strings.Cut(id, "."); {
+		case nested && name == s.Name:
+			own = append(own, in)
+		case !nested && s.Parent == "":
+			own = append(own, id)
+		}
+	}
+	return own
 }
 
 // dropImports forgets what only the version that failed imported.
@@ -94,7 +114,7 @@ type backStep struct {
 // wayBack decides how the resources get back from what they are to what they
 // were before the operation that is undone. Those that are as they were take no
 // step.
-func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone string, skip []string) []backStep {
+func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone, skip []string) []backStep {
 	var steps []backStep
 	for _, id := range sortedKeys(before) {
 		was, r := before[id], now[id]
@@ -111,7 +131,7 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone s
 			step.Action = plan.Restore
 		case r.Status == UpdateFailed && !r.Dirty && r.PhysicalID == was.PhysicalID:
 			step.Action = plan.Restore // a replacement failed: the old one was not touched
-		case r.Dirty || r.Changed == undone || !same(r.Properties, was.Properties):
+		case r.Dirty || slices.Contains(undone, r.Changed) || !same(r.Properties, was.Properties):
 			step.Action = plan.Update
 		case !same(r.Resource, was):
 			step.Action = plan.Keep
@@ -152,7 +172,7 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 		return false, workflow.Permanent(err)
 	}
 	if b.First {
-		out, err := o.part(f, "delete first", &b.Stack, b.Prior, deletes(t))
+		out, err := o.deletes(f, "delete first", &b.Stack, b.Prior, t)
 		if err != nil {
 			return false, err
 		}
@@ -160,16 +180,30 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 			return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) { return false, o.notBack(l, s, step.Target, out.Failure) })
 		}
 	}
-	target, do := step.Target, action(t.Update)
+	target := step.Target
 	target.PhysicalID = b.Prior.PhysicalID
-	if b.Create {
-		target.PhysicalID, do = "", action(t.Create)
-	}
-	out, err := o.act(f, "act", &b.Stack, target, b.Prior.Properties, do)
+	out, err := o.actBack(f, t, b, &target)
 	if err != nil {
 		return false, err
 	}
 	return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) { return out.Failure == "", o.back(l, s, b, target, out) })
+}
+
+// actBack makes or changes a resource on the way back.
+func (o *operation) actBack(f *workflow.Flow, t cfn.Type, b wayBegun, target *plan.Resource) (acted, error) {
+	do := action(t.Update)
+	switch {
+	case b.Create:
+		target.PhysicalID, do = "", t.Create
+	case target.Type == StackType:
+		return o.rollNested(f, *target)
+	}
+	out, err := o.act(f, "act", &b.Stack, *target, b.Prior.Properties, do)
+	if err != nil || out.Failure != "" || !out.Wait.Always() {
+		return out, err
+	}
+	v, err := o.awaitGoal(f, target.LogicalID, *out.Wait, reach)
+	return out.settled(v), err
 }
 
 // stillThere looks whether a resource that was replaced, and is to be gone back

@@ -73,7 +73,10 @@ func (r *Runner) breakOff(l *Ledger, s *Stack) error {
 		s.Before = nil
 	}
 	s.Stop, s.Operation = true, ""
-	return l.Stack(s, status, reason)
+	if err := l.Stack(s, status, reason); err != nil {
+		return err
+	}
+	return r.tellParent(l.Tx, s)
 }
 
 // brokenOff gives a resource in progress the status of one whose action failed,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/stackpolicy"
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/workflow"
@@ -88,14 +89,14 @@ func (o *operation) deleteFirst(f *workflow.Flow, t cfn.Type, b begun) (acted, e
 			return out, err
 		}
 	}
-	return o.part(f, "delete first", &b.Stack, b.Prior, deletes(t))
+	return o.deletes(f, "delete first", &b.Stack, b.Prior, t)
 }
 
 // changed keeps what an action came to, and waits where the resource is not
 // complete before signals have come.
 func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 	id := b.Target.LogicalID
-	waiting := out.Wait != nil && out.Failure == "" && b.Action != plan.Update
+	waiting := out.Wait != nil && out.Failure == "" && (b.Action != plan.Update || out.Wait.Always())
 	_, err := tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) {
 		r, err := o.record(l, s, b.Target)
 		if err != nil {
@@ -105,9 +106,12 @@ func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 			return false, o.failed(l, s, r, b, out)
 		}
 		if b.Action != plan.Update {
-			if err := o.initiated(l, s, r, b, out); err != nil || waiting {
+			if err := o.initiated(l, s, r, b, out); err != nil {
 				return false, err
 			}
+		}
+		if waiting {
+			return false, nil
 		}
 		return false, o.done(l, s, r, b, out)
 	})
@@ -130,7 +134,7 @@ func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 			out.Failure = verdict.Failure
 			return false, o.failed(l, s, r, b, out)
 		}
-		if out.Attributes == nil {
+		if out = out.settled(verdict); out.Attributes == nil {
 			out.Attributes = cfn.Properties{}
 		}
 		if verdict.Data != "" {
@@ -139,6 +143,15 @@ func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 		return false, o.done(l, s, r, b, out)
 	})
 	return err
+}
+
+// settled is an action's result with what waiting has brought.
+func (out acted) settled(v verdict) acted {
+	if v.Attributes != nil {
+		out.Attributes = v.Attributes
+	}
+	out.Failure = v.Failure
+	return out
 }
 
 // record is the resource's record; it is there once the change has begun.
@@ -203,7 +216,7 @@ func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) 
 			return b, err
 		}
 		b.Action, b.First = d.Action, d.DeleteFirst
-		if b.Action == plan.Keep && (r.Dirty || step.Tags) {
+		if b.Action == plan.Keep && (r.Dirty || step.Tags || step.Automatic && o.policy.Denial(stackpolicy.Modify, step.LogicalID, r.Type) == "") {
 			b.Action = plan.Update
 		}
 		if t, ok := o.r.cfg.Types.Provider(b.Target.Type); b.Action == plan.Update && ok && t.Update == nil {
@@ -327,6 +340,10 @@ func (o *operation) failed(l *Ledger, s *Stack, r *Resource, b begun, out acted)
 // deletes makes an action of a type's Delete.
 func deletes(t cfn.Type) action {
 	return func(ctx context.Context, req cfn.Request) (cfn.Result, error) {
+		if t.Remove != nil {
+			wait, err := t.Remove(ctx, req)
+			return cfn.Result{PhysicalID: req.PhysicalID, Wait: wait}, err
+		}
 		return cfn.Result{}, t.Delete(ctx, req)
 	}
 }

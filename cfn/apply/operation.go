@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/cfn/plan"
@@ -18,6 +19,7 @@ const (
 	DeleteStack Kind = "DELETE_STACK"
 	Continue    Kind = "CONTINUE_ROLLBACK"
 	ImportStack Kind = "IMPORT_STACK" // what is in the account becomes the stack's
+	CleanUp     Kind = "CLEAN_UP"     // of a nested stack, once its parent is in its own
 )
 
 // Operation is what a workflow works from. It does not change once the workflow
@@ -35,8 +37,18 @@ type Operation struct {
 	Retain   []string // DeleteStack's RetainResources
 	Force    bool     // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left
 	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
-	Undoes   string   // the update that ContinueUpdateRollback rolls back
+	Since    []string // the updates that the operation rolls back, or that it goes on from
+	Holds    bool     // begun by the parent of a nested stack: the clean-up waits for it
 	Started  time.Time
+}
+
+// Undone are the updates that the way back from the operation undoes: those before
+// it that failed and were left as they were, and itself.
+func (op *Operation) Undone() []string {
+	if op.Kind == UpdateStack {
+		return append(slices.Clip(op.Since), op.ID)
+	}
+	return op.Since
 }
 
 // Operations are keyed by the stack's key and the operation's UUID. The latest
@@ -65,6 +77,15 @@ type params struct {
 // Begin starts an operation in the transaction that changes the stack's record
 // to the operation's first status.
 func (r *Runner) Begin(l *Ledger, s *Stack, op Operation, status, reason string) error {
+	s.Status, s.Reason = status, reason
+	if err := r.beginQuietly(l, s, op); err != nil {
+		return err
+	}
+	return l.Stack(s, status, reason)
+}
+
+// beginQuietly starts an operation that the stack's status tells of already.
+func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 	if s.Last != "" {
 		if err := Operations.Delete(l.Tx, operationKey(s, s.Last)); err != nil {
 			return err
@@ -80,7 +101,7 @@ func (r *Runner) Begin(l *Ledger, s *Stack, op Operation, status, reason string)
 	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {
 		return err
 	}
-	if err := l.Stack(s, status, reason); err != nil {
+	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
 		return err
 	}
 	return r.cfg.Workflows.Begin(l.Tx, workflowName, op.ID, params{StackKey: op.StackKey, Operation: op.ID})

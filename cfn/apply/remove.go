@@ -24,6 +24,7 @@ type victim struct {
 	Name   string // of its branch
 	Old    bool   // replaced, or the replacement that is given up
 	Retain bool
+	Clean  bool // a nested stack that stays, and removes what it kept
 	// Snapshot: one is made before the resource goes.
 	Snapshot bool
 }
@@ -37,7 +38,17 @@ func (o *operation) remove(f *workflow.Flow, phase string, which scopeOfRemoval)
 			return nil, err
 		}
 		s.Stop, s.Failure, s.Failed = false, "", nil
-		return o.victims(s, all, which), Stacks.Put(l.Tx, s.Key(), s)
+		victims := o.victims(s, all, which)
+		if which != removeAll {
+			held, err := o.held(l.Tx, s, all)
+			if err != nil {
+				return nil, err
+			}
+			victims = append(victims, slices.DeleteFunc(held, func(h victim) bool {
+				return slices.ContainsFunc(victims, func(v victim) bool { return v.Name == h.Name })
+			})...)
+		}
+		return victims, Stacks.Put(l.Tx, s.Key(), s)
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +104,7 @@ func (o *operation) retains(s *Stack, r *Resource, which scopeOfRemoval) bool {
 		return true
 	}
 	undoing := which == removeNew || which == removeAll && o.Kind == CreateStack
-	if undoing && r.Imported != "" && (r.Imported == o.ID || r.Imported == o.Undoes) {
+	if undoing && r.Imported != "" && (r.Imported == o.ID || slices.Contains(o.Undone(), r.Imported)) {
 		return true // it was there before
 	}
 	if !undoing {
@@ -117,6 +128,9 @@ func dependents(v victim, all []victim) []string {
 // removeOne removes one resource. keep: a record of it stays with the deleted
 // stack.
 func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, error) {
+	if v.Clean {
+		return o.cleanNested(f, v)
+	}
 	type beginning struct {
 		Done  bool
 		Stack Stack
@@ -165,7 +179,17 @@ func (o *operation) delete(f *workflow.Flow, t cfn.Type, s *Stack, v victim) (ac
 			return out, err
 		}
 	}
-	return o.part(f, "delete", s, v.Resource, deletes(t))
+	return o.deletes(f, "delete", s, v.Resource, t)
+}
+
+// deletes deletes a resource, and waits where its type says so.
+func (o *operation) deletes(f *workflow.Flow, name string, s *Stack, r plan.Resource, t cfn.Type) (acted, error) {
+	out, err := o.part(f, name, s, r, deletes(t))
+	if err != nil || out.Failure != "" || out.Wait == nil {
+		return out, err
+	}
+	v, err := o.awaitGoal(f, r.LogicalID, *out.Wait, gone)
+	return acted{Failure: v.Failure}, err
 }
 
 // removing tells of a removal that is not complete.
@@ -184,6 +208,11 @@ func (o *operation) removing(l *Ledger, s *Stack, v victim, status, reason strin
 func (o *operation) removed(l *Ledger, s *Stack, v victim, status string, keep bool) error {
 	if err := o.removing(l, s, v, status, ""); err != nil {
 		return err
+	}
+	if v.Type == StackType && status == DeleteSkipped {
+		if err := o.detach(l, s, v.PhysicalID); err != nil {
+			return err
+		}
 	}
 	r, err := getResource(l.Tx, s, v.LogicalID)
 	if err != nil || r == nil {

@@ -78,7 +78,8 @@ type operation struct {
 // operate does what the operation says.
 func (r *Runner) operate(f *workflow.Flow, p params) error {
 	o := &operation{r: r, slots: make(chan struct{}, r.cfg.Parallel)}
-	if err := o.load(f, p); err != nil || o.Operation == nil {
+	s, err := o.load(f, p)
+	if err != nil || o.Operation == nil {
 		return err
 	}
 	switch o.Kind {
@@ -92,13 +93,15 @@ func (r *Runner) operate(f *workflow.Flow, p params) error {
 		return o.rollBack(f)
 	case ImportStack:
 		return o.importAll(f)
+	case CleanUp:
+		return o.cleanUp(f, s)
 	}
 	return workflow.Permanent(fmt.Errorf("apply: operation of kind %q", o.Kind))
 }
 
 // load reads what the operation works from. None of it changes while the
 // operation runs, so it needs no place in the journal.
-func (o *operation) load(f *workflow.Flow, p params) error {
+func (o *operation) load(f *workflow.Flow, p params) (*Stack, error) {
 	var body string
 	var stack *Stack
 	err := o.r.cfg.Store.View(f.Context(), func(tx store.Tx) error {
@@ -117,7 +120,7 @@ func (o *operation) load(f *workflow.Flow, p params) error {
 			normalize(&old)
 			o.Old[id] = old
 		}
-		if o.Kind != CreateStack && o.Kind != UpdateStack && o.Kind != ImportStack {
+		if o.New.TemplateKey == "" {
 			return nil
 		}
 		t, err := Templates.Get(tx, o.New.TemplateKey)
@@ -127,24 +130,24 @@ func (o *operation) load(f *workflow.Flow, p params) error {
 		return err
 	})
 	if err != nil || body == "" {
-		return err
+		return stack, err
 	}
 	tmpl, problems := template.Parse([]byte(body))
 	if len(problems) > 0 {
-		return workflow.Permanent(problems.Err())
+		return stack, workflow.Permanent(problems.Err())
 	}
 	o.tmpl = tmpl
 	if o.Policy != "" {
 		if o.policy, err = stackpolicy.Parse(o.Policy); err != nil {
-			return workflow.Permanent(err)
+			return stack, workflow.Permanent(err)
 		}
 	}
 	now := *stack
 	now.Version = o.New
 	if problems := o.enter(&now); len(problems) > 0 {
-		return workflow.Permanent(problems.Err())
+		return stack, workflow.Permanent(problems.Err())
 	}
-	return nil
+	return stack, nil
 }
 
 // tx runs fn as a step of the flow that commits with its journal entry. fn gets
@@ -170,6 +173,7 @@ func (o *operation) create(f *workflow.Flow) error {
 			return false, err
 		}
 		reason := s.failure("create")
+		s.Why = reason
 		switch {
 		case s.Status == DeleteInProgress: // the user asked for it meanwhile
 			return true, nil
@@ -220,13 +224,19 @@ func (o *operation) finish(l *Ledger, s *Stack) (bool, error) {
 		s.Before = nil
 		return true, o.end(l, s, ImportComplete, "")
 	}
+	if o.Holds {
+		return true, o.hold(l, s, UpdateCleanup)
+	}
 	return true, l.Stack(s, UpdateCleanup, "")
 }
 
 // end is the operation's last status.
 func (o *operation) end(l *Ledger, s *Stack, status, reason string) error {
 	s.Operation = ""
-	return l.Stack(s, status, reason)
+	if err := l.Stack(s, status, reason); err != nil {
+		return err
+	}
+	return o.r.tellParent(l.Tx, s)
 }
 
 // gone ends an operation that left nothing of the stack.
@@ -294,25 +304,35 @@ func (o *operation) update(f *workflow.Flow) error {
 			return "", err
 		case ok:
 			return UpdateCleanup, nil
-		case s.DisableRollback && !s.Cancel:
-			return "", o.end(l, s, UpdateFailed, s.failure("update"))
 		}
 		reason := s.failure("update")
+		s.Why = reason
+		if s.DisableRollback && !s.Cancel {
+			return "", o.end(l, s, UpdateFailed, reason)
+		}
 		if s.Cancel {
 			reason = UserInitiated
 		}
-		return UpdateRollbackInProgress, l.Stack(s, UpdateRollbackInProgress, reason)
+		return UpdateRollbackInProgress, errors.Join(l.Stack(s, UpdateRollbackInProgress, reason), o.r.tellParent(l.Tx, s))
 	})
 	switch {
 	case err != nil || next == "":
 		return err
 	case next == UpdateRollbackInProgress:
 		return o.rollBack(f)
+	case o.Holds:
+		return nil
 	}
+	return o.removeOld(f)
+}
+
+// removeOld removes what the version that was reached no longer has, and ends the
+// update.
+func (o *operation) removeOld(f *workflow.Flow) error {
 	if _, err := o.remove(f, "cleanup", removeObsolete); err != nil {
 		return err
 	}
-	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+	_, err := tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
 		reason := ""
 		if len(s.Failed) > 0 {
 			reason = someNotDeleted

@@ -2,10 +2,12 @@ package apply
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
 )
 
 // Signal is one signal that a source has received.
@@ -71,7 +73,11 @@ func (r *Runner) Signal(l *Ledger, s *Stack, source string, sig Signal) error {
 }
 
 func (r *Runner) nudge(tx store.Tx, w *waiter) error {
-	return r.cfg.Workflows.Signal(tx, w.Operation, nudgeOf(w.LogicalID), struct{}{})
+	err := r.cfg.Workflows.Signal(tx, w.Operation, nudgeOf(w.LogicalID), struct{}{})
+	if errors.Is(err, workflow.ErrTooManySignals) {
+		return nil // it is awake
+	}
+	return err
 }
 
 func nudgeOf(logicalID string) string { return "signal/" + logicalID }

@@ -84,6 +84,7 @@ type Version struct {
 	RoleARN      string
 	Outputs      []Output // as evaluated once the version was reached
 	Imports      []string // names of exports that the version uses
+	TemplateURL  string   `json:",omitempty"` // that the template came from, of nested stacks
 }
 
 // Stack is the record of a stack. A deleted stack's record stays, found by its
@@ -110,13 +111,24 @@ type Stack struct {
 
 	// Operation is the id of the workflow that is changing the stack; empty
 	// when none does. A stack's status is one of *_IN_PROGRESS if and only if an
-	// operation is set, but for REVIEW_IN_PROGRESS.
+	// operation is set, but for REVIEW_IN_PROGRESS and what is Held.
 	Operation string
 	Last      string // id of the latest operation
 	Count     int    // of the operations so far
 	Request   string // the latest ClientRequestToken
 	RequestOp string // the API operation that gave it
 	Token     string // of the durable step that made the stack
+	// Parent is the id of the stack that this one is nested in, ParentResource its
+	// logical id there, Step the token of the parent's step that began its latest
+	// operation; "" of a stack that nobody has nested.
+	Parent         string `json:",omitempty"`
+	ParentResource string `json:",omitempty"`
+	Step           string `json:",omitempty"`
+	// Held is set while a nested stack that has reached its version, or is back from
+	// it, waits for the parent to come to its clean-up.
+	Held bool `json:",omitempty"`
+	// Why is why the latest operation did not reach what it was to.
+	Why string `json:",omitempty"`
 	// Stop is set once an operation must begin nothing more: a resource or the
 	// stack as a whole has failed, or the user cancelled.
 	Stop    bool
@@ -196,6 +208,7 @@ type Caller struct {
 func (s *Stack) begin(operation string) {
 	s.Operation, s.Last = operation, operation
 	s.Stop, s.Cancel, s.Failure, s.Failed = false, false, "", nil
+	s.Held, s.Why = false, ""
 }
 
 // timedOut words that TimeoutInMinutes has passed.

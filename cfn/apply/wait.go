@@ -81,7 +81,10 @@ func ParseDuration(s string) (time.Duration, error) {
 }
 
 func waitSource(id string, w cfn.Wait) string {
-	if w.Source == "" {
+	switch {
+	case w.Stack != "":
+		return nestedSource(id)
+	case w.Source == "":
 		return OwnSource(id)
 	}
 	return w.Source
@@ -105,28 +108,32 @@ type verdict struct {
 	Failure string
 	Data    string
 	Left    time.Duration
+	// Attributes are those of what was waited for, nil where there are none.
+	Attributes cfn.Properties `json:",omitempty"`
 }
 
 // await waits for a resource's signals. What came is counted in the store; the
 // workflow's own signals only wake it.
 func (o *operation) await(f *workflow.Flow, id string, w cfn.Wait) (verdict, error) {
-	begun, err := tx(o, f, "wait", func(l *Ledger, _ *Stack) (time.Time, error) { return l.Now, nil })
+	return o.awaitGoal(f, id, w, reach)
+}
+
+func (o *operation) awaitGoal(f *workflow.Flow, id string, w cfn.Wait, to goal) (verdict, error) {
+	begun, err := tx(o, f, "wait", func(l *Ledger, s *Stack) (time.Time, error) {
+		if w.Always() {
+			return l.Now, o.startWaiting(l.Tx, s, id, w)
+		}
+		return l.Now, nil
+	})
 	if err != nil {
 		return verdict{}, err
 	}
 	late := false
 	for i := 0; ; i++ {
 		v, err := tx(o, f, fmt.Sprintf("wait %d", i), func(l *Ledger, s *Stack) (verdict, error) {
-			t, err := countSignals(l.Tx, s, waitSource(id, w))
-			until := begun.Add(w.Timeout)
-			whole := s.Until != nil && s.Until.Before(until) && o.Kind == CreateStack
-			if whole {
-				until = *s.Until
-			}
-			left := until.Sub(l.Now)
-			v := judge(w, t, s.Stop, o.Kind == CreateStack, late || left <= 0, left)
-			if v.Late && whole {
-				v.Failure = s.timedOut()
+			v, err := o.look(l, s, id, w, to, begun, late)
+			if err == nil && v.Over && w.Always() {
+				err = o.stopWaiting(l.Tx, s, id, w)
 			}
 			return v, err
 		})
@@ -141,6 +148,32 @@ func (o *operation) await(f *workflow.Flow, id string, w cfn.Wait) (verdict, err
 			return v, err
 		}
 	}
+}
+
+// look looks whether waiting is over.
+func (o *operation) look(l *Ledger, s *Stack, id string, w cfn.Wait, to goal, begun time.Time, late bool) (verdict, error) {
+	bounded := s.Until != nil && o.Kind == CreateStack && s.Status == CreateInProgress
+	if w.Stack != "" {
+		if !bounded || s.Stop {
+			return o.nested(l, s, w, to, false)
+		}
+		left := s.Until.Sub(l.Now)
+		v, err := o.nested(l, s, w, to, late || left <= 0)
+		v.Left = max(left, 0)
+		return v, err
+	}
+	t, err := countSignals(l.Tx, s, waitSource(id, w))
+	until := begun.Add(w.Timeout)
+	whole := s.Until != nil && s.Until.Before(until) && o.Kind == CreateStack
+	if whole {
+		until = *s.Until
+	}
+	left := until.Sub(l.Now)
+	v := judge(w, t, s.Stop, o.Kind == CreateStack, late || left <= 0, left)
+	if v.Late && whole {
+		v.Failure = s.timedOut()
+	}
+	return v, err
 }
 
 // judge decides from what has come whether a resource still waits.

@@ -26,6 +26,11 @@ func MakeImport(in Input) (*Plan, template.Problems) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	for i := range p.Steps {
+		if p.Steps[i].Automatic {
+			p.Steps[i].Action, p.Steps[i].Automatic = Keep, false
+		}
+	}
 	for _, rule := range []func(Input, *Plan) string{unknownTargets, unprotected, notImported, modified, outputsModified} {
 		if broken := rule(in, p); broken != "" {
 			return nil, template.Problems{{Message: broken}}

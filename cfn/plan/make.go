@@ -112,6 +112,10 @@ func (m *maker) decide(r *template.Resource) *fate {
 	return f
 }
 
+// nestedStack is the type of nested stacks. What stands behind a TemplateURL is
+// found out when the stack is updated.
+const nestedStack = "AWS::CloudFormation::Stack"
+
 // settle makes a step of a decision.
 func (m *maker) settle(f *fate, old Resource) {
 	d := &f.decision
@@ -120,9 +124,12 @@ func (m *maker) settle(f *fate, old Resource) {
 	f.step.Changed = d.Changed
 	f.step.DeleteFirst = d.DeleteFirst
 	f.step.Tags = m.tagsChange(f.resource.Type)
+	f.step.Automatic = f.resource.Type == nestedStack && len(d.Changed) == 0
 	switch {
 	case d.Action == Keep && f.step.Tags:
 		f.step.Action = Update
+	case f.step.Automatic:
+		f.step.Action = Check
 	case d.Action == Keep && len(f.causes) > 0:
 		f.step.Action = Check
 	case d.Action == Keep && len(f.records) > 0:

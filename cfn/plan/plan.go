@@ -85,6 +85,7 @@ type Step struct {
 	After       []string // logical ids of the steps of the same phase that come first
 	DeleteFirst bool     // of a replacement: the type cannot exist twice, so the old one goes first
 	Changed     []string // property paths that make the step, for logs
+	Automatic   bool     `json:",omitempty"` // a nested stack, whose template may be another by now
 	Tags        bool     // the stack's tags change: update even where no property does
 	// Identifier are the values of the primary identifier of what is to be imported.
 	Identifier map[string]string `json:",omitempty"`
@@ -152,7 +153,7 @@ func (s *Step) String() string {
 	for _, flag := range []struct {
 		on   bool
 		word string
-	}{{s.DeleteFirst, "delete-first"}, {s.Tags, "tags"}, {s.Records, "records"}} {
+	}{{s.DeleteFirst, "delete-first"}, {s.Automatic, "automatic"}, {s.Tags, "tags"}, {s.Records, "records"}} {
 		if flag.on {
 			b.WriteString(" " + flag.word)
 		}

@@ -142,6 +142,9 @@ func (c *Catalog) HasAttribute(typeName, attribute string) bool {
 	if err != nil || s == nil || custom(typeName) {
 		return true
 	}
+	if typeName == "AWS::CloudFormation::Stack" && strings.HasPrefix(attribute, "Outputs.") {
+		return true // the schema does not know the nested template
+	}
 	path := strings.ReplaceAll(attribute, ".", "/")
 	for _, r := range s.ReadOnly {
 		if r == path || strings.HasPrefix(r, path+"/") || strings.HasPrefix(path, r+"/") {

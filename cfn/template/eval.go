@@ -212,6 +212,10 @@ func (e *evaluator) getAtt(n *Node, resource, attribute string) any {
 	if v, ok := find(live.Properties, attribute); ok {
 		return v
 	}
+	if output, ok := strings.CutPrefix(attribute, "Outputs."); ok && r.Type == "AWS::CloudFormation::Stack" {
+		e.at(n, "Output '%s' not found in stack '%s'", output, live.PhysicalID)
+		return Unknown
+	}
 	e.at(n, "[Error] %s: Resource type %s does not support attribute {%s}", n.callPath(), r.Type, attribute)
 	return Unknown
 }

@@ -1,6 +1,6 @@
 // Package cloudformation holds the resource types AWS::CloudFormation::*. It
-// may import cfn and fault, and calls CloudFormation through the interface
-// below, since its API has no operation for handles. It starts no goroutine.
+// may import cfn and fault, and calls CloudFormation through the interfaces
+// Handles and Stacks, since its API has no operation for what they do. It starts no goroutine.
 package cloudformation
 
 import (
@@ -29,8 +29,8 @@ type Handles interface {
 const maxTimeout = 43_200
 
 // Types are the resource types of this package.
-func Types(handles Handles) []cfn.Type {
-	return []cfn.Type{waitConditionHandle(handles), waitCondition(handles)}
+func Types(handles Handles, stacks Stacks) []cfn.Type {
+	return []cfn.Type{stack(stacks), waitConditionHandle(handles), waitCondition(handles)}
 }
 
 // waitConditionHandle is AWS::CloudFormation::WaitConditionHandle: its physical

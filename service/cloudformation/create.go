@@ -286,22 +286,39 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 		return err
 	}
 	if !changed {
-		return fault.New(fault.ValidationError, "No updates are to be performed.")
+		return errNoUpdates
 	}
 	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
 		return err
 	}
-	// After an update that failed and was not rolled back, that is still what
-	// the next rollback goes back to.
-	if st.Before == nil || st.Status != apply.UpdateFailed {
-		before := st.Version
-		st.Before = &before
+	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources, Policy: policy, Holds: w.step != ""}
+	if err := goesBackTo(l.Tx, st, &op); err != nil {
+		return err
 	}
 	now := l.Now
-	st.Updated, st.Version = &now, w.version
-	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources, Policy: policy}
+	st.Updated, st.Version, st.Step = &now, w.version, w.step
 	return s.runner.Begin(l, st, op, apply.UpdateInProgress, apply.UserInitiated)
 }
+
+// goesBackTo settles what the rollback of an update leads to: the stack as it is or,
+// where earlier updates have failed and were left as they were, as it was before
+// the first of them. So it is with a nested stack whose own update was well, when
+// the parent's was left.
+func goesBackTo(tx store.Tx, st *apply.Stack, op *apply.Operation) error {
+	left := st.Status == apply.UpdateFailed || st.Held && st.Status == apply.UpdateCleanup
+	if st.Before == nil || !left {
+		before := st.Version
+		st.Before = &before
+		return nil
+	}
+	last, err := apply.LastOperation(tx, st)
+	if err == nil && last != nil {
+		op.Old, op.Since = last.Old, last.Undone()
+	}
+	return err
+}
+
+var errNoUpdates = fault.New(fault.ValidationError, "No updates are to be performed.")
 
 // changesAnything says whether a plan, or what is outside of its steps, differs
 // from the stack as it is. Resources whose last change failed are changed again.

@@ -40,14 +40,14 @@ func (s *Service) DeleteStack(ctx context.Context, in *cloudformation.DeleteStac
 		if err != nil || st == nil {
 			return err
 		}
+		if err := unprotected(l.Tx, st); err != nil {
+			return err
+		}
 		return s.beginDelete(l, st, in, caller)
 	})
 }
 
 func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformation.DeleteStackInput, caller apply.Caller) error {
-	if st.TerminationProtection && st.Status != apply.DeleteComplete {
-		return fault.New(fault.ValidationError, "Stack [%s] cannot be deleted while TerminationProtection is enabled", st.Name)
-	}
 	force := in.DeletionMode == "FORCE_DELETE_STACK"
 	switch {
 	case st.Status == apply.DeleteFailed:
@@ -129,6 +129,9 @@ func (s *Service) UpdateTerminationProtection(ctx context.Context, in *cloudform
 		if st.Status == apply.DeleteComplete || st.Status == apply.DeleteInProgress {
 			return fault.New(fault.ValidationError, "Stack [%s] is in %s state and its termination protection cannot be changed", st.Name, st.Status)
 		}
+		if err := notNested(st, "UpdateTerminationProtection"); err != nil {
+			return err
+		}
 		st.TerminationProtection = isTrue(in.EnableTerminationProtection)
 		out = &cloudformation.UpdateTerminationProtectionOutput{StackId: st.ID}
 		return apply.Stacks.Put(l.Tx, st.Key(), st)
@@ -145,6 +148,9 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 	return &cloudformation.CancelUpdateStackOutput{}, s.update(ctx, func(l *apply.Ledger) error {
 		st, err := must(l.Tx, c.Scope, in.StackName, noStack)
 		if err != nil {
+			return err
+		}
+		if err := notNested(st, "CancelUpdateStack"); err != nil {
 			return err
 		}
 		if st.Status != apply.UpdateInProgress {
@@ -174,26 +180,26 @@ func (s *Service) ContinueUpdateRollback(ctx context.Context, in *cloudformation
 		if err != nil {
 			return err
 		}
+		if err := notNested(st, "ContinueUpdateRollback"); err != nil {
+			return err
+		}
 		if st.Status != apply.UpdateRollbackFailed {
 			return fault.New(fault.ValidationError, "Stack:%s is in %s state and can not continue its update rollback.", st.ID, st.Status)
 		}
-		last, err := apply.LastOperation(l.Tx, st)
+		op, err := apply.WayBack(l.Tx, st)
 		if err != nil {
 			return err
 		}
-		if last == nil {
+		if op == nil {
 			return fault.New(fault.ValidationError, "Stack:%s has no update to roll back", st.ID)
 		}
 		for _, id := range in.ResourcesToSkip {
-			if _, ok := last.Old[id]; !ok {
-				return fault.New(fault.ValidationError, "The resource %s cannot be skipped: it is not among those that failed to roll back", id)
+			if err := skippable(l.Tx, st, op, id); err != nil {
+				return err
 			}
 		}
 		st.Request, st.RequestOp = in.ClientRequestToken, "ContinueUpdateRollback"
-		op := apply.Operation{Kind: apply.Continue, Caller: caller, Old: last.Old, Skip: in.ResourcesToSkip, Undoes: last.Undoes}
-		if last.Kind == apply.UpdateStack {
-			op.Undoes = last.ID
-		}
-		return s.runner.Begin(l, st, op, apply.UpdateRollbackInProgress, apply.UserInitiated)
+		op.Caller, op.Skip = caller, in.ResourcesToSkip
+		return s.runner.Begin(l, st, *op, apply.UpdateRollbackInProgress, apply.UserInitiated)
 	})
 }

@@ -31,7 +31,7 @@ func (s *Service) DescribeStacks(ctx context.Context, in *cloudformation.Describ
 		if in.StackName != "" {
 			st, err := must(tx, c.Scope, in.StackName, noStackWithID)
 			if err == nil {
-				out.Stacks = []cloudformation.Stack{describeStack(st)}
+				out.Stacks, err = describeAll(tx, []*apply.Stack{st})
 			}
 			return err
 		}
@@ -40,10 +40,10 @@ func (s *Service) DescribeStacks(ctx context.Context, in *cloudformation.Describ
 			return err
 		}
 		part, next, err := page(all, "DescribeStacks", in.NextToken, placeOfStack)
-		for _, st := range part {
-			out.Stacks = append(out.Stacks, describeStack(st))
-		}
 		out.NextToken = next
+		if err == nil {
+			out.Stacks, err = describeAll(tx, part)
+		}
 		return err
 	})
 	return out, err
@@ -69,11 +69,16 @@ func (s *Service) ListStacks(ctx context.Context, in *cloudformation.ListStacksI
 		}
 		part, next, err := page(all, "ListStacks"+strings.Join(in.StackStatusFilter, ","), in.NextToken, placeOfStack)
 		for _, st := range part {
+			root, err := rootOf(tx, st)
+			if err != nil {
+				return err
+			}
 			out.StackSummaries = append(out.StackSummaries, cloudformation.StackSummary{
 				StackId: st.ID, StackName: st.Name, TemplateDescription: st.Version.Description,
 				CreationTime: &st.Created, LastUpdatedTime: st.Updated, DeletionTime: st.Deleted,
 				StackStatus: st.Status, StackStatusReason: st.Reason,
 				DriftInformation: (*cloudformation.StackDriftInformationSummary)(stackDrift(st)),
+				ParentId:         st.Parent, RootId: root,
 			})
 		}
 		out.NextToken = next

@@ -136,6 +136,7 @@ type wanted struct {
 	tmpl    *template.Template
 	version apply.Version
 	imports map[string]plan.Existing // by logical id
+	step    string                   // of the parent, which asks for it; "" of a stack that is not nested
 }
 
 // request is what CreateStack, UpdateStack and CreateChangeSet have in common.

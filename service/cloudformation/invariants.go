@@ -17,6 +17,7 @@ func CheckInvariants(tx store.Tx, e *workflow.Engine) []error {
 	k.check(k.checkStacks)
 	k.check(k.checkNames)
 	k.check(k.checkResources)
+	k.check(k.checkNested)
 	k.check(k.checkExports)
 	k.check(k.checkOperations)
 	return k.found
@@ -51,8 +52,11 @@ func (k *checker) checkStacks() error {
 			k.bad("stack %s stands under the key %s", st.ID, e.Key)
 		}
 		inProgress := strings.HasSuffix(st.Status, "_IN_PROGRESS") && st.Status != apply.ReviewInProgress
-		if inProgress != st.Busy() {
+		if inProgress != (st.Busy() || st.Held) || st.Busy() && st.Held {
 			k.bad("stack %s is %s, and its operation is %q", st.ID, st.Status, st.Operation)
+		}
+		if st.Held && st.Parent == "" {
+			k.bad("stack %s is held, and is nested in none", st.ID)
 		}
 		if !st.Busy() {
 			continue
@@ -106,6 +110,33 @@ func (k *checker) checkResources() error {
 		}
 		for _, old := range r.Old {
 			k.own(old.Type, old.PhysicalID, e.Key+" (old)")
+		}
+	}
+	return nil
+}
+
+// checkNested checks that every nested stack belongs to its parent, while that is
+// at rest.
+func (k *checker) checkNested() error {
+	for key, st := range k.stacks {
+		if st.Parent == "" || st.Status == apply.DeleteComplete || st.Status == apply.ReviewInProgress {
+			continue
+		}
+		parent := k.stacks[st.Scope.Key()+"/"+apply.UUID(st.Parent)]
+		if parent == nil || parent.Status == apply.DeleteComplete {
+			k.bad("stack %s is nested in %s, which is gone", key, st.Parent)
+			continue
+		}
+		if parent.Busy() || parent.Held {
+			continue
+		}
+		switch _, owned := k.physical[apply.StackType+" "+st.ID]; {
+		case !owned && st.Status != apply.RollbackComplete && st.Status != apply.CreateFailed:
+			k.bad("stack %s is %s, and is none of the resources of %s", st.ID, st.Status, parent.ID)
+		case st.Busy() && st.Step != "":
+			k.bad("stack %s is %s, and its parent %s is %s", st.ID, st.Status, parent.ID, parent.Status)
+		case st.Held && parent.Status != apply.UpdateFailed && parent.Status != apply.UpdateRollbackFailed:
+			k.bad("stack %s is held, and its parent %s is %s", st.ID, parent.ID, parent.Status)
 		}
 	}
 	return nil

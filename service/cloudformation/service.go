@@ -50,6 +50,9 @@ type Config struct {
 	// AssumeRole is the principal of a stack's service role, checked to exist
 	// and to trust CloudFormation. nil: RoleARN is refused as not implemented.
 	AssumeRole func(ctx context.Context, roleARN string) (auth.Principal, error)
+	// Authorizer decides what the callers of stacks may do with those nested in them;
+	// nil: everything.
+	Authorizer auth.Authorizer
 	// InstanceStack is the id of the stack that an instance belongs to, "" for
 	// none. Principals of kind Instance may act on that stack alone.
 	InstanceStack func(ctx context.Context, instanceID string) (string, error)

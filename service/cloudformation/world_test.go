@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
@@ -52,6 +54,11 @@ var schemas = map[string]string{
 		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/Name"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/Arn"]}`,
 	"AWS::IAM::Role": `{"typeName":"AWS::IAM::Role","properties":{"RoleName":{"type":"string"},"AssumeRolePolicyDocument":{"type":"object"},
 		"Arn":{"type":"string"}},"createOnlyProperties":["/properties/RoleName"],"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/RoleName"]}`,
+	"AWS::CloudFormation::Stack": `{"typeName":"AWS::CloudFormation::Stack","additionalProperties":false,
+		"properties":{"TemplateURL":{"type":"string"},"Parameters":{"type":"object"},"Tags":{"type":"array","items":{"type":"object"}},
+			"TimeoutInMinutes":{"type":"integer"},"NotificationARNs":{"type":"array"},"StackId":{"type":"string"}},
+		"tagging":{"taggable":true,"tagProperty":"/properties/Tags"},"required":["TemplateURL"],
+		"readOnlyProperties":["/properties/StackId"],"writeOnlyProperties":["/properties/TemplateURL"],"primaryIdentifier":["/properties/StackId"]}`,
 	"AWS::CloudFormation::WaitCondition": `{"typeName":"AWS::CloudFormation::WaitCondition",
 		"properties":{"Count":{"type":"integer"},"Data":{"type":"object"},"Handle":{"type":"string"},"Id":{"type":"string"},"Timeout":{"type":"string"}},
 		"readOnlyProperties":["/properties/Data","/properties/Id"],"primaryIdentifier":["/properties/Id"]}`,
@@ -70,6 +77,30 @@ type cloud struct {
 	// The functions, where they are set, come before what the types do.
 	create, update, delete, snapshot func(ctx context.Context, r cfn.Request) error
 	read                             func(r cfn.Request) error
+
+	s3.Unimplemented
+	files map[string]string // templates in the bucket "templates", by key
+}
+
+// GetObject reads a template from the bucket "templates".
+func (c *cloud) GetObject(_ context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	body, ok := c.files[in.Key]
+	if !ok || in.Bucket != "templates" {
+		return nil, fault.New("NoSuchKey", "The specified key does not exist.")
+	}
+	return &s3.GetObjectOutput{Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// file keeps a template in the bucket.
+func (c *cloud) file(key, body string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files == nil {
+		c.files = map[string]string{}
+	}
+	c.files[key] = body
 }
 
 func (c *cloud) note(format string, args ...any) {
@@ -223,7 +254,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 	catalog := schema.New(names,
 		func(n string) ([]byte, bool) { text, ok := schemas[n]; return []byte(text), ok },
 		func(n string) bool { _, ok := registry.Lookup(n); return ok })
-	cfg := cloudformation.Config{Store: s, Workflows: e, Types: registry, Schemas: catalog}
+	cfg := cloudformation.Config{Store: s, Workflows: e, Types: registry, Schemas: catalog, S3: c}
 	if change != nil {
 		change(&cfg)
 	}
@@ -232,7 +263,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)
-	registry.Add(types.Types(svc)...)
+	registry.Add(types.Types(svc, svc)...)
 	return svc
 }
 
@@ -304,7 +335,7 @@ func (w *world) events(name string) []string {
 		}
 		for _, e := range page.StackEvents {
 			who := e.LogicalResourceId
-			if e.ResourceType == "AWS::CloudFormation::Stack" {
+			if e.PhysicalResourceId == e.StackId {
 				who = "(stack)"
 			}
 			out = append(out, strings.TrimSpace(who+" "+e.ResourceStatus+" "+e.ResourceStatusReason))

@@ -8,6 +8,7 @@ import (
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
+	lambdaapi "github.com/slipway/slipway/api/lambda"
 	logsapi "github.com/slipway/slipway/api/logs"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
@@ -29,6 +30,7 @@ import (
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
+	"github.com/slipway/slipway/service/lambda"
 	"github.com/slipway/slipway/service/logs"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
@@ -46,6 +48,7 @@ type apis struct {
 	ec2     ec2api.Service
 	iam     iamapi.Service
 	kms     kmsapi.Service
+	lambda  lambdaapi.Service
 	logs    logsapi.Service
 	s3      s3api.Service
 	secrets secretsapi.Service
@@ -74,6 +77,7 @@ type implementations struct {
 	ec2            *ec2.Service
 	iam            *iam.Service
 	kms            *kms.Service
+	lambda         *lambda.Service
 	logs           *logs.Service
 	s3             *s3.Service
 	secretsmanager *secretsmanager.Service
@@ -89,6 +93,7 @@ func (i implementations) mounts() []wire.Mount {
 		{Desc: ec2api.Describe(), Impl: i.ec2},
 		{Desc: iamapi.Describe(), Impl: i.iam},
 		{Desc: kmsapi.Describe(), Impl: i.kms},
+		{Desc: lambdaapi.Describe(), Impl: i.lambda, Bodies: lambda.Bodies},
 		{Desc: logsapi.Describe(), Impl: i.logs},
 		{Desc: s3api.Describe(), Impl: i.s3.API()},
 		{Desc: secretsapi.Describe(), Impl: i.secretsmanager},
@@ -101,15 +106,15 @@ func (i implementations) mounts() []wire.Mount {
 // resourcePolicies are the services whose resources have policies of their own.
 func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 	return map[string]auth.ResourcePolicies{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "s3": i.s3, "secretsmanager": i.secretsmanager,
-		"sqs": i.sqs,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "lambda": i.lambda, "s3": i.s3,
+		"secretsmanager": i.secretsmanager, "sqs": i.sqs,
 	}
 }
 
 // resourceTags are the services whose resources have tags that policies see.
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "logs": i.logs, "s3": i.s3,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "s3": i.s3,
 		"secretsmanager": i.secretsmanager, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
@@ -122,7 +127,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.logs}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs}
 }
 
 // drain ends the requests that only wait.
@@ -134,7 +139,7 @@ func Built() ([]wire.Mount, []string) {
 	types := &cfn.Registry{}
 	types.Add(apis{}.types()...)
 	return implementations{
-		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, logs: &logs.Service{},
+		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, lambda: &lambda.Service{}, logs: &logs.Service{},
 		s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()
 }

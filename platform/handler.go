@@ -13,6 +13,7 @@ import (
 	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/dataplane/metadata"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/lambda"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/wire"
 )
@@ -92,7 +93,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		Now:    p.cfg.Now,
 	})
 	front := s.s3.Front(s3.FrontConfig{Next: apis, Closed: closed, Bucket: apis.BucketOf, Form: authenticator.AuthenticateForm})
-	signals := s.cloudformation.Handler()
+	signals, code := s.cloudformation.Handler(), s.lambda.CodeHandler()
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -104,6 +105,8 @@ func (p *Platform) handler(closed bool) http.Handler {
 			health(w, r)
 		case len(path) > len(cloudformation.SignalPath) && path[:len(cloudformation.SignalPath)] == cloudformation.SignalPath:
 			signals.ServeHTTP(w, r)
+		case len(path) > len(lambda.CodePath) && path[:len(lambda.CodePath)] == lambda.CodePath:
+			code.ServeHTTP(w, r)
 		case wanted(r) && fromHost(r):
 			p.services.metrics.handler.ServeHTTP(w, r)
 		default:

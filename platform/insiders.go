@@ -11,6 +11,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/dataplane/metadata"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/service/lambda"
 )
 
 // credentialLife is how long an instance's credentials last; the metadata
@@ -48,6 +49,20 @@ func (i *insiders) roleCredentials(ctx context.Context, scope arn.Scope, roleARN
 	return metadata.Credentials{
 		AccessKeyID: c.AccessKeyId, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 		Expiration: *c.Expiration, Issued: i.now(),
+	}, nil
+}
+
+// executionCredentials are those of a function's role, which must trust Lambda. The
+// function's name names the session.
+func (i *insiders) executionCredentials(ctx context.Context, scope arn.Scope, roleARN, name string) (lambda.Credentials, error) {
+	out, err := i.sts.AssumeRole(i.as(ctx, "lambda.amazonaws.com", scope, "sts", "AssumeRole"),
+		&stsapi.AssumeRoleInput{RoleArn: roleARN, RoleSessionName: name})
+	if err != nil {
+		return lambda.Credentials{}, err
+	}
+	c := out.Credentials
+	return lambda.Credentials{
+		AccessKeyID: c.AccessKeyId, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Expires: *c.Expiration,
 	}, nil
 }
 

@@ -43,6 +43,7 @@ type services struct {
 	authorizer auth.Authorizer
 	know       func(ctx context.Context, p auth.Principal) (auth.Principal, error)
 	insiders   insiders
+	functions  functionHost
 	metrics    *metrics
 	quotas     *quotas
 }
@@ -59,6 +60,9 @@ func (p *Platform) wire() (*services, error) {
 		return nil, err
 	}
 	p.wireInstances(s)
+	if err := p.wireFunctions(s); err != nil {
+		return nil, err
+	}
 	p.wireStacks(s)
 
 	policies.Resources, policies.Tags, policies.Effects = s.resourcePolicies(), s.resourceTags(), map[string]auth.Effects{"ec2": s.ec2}
@@ -170,6 +174,7 @@ func (s *services) stop() {
 	for _, l := range slices.Backward(s.loops()) {
 		l.Stop()
 	}
+	s.functions.Stop()
 	s.keys.Close()
 	s.policies.Close()
 }

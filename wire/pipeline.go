@@ -253,6 +253,9 @@ func (x *exchange) readBody() ([]byte, error) {
 	limit := x.h.cfg.MaxBody
 	if x.svc != nil {
 		limit = x.svc.maxBody
+		if own := x.svc.bodies[x.opName]; own > 0 {
+			limit = own
+		}
 	}
 	if x.r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/slipway/slipway/api"
@@ -71,7 +72,7 @@ func (s *service) matchREST(q *restRequest) (name string, labels map[string]stri
 	for pass := range 2 { // the second pass forgives missing parameters
 		for i := range routes {
 			r := &routes[i]
-			if r.method != q.method || !r.fits(q.steps) || !r.selects(q) || pass == 0 && !r.needed(q) {
+			if r.method != q.method || !r.fits(q.steps) || !r.selects(q) || pass == 0 && !r.needed(q) && !r.chosen() {
 				continue
 			}
 			score := r.literal*100 + len(r.query)*10 + len(r.needs)*2
@@ -131,6 +132,12 @@ func (r *restRoute) selects(q *restRequest) bool {
 		}
 	}
 	return true
+}
+
+// chosen reports whether a request that fits says by a value that it is for this
+// operation, whatever it lacks.
+func (r *restRoute) chosen() bool {
+	return slices.ContainsFunc(r.query, func(c [2]string) bool { return c[1] != "" })
 }
 
 func (r *restRoute) needed(q *restRequest) bool {

@@ -13,6 +13,7 @@ type service struct {
 	known   *known.Service
 	impl    any
 	maxBody int64
+	bodies  map[string]int64 // of operations whose bounds are others
 	routes  func() []restRoute
 }
 
@@ -34,6 +35,7 @@ func (h *Handler) index() {
 		if m.MaxBody > 0 {
 			s.maxBody = m.MaxBody
 		}
+		s.bodies = m.Bodies
 	}
 }
 

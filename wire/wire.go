@@ -21,6 +21,8 @@ type Mount struct {
 	Impl any // implements the Service interface of the package that Desc is of
 	// MaxBody bounds bodies that are read whole, in bytes; 0 is Config's.
 	MaxBody int64
+	// Bodies are the bounds of operations whose own are others.
+	Bodies map[string]int64
 }
 
 // Authenticator says who makes a request; *auth.Authenticator is one.

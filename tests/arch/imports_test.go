@@ -58,6 +58,7 @@ var rooms = map[string]string{
 	"service":                "api arn auth fault store workflow reconcile",
 	"service/cloudformation": "api arn auth fault store workflow reconcile cfn",
 	"service/ec2":            "api arn auth fault store workflow reconcile compute dataplane",
+	"service/lambda":         "api arn auth fault store workflow reconcile compute",
 	"resource":               "resource api arn auth cfn fault",
 	"console":                ". api arn auth fault",
 

@@ -107,6 +107,9 @@ func start(t *testing.T) *harness {
 	return &harness{endpoint: p.Endpoint(), client: &http.Client{}}
 }
 
+// archives are Lambda's operations whose documents may hold 50 MB.
+var archives = map[string]bool{"CreateFunction": true, "UpdateFunctionCode": true, "PublishLayerVersion": true}
+
 // answer is what came back, and what it took.
 type answer struct {
 	status int
@@ -132,7 +135,7 @@ func (h *harness) check(t *testing.T, svc *api.Service, op *api.Operation, p api
 			a = next
 		}
 		a.time, a.bytes = min(a.time, next.time), min(a.bytes, next.bytes)
-		if a.time <= maxTime && a.bytes <= maxBytes {
+		if a.time <= maxTime && (a.bytes <= maxBytes || archives[op.Name]) {
 			break
 		}
 	}
@@ -140,7 +143,7 @@ func (h *harness) check(t *testing.T, svc *api.Service, op *api.Operation, p api
 		t.Helper()
 		t.Errorf("%s %s, protocol %d, %s: %d, %s\n%.300s", svc.Name, op.Name, p, c.Name, a.status, fmt.Sprintf(format, args...), a.body)
 	}
-	if a.time > maxTime || a.bytes > maxBytes {
+	if a.time > maxTime || a.bytes > maxBytes && !archives[op.Name] {
 		wrong("took %s and %d bytes", a.time, a.bytes)
 	}
 	if a.header.Get("X-Amzn-Requestid") == "" && a.header.Get("X-Amz-Request-Id") == "" {
@@ -152,7 +155,7 @@ func (h *harness) check(t *testing.T, svc *api.Service, op *api.Operation, p api
 		wrong("is the server's fault")
 	case !refused && (c.Breaks || typed):
 		wrong("was not refused")
-	case refused && op.Method != http.MethodHead && !inForm(p, a.body):
+	case refused && op.Method != http.MethodHead && !inForm(p, a):
 		wrong("is not in the protocol's form")
 	}
 }
@@ -187,8 +190,11 @@ func allocated() uint64 {
 
 // inForm reports whether a refusal has the form in which clients of a protocol
 // look for its code.
-func inForm(p api.Protocol, body []byte) bool {
+func inForm(p api.Protocol, a answer) bool {
+	body := a.body
 	switch p {
+	case api.RESTJSON:
+		return json.Valid(body) && a.header.Get("X-Amzn-Errortype") != ""
 	case api.AWSQuery:
 		return xmlPath(body, "ErrorResponse", "Error", "Code")
 	case api.EC2Query:

@@ -1,0 +1,60 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	lambdaapi "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/function"
+	"github.com/slipway/slipway/service/lambda"
+)
+
+// functionHost is where functions run, until it is stopped.
+type functionHost interface {
+	lambda.Runner
+	Stop()
+}
+
+// wireFunctions makes the service of functions, and the host that runs them.
+func (p *Platform) wireFunctions(s *services) (err error) {
+	dir := filepath.Join(p.cfg.Dir, "functions")
+	s.functions, err = function.New(function.Config{Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger})
+	if errors.Is(err, compute.ErrUnsupported) {
+		s.functions, err = noFunctions{err}, nil
+	}
+	if err != nil {
+		return err
+	}
+	s.lambda, err = lambda.New(lambda.Config{
+		Store: p.store, Ring: p.ring, Dir: dir, Runner: s.functions, S3: s.apis.s3, Credentials: s.insiders.executionCredentials,
+		Endpoint: p.instanceEndpoint, Now: p.cfg.Now, Logger: p.cfg.Logger,
+	})
+	if err == nil {
+		s.apis.lambda = lambdaapi.Intercept(s.lambda, s.guard())
+	}
+	return err
+}
+
+// noFunctions is the host where the compute driver runs none: it says so.
+type noFunctions struct{ why error }
+
+// Runtime says what is missing for any runtime.
+func (n noFunctions) Runtime(name string) (function.Runtime, error) {
+	return function.Runtime{}, &function.RuntimeError{Runtime: name, Missing: n.why.Error()}
+}
+
+// Invoke says it, too.
+func (n noFunctions) Invoke(_ context.Context, spec function.Spec, _ function.Invocation) (function.Result, error) {
+	_, err := n.Runtime(spec.Runtime)
+	return function.Result{}, err
+}
+
+// Retire has nothing to wait for.
+func (noFunctions) Retire(string) func(context.Context) error {
+	return func(context.Context) error { return nil }
+}
+
+// Stop ends nothing.
+func (noFunctions) Stop() {}

@@ -131,6 +131,8 @@ type IAM struct {
 	Resources map[string]ResourcePolicies
 	Tags      map[string]ResourceTags
 	Effects   map[string]Effects // by the service's name
+	// Organizations tells the service control policies; nil: there are none.
+	Organizations Organizations
 	// Ring seals the details of EC2's refusals; nil leaves them out.
 	Ring *keyring.Ring
 
@@ -297,10 +299,18 @@ func mustParse(text string) *policy.Document {
 func (a *IAM) inquiry(ctx context.Context, p Principal) (q policy.Inquiry, err error) {
 	q.Caller = p.Caller()
 	switch p.Kind {
-	case Root, Service:
+	case Service:
 		q.Unbound = true
 		return q, nil
 	case Anonymous, Instance:
+		return q, nil
+	}
+	if q.Control, err = a.control(ctx, p); err != nil {
+		return q, err
+	}
+	switch p.Kind {
+	case Root:
+		q.Unbound = true
 		return q, nil
 	case FederatedUser:
 		issuer := Principal{}

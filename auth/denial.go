@@ -21,6 +21,7 @@ func Denied(r Request, resource string, d policy.Decision) *fault.Error {
 var deniers = map[policy.Source]string{
 	policy.ByIdentity: "an identity-based policy", policy.ByResource: "a resource-based policy",
 	policy.ByBoundary: "a permissions boundary", policy.BySession: "a session policy",
+	policy.ByControl: "a service control policy",
 }
 
 func deniedBy(r *Request, resource string, v policy.Verdict, encoded string) *fault.Error {

@@ -126,10 +126,7 @@ func (k *requestKeys) global(name string) ([]string, bool) {
 		}
 		return nil, true
 	case "calledvialast":
-		if n := len(c.Via); n > 0 {
-			return c.Via[n-1:], true
-		}
-		return nil, true
+		return c.Via[max(len(c.Via)-1, 0):], true
 	case "sourcearn":
 		return one(c.SourceARN), true
 	case "sourceaccount", "sourceowner":
@@ -138,14 +135,15 @@ func (k *requestKeys) global(name string) ([]string, bool) {
 		return k.tagKeys(), true
 	case "resourceaccount":
 		return k.resourceAccount()
+	case "principalorgid", "principalorgpaths", "resourceorgid", "resourceorgpaths":
+		return k.organization(name)
 	}
 	return nil, absentKeys[name]
 }
 
 // absentKeys are global keys that no call here ever has.
 var absentKeys = map[string]bool{
-	"principalorgid": true, "principalorgpaths": true, "resourceorgid": true, "resourceorgpaths": true, "sourceorgid": true,
-	"sourceorgpaths": true, "sourcevpc": true, "sourcevpcarn": true, "sourcevpce": true, "vpceaccount": true, "vpceorgid": true,
+	"sourceorgid": true, "sourceorgpaths": true, "sourcevpc": true, "sourcevpcarn": true, "sourcevpce": true, "vpceaccount": true, "vpceorgid": true,
 	"vpceorgpaths": true, "vpcsourceip": true, "ec2instancesourcevpc": true, "ec2instancesourceprivateipv4": true,
 	"assumedroot": true, "chatbotsourcearn": true,
 }

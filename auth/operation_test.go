@@ -14,6 +14,7 @@ import (
 	"github.com/slipway/slipway/api/kms"
 	"github.com/slipway/slipway/api/lambda"
 	"github.com/slipway/slipway/api/logs"
+	"github.com/slipway/slipway/api/organizations"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/sqs"
@@ -25,7 +26,7 @@ import (
 )
 
 var generated = []*api.Service{
-	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), s3.Describe(),
+	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), organizations.Describe(), s3.Describe(),
 	secretsmanager.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }
 

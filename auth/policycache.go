@@ -16,6 +16,8 @@ type PolicyCache struct {
 	managed    *Memo[[2]string, *policy.Document]
 	tags       *Memo[principalID, map[string]string]
 	arns       *Memo[string, string]
+	orgs       *Memo[string, Membership]
+	asked      Organizations
 }
 
 type principalID struct {
@@ -38,8 +40,19 @@ func idOf(p Principal) principalID {
 func NewPolicyCache(policies Policies, st store.Store, prefixes ...string) *PolicyCache {
 	return &PolicyCache{
 		policies, NewMemo[principalID, principalPolicies](st, prefixes...), NewMemo[[2]string, *policy.Document](st, prefixes...),
-		NewMemo[principalID, map[string]string](st, prefixes...), NewMemo[string, string](st, prefixes...),
+		NewMemo[principalID, map[string]string](st, prefixes...), NewMemo[string, string](st, prefixes...), nil, nil,
 	}
+}
+
+// Ask has the cache stand before the organizations, too, whose records begin with
+// the prefixes. It is called before the first look-up.
+func (c *PolicyCache) Ask(of Organizations, st store.Store, prefixes ...string) {
+	c.orgs, c.asked = NewMemo[string, Membership](st, prefixes...), of
+}
+
+// OrganizationOf tells where an account stands.
+func (c *PolicyCache) OrganizationOf(ctx context.Context, account string) (Membership, error) {
+	return c.orgs.Get(account, func() (Membership, error) { return c.asked.OrganizationOf(ctx, account) })
 }
 
 // Close ends the watches; the cache is not used after.
@@ -48,6 +61,9 @@ func (c *PolicyCache) Close() {
 	c.managed.Close()
 	c.tags.Close()
 	c.arns.Close()
+	if c.orgs != nil {
+		c.orgs.Close()
+	}
 }
 
 // PoliciesOf returns the documents of a user or an assumed role.

@@ -10,6 +10,7 @@ import (
 	kmsapi "github.com/slipway/slipway/api/kms"
 	lambdaapi "github.com/slipway/slipway/api/lambda"
 	logsapi "github.com/slipway/slipway/api/logs"
+	organizationsapi "github.com/slipway/slipway/api/organizations"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
@@ -22,6 +23,7 @@ import (
 	iamtypes "github.com/slipway/slipway/resource/iam"
 	kmstypes "github.com/slipway/slipway/resource/kms"
 	logtypes "github.com/slipway/slipway/resource/logs"
+	organizationstypes "github.com/slipway/slipway/resource/organizations"
 	s3types "github.com/slipway/slipway/resource/s3"
 	secretstypes "github.com/slipway/slipway/resource/secretsmanager"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
@@ -32,6 +34,7 @@ import (
 	"github.com/slipway/slipway/service/kms"
 	"github.com/slipway/slipway/service/lambda"
 	"github.com/slipway/slipway/service/logs"
+	"github.com/slipway/slipway/service/organizations"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
@@ -50,6 +53,7 @@ type apis struct {
 	kms     kmsapi.Service
 	lambda  lambdaapi.Service
 	logs    logsapi.Service
+	orgs    organizationsapi.Service
 	s3      s3api.Service
 	secrets secretsapi.Service
 	sqs     sqsapi.Service
@@ -64,6 +68,7 @@ func (a apis) types() []cfn.Type {
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),
 		logtypes.Types(a.logs),
+		organizationstypes.Types(a.orgs),
 		s3types.Types(a.s3),
 		secretstypes.Types(a.secrets),
 		sqstypes.Types(a.sqs),
@@ -79,6 +84,7 @@ type implementations struct {
 	kms            *kms.Service
 	lambda         *lambda.Service
 	logs           *logs.Service
+	organizations  *organizations.Service
 	s3             *s3.Service
 	secretsmanager *secretsmanager.Service
 	sqs            *sqs.Service
@@ -95,6 +101,7 @@ func (i implementations) mounts() []wire.Mount {
 		{Desc: kmsapi.Describe(), Impl: i.kms},
 		{Desc: lambdaapi.Describe(), Impl: i.lambda, Bodies: lambda.Bodies},
 		{Desc: logsapi.Describe(), Impl: i.logs},
+		{Desc: organizationsapi.Describe(), Impl: i.organizations},
 		{Desc: s3api.Describe(), Impl: i.s3.API()},
 		{Desc: secretsapi.Describe(), Impl: i.secretsmanager},
 		{Desc: sqsapi.Describe(), Impl: i.sqs},
@@ -106,7 +113,7 @@ func (i implementations) mounts() []wire.Mount {
 // resourcePolicies are the services whose resources have policies of their own.
 func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 	return map[string]auth.ResourcePolicies{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "lambda": i.lambda, "s3": i.s3,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "lambda": i.lambda, "organizations": i.organizations, "s3": i.s3,
 		"secretsmanager": i.secretsmanager, "sqs": i.sqs,
 	}
 }
@@ -114,7 +121,7 @@ func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 // resourceTags are the services whose resources have tags that policies see.
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "s3": i.s3,
+		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "organizations": i.organizations, "s3": i.s3,
 		"secretsmanager": i.secretsmanager, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
@@ -140,6 +147,6 @@ func Built() ([]wire.Mount, []string) {
 	types.Add(apis{}.types()...)
 	return implementations{
 		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, lambda: &lambda.Service{}, logs: &logs.Service{},
-		s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
+		organizations: &organizations.Service{}, s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()
 }

@@ -10,6 +10,7 @@ import (
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
 	logsapi "github.com/slipway/slipway/api/logs"
+	organizationsapi "github.com/slipway/slipway/api/organizations"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
 	sqsapi "github.com/slipway/slipway/api/sqs"
@@ -23,6 +24,7 @@ import (
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
 	"github.com/slipway/slipway/service/logs"
+	"github.com/slipway/slipway/service/organizations"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
 	"github.com/slipway/slipway/service/sqs"
@@ -87,6 +89,10 @@ func (p *Platform) wireIdentity(s *services) *auth.IAM {
 	s.apis.iam = iamapi.Intercept(s.iam, s.guard())
 	s.sts = sts.New(sts.Config{IAM: s.apis.iam, Sessions: s.sessions, Trust: policies, Devices: s.iam, Keys: s.keys, Ring: p.ring, Now: p.cfg.Now})
 	s.insiders = insiders{sts: s.sts, sessions: s.sessions, now: p.cfg.Now}
+	s.organizations = organizations.New(organizations.Config{Store: p.store, Workflows: p.engine, IAM: s.apis.iam, Now: p.cfg.Now})
+	s.apis.orgs = organizationsapi.Intercept(s.organizations, s.guard())
+	s.policies.Ask(s.organizations, p.store, organizations.Records)
+	policies.Organizations = s.policies
 	return policies
 }
 

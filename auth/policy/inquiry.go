@@ -11,6 +11,7 @@ const (
 	ByResource                   // of the queue, bucket, key, or a role's trust policy
 	ByBoundary
 	BySession // given when the session began
+	ByControl // a service control policy of the caller's organization
 )
 
 // Inquiry is a request with all the policies that bear on it. It is what every
@@ -24,6 +25,8 @@ const (
 //     session needs boundary and session policies; one that names the account
 //     alone only leaves the decision to the identity-based policies.
 //   - Across accounts, both sides must allow it.
+//   - The service control policies of each level of the caller's organization must
+//     allow it, whatever other policies do.
 type Inquiry struct {
 	Request
 	Caller   Caller
@@ -41,6 +44,9 @@ type Inquiry struct {
 	// Unbound says that the caller's side allows everything: its account's root
 	// user, and everybody where policies are not enforced.
 	Unbound bool
+	// Control are the service control policies that bind the caller's account, level
+	// by level; nil: none. They bind its root user, too.
+	Control [][]*Document
 }
 
 // Verdict is the answer to an inquiry.
@@ -53,7 +59,23 @@ type Verdict struct {
 // Decide answers an inquiry. It is safe for use by several goroutines.
 func (q Inquiry) Decide() Verdict {
 	identity, boundary, session, resource := q.eachSays()
-	return q.join(identity, boundary, session, resource)
+	return q.join(q.controlSays(), identity, boundary, session, resource)
+}
+
+// controlSays is what the service control policies say together. It is called after
+// eachSays.
+func (q *Inquiry) controlSays() Decision {
+	out := Allowed
+	for _, level := range q.Control {
+		switch evaluate(level, &q.Request) {
+		case Denied:
+			return Denied
+		case Allowed:
+		default:
+			out = NoMatch
+		}
+	}
+	return out
 }
 
 // says is what one kind of policy says; none is that there is no such policy.
@@ -88,8 +110,10 @@ func (d *Document) evaluate(r *Request) Decision {
 	return evaluate(one[:], r)
 }
 
-func (q *Inquiry) join(identity, boundary, session, resource says) Verdict {
+func (q *Inquiry) join(control Decision, identity, boundary, session, resource says) Verdict {
 	switch Denied {
+	case control:
+		return Verdict{Denied, ByControl}
 	case identity.Decision:
 		return Verdict{Denied, ByIdentity}
 	case boundary.Decision:
@@ -98,6 +122,9 @@ func (q *Inquiry) join(identity, boundary, session, resource says) Verdict {
 		return Verdict{Denied, BySession}
 	case resource.Decision:
 		return Verdict{Denied, ByResource}
+	}
+	if control != Allowed {
+		return Verdict{NoMatch, ByControl}
 	}
 	// Who has no account has no other policies than the resource's.
 	local := q.Owner == "" || q.Owner == q.Caller.Account || q.Caller.Account == ""
@@ -151,7 +178,7 @@ type Matched struct {
 // with it.
 func (q Inquiry) Explain() Explanation {
 	identity, boundary, session, resource := q.eachSays()
-	e := Explanation{Verdict: q.join(identity, boundary, session, resource)}
+	e := Explanation{Verdict: q.join(q.controlSays(), identity, boundary, session, resource)}
 	e.Identity = &identity.Decision
 	for _, k := range []struct {
 		says *says
@@ -182,6 +209,9 @@ func (q Inquiry) Explain() Explanation {
 				}
 			}
 		}
+	}
+	for _, level := range q.Control {
+		look(ByControl, level...)
 	}
 	look(ByIdentity, q.Identity...)
 	look(ByBoundary, q.Boundary)

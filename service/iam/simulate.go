@@ -162,6 +162,7 @@ func (m *simulation) decide(action, resource string) api.EvaluationResult {
 
 var sourceTypes = map[policy.Source]string{
 	policy.ByIdentity: "IAM Policy", policy.ByResource: "Resource Policy", policy.ByBoundary: "IAM Permissions Boundary Policy",
+	policy.ByControl: "Organizations SCP",
 }
 
 // behindBrace is where AWS has a statement start: behind its brace, as it ends

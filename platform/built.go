@@ -22,6 +22,7 @@ import (
 	ec2types "github.com/slipway/slipway/resource/ec2"
 	iamtypes "github.com/slipway/slipway/resource/iam"
 	kmstypes "github.com/slipway/slipway/resource/kms"
+	lambdatypes "github.com/slipway/slipway/resource/lambda"
 	logtypes "github.com/slipway/slipway/resource/logs"
 	organizationstypes "github.com/slipway/slipway/resource/organizations"
 	s3types "github.com/slipway/slipway/resource/s3"
@@ -67,6 +68,7 @@ func (a apis) types() []cfn.Type {
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),
+		lambdatypes.Types(a.lambda),
 		logtypes.Types(a.logs),
 		organizationstypes.Types(a.orgs),
 		s3types.Types(a.s3),

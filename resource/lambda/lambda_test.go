@@ -1,0 +1,247 @@
+package lambda
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/auth/keyring"
+	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/compute/function"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/service/lambda"
+	"github.com/slipway/slipway/store/storetest"
+)
+
+const (
+	account = "123456789012"
+	prefix  = "arn:aws:lambda:us-east-1:" + account + ":"
+	role    = "arn:aws:iam::" + account + ":role/r"
+)
+
+// host runs nothing.
+type host struct{}
+
+func (host) Runtime(name string) (function.Runtime, error) {
+	if strings.HasPrefix(name, "java") {
+		return function.Runtime{}, &function.RuntimeError{Runtime: name, Missing: "no java"}
+	}
+	return function.Runtime{Name: name}, nil
+}
+
+func (host) Invoke(context.Context, function.Spec, function.Invocation) (function.Result, error) {
+	return function.Result{}, nil
+}
+
+func (host) Retire(string) func(context.Context) error {
+	return func(context.Context) error { return nil }
+}
+
+func service(t *testing.T) *lambda.Service {
+	t.Helper()
+	svc, err := lambda.New(lambda.Config{Store: storetest.New(t), Ring: keyring.Ephemeral(), Dir: t.TempDir(), Runner: host{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc.Start(t.Context())
+	t.Cleanup(svc.Stop)
+	return svc
+}
+
+func as(t *testing.T, token string) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return auth.With(ctx, auth.Call{
+		Principal: auth.RootOf(account), Scope: arn.Scope{Account: account, Region: "us-east-1"}, Token: token,
+	})
+}
+
+func request(token, physicalID string, properties, prior cfn.Properties) cfn.Request {
+	return cfn.Request{
+		StackName: "stack", LogicalID: "It", PhysicalID: physicalID, Token: token, Name: "stack-It-ABCDEF123456",
+		Properties: properties, Prior: prior, Tags: map[string]string{"aws:cloudformation:stack-name": "stack"},
+		Progress: func(string) {}, Initiated: func(string) {},
+	}
+}
+
+func find(t *testing.T, svc api.Service, name string) cfn.Type {
+	t.Helper()
+	for _, typ := range Types(svc) {
+		if typ.Name == name {
+			return typ
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return cfn.Type{}
+}
+
+// create makes a resource twice with one token, as after a crash.
+func create(t *testing.T, typ cfn.Type, token string, props cfn.Properties) cfn.Result {
+	t.Helper()
+	var first cfn.Result
+	for i := range 2 {
+		got, err := typ.Create(as(t, token), request(token, "", props, nil))
+		if err != nil {
+			t.Fatalf("%s: %v", typ.Name, err)
+		}
+		if i == 0 {
+			first = got
+		} else if d := cmp.Diff(first, got); d != "" {
+			t.Errorf("%s: made again: %s", typ.Name, d)
+		}
+	}
+	return first
+}
+
+func read(t *testing.T, typ cfn.Type, id string, props, want cfn.Properties) {
+	t.Helper()
+	got, err := typ.Read(as(t, ""), request("", id, props, nil))
+	if err != nil {
+		t.Fatalf("%s: %v", typ.Name, err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s: %s", typ.Name, d)
+	}
+}
+
+// remove deletes a resource twice, and looks that it is gone.
+func remove(t *testing.T, typ cfn.Type, id string, props cfn.Properties) {
+	t.Helper()
+	for range 2 {
+		if err := typ.Delete(as(t, "delete"), request("delete", id, props, nil)); err != nil {
+			t.Errorf("%s: %v", typ.Name, err)
+		}
+	}
+	if _, err := typ.Read(as(t, ""), request("", id, props, nil)); !fault.Is(err, cfn.NotFound) {
+		t.Errorf("%s: read after the deletion: %v", typ.Name, err)
+	}
+}
+
+func functionProps(with cfn.Properties) cfn.Properties {
+	p := cfn.Properties{
+		"FunctionName": "f", "Runtime": "python3.12", "Handler": "index.handler", "Role": role, "Code": map[string]any{"ZipFile": "def handler(e, c): pass"},
+		"Tags": []any{map[string]any{"Key": "k", "Value": "v"}},
+	}
+	for k, v := range with {
+		p[k] = v
+	}
+	return p
+}
+
+func TestFunction(t *testing.T) {
+	svc := service(t)
+	typ := find(t, svc, functionName)
+	props := functionProps(cfn.Properties{"Environment": map[string]any{"Variables": map[string]any{"A": "x", "N": int64(5), "B": true}}, "ReservedConcurrentExecutions": int64(2)})
+	if got := create(t, typ, "make", props); got.PhysicalID != "f" || got.Attributes["Arn"] != prefix+"function:f" {
+		t.Errorf("made %+v", got)
+	}
+	shown := cfn.Properties{
+		"FunctionName": "f", "Runtime": "python3.12", "Handler": "index.handler", "Role": role, "Timeout": int64(3), "MemorySize": int64(128),
+		"Architectures": []any{architectures(t, svc)}, "PackageType": "Zip", "EphemeralStorage": map[string]any{"Size": int64(512)},
+		"TracingConfig": map[string]any{"Mode": "PassThrough"}, "LoggingConfig": map[string]any{"LogFormat": "Text", "LogGroup": "/aws/lambda/f"},
+		"Environment": map[string]any{"Variables": map[string]any{"A": "x", "N": "5", "B": "true"}}, "ReservedConcurrentExecutions": int64(2),
+		"Tags": []any{map[string]any{"Key": "k", "Value": "v"}}, "Arn": prefix + "function:f",
+	}
+	read(t, typ, "f", props, shown)
+
+	next := functionProps(cfn.Properties{"Timeout": int64(9), "Code": map[string]any{"ZipFile": "other"}, "Tags": []any{}})
+	for range 2 {
+		if _, err := typ.Update(as(t, "change"), request("change", "f", next, props)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(shown, "ReservedConcurrentExecutions")
+	delete(shown, "Tags")
+	shown["Timeout"], shown["Environment"] = int64(9), map[string]any{}
+	read(t, typ, "f", next, shown)
+	if ids, err := typ.List(as(t, "")); err != nil || len(ids) != 1 || ids[0] != "f" {
+		t.Errorf("listed %v, %v", ids, err)
+	}
+	remove(t, typ, "f", next)
+}
+
+func architectures(t *testing.T, svc api.Service) string {
+	t.Helper()
+	out, err := svc.GetFunctionConfiguration(as(t, ""), &api.GetFunctionConfigurationInput{FunctionName: "f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Architectures[0]
+}
+
+// A function that cannot run fails its creation, and is named so that it is deleted.
+func TestAFunctionThatFails(t *testing.T) {
+	svc := service(t)
+	typ := find(t, svc, functionName)
+	in := functionProps(cfn.Properties{"Runtime": "java21"})
+	_, err := typ.Create(as(t, "a"), request("a", "", in, nil))
+	if !fault.Is(err, fault.InvalidParameterValueException) || !strings.Contains(err.Error(), "ZipFile can only be used") {
+		t.Errorf("inline Java: %v", err)
+	}
+	c := &code{ZipFile: "exports.handler = 1"}
+	made, err := c.source("nodejs20.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(made.ZipFile), int64(len(made.ZipFile)))
+	if err != nil || len(z.File) != 1 || z.File[0].Name != "index.js" {
+		t.Fatalf("the archive has %v, %v", z, err)
+	}
+	f, err := z.File[0].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(f); err != nil || string(b) != c.ZipFile {
+		t.Errorf("it is %q, %v", b, err)
+	}
+	if _, err := svc.CreateFunction(as(t, ""), &api.CreateFunctionInput{FunctionName: "j", Runtime: "java21", Handler: "x", Role: role, Code: made}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = functionHandler{svc}.settled(as(t, ""), "j")
+	if !fault.Is(err, fault.InvalidParameterValueException) || !strings.Contains(err.Error(), "no java") {
+		t.Errorf("it settles with %v", err)
+	}
+}
+
+func TestWhatHangsOnAFunction(t *testing.T) {
+	svc := service(t)
+	create(t, find(t, svc, functionName), "f", functionProps(nil))
+	version, alias, permission := find(t, svc, versionName), find(t, svc, aliasName), find(t, svc, permissionName)
+
+	vp := cfn.Properties{"FunctionName": "f", "Description": "one"}
+	v := create(t, version, "v", vp)
+	if v.PhysicalID != prefix+"function:f:1" || v.Attributes["Version"] != "1" {
+		t.Errorf("made %+v", v)
+	}
+	read(t, version, v.PhysicalID, vp, cfn.Properties{"FunctionName": "f", "Description": "one", "Version": "1", "FunctionArn": v.PhysicalID})
+
+	ap := cfn.Properties{"FunctionName": prefix + "function:f", "Name": "live", "FunctionVersion": "$LATEST"}
+	a := create(t, alias, "a", ap)
+	if a.PhysicalID != prefix+"function:f:live" {
+		t.Errorf("made %+v", a)
+	}
+	next := cfn.Properties{"FunctionName": prefix + "function:f", "Name": "live", "FunctionVersion": "1"}
+	if _, err := alias.Update(as(t, "u"), request("u", a.PhysicalID, next, ap)); err != nil {
+		t.Fatal(err)
+	}
+	next["AliasArn"] = a.PhysicalID
+	read(t, alias, a.PhysicalID, next, next)
+
+	pp := cfn.Properties{"FunctionName": a.PhysicalID, "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com", "SourceArn": "arn:aws:sns:us-east-1:123456789012:t"}
+	p := create(t, permission, "p", pp)
+	pp["Id"] = p.PhysicalID
+	read(t, permission, p.PhysicalID, pp, pp)
+	delete(pp, "Id")
+	remove(t, permission, p.PhysicalID, pp)
+	remove(t, alias, a.PhysicalID, next)
+	remove(t, version, v.PhysicalID, vp)
+}

@@ -80,6 +80,10 @@ func (e *evaluator) call(n *Node) any {
 		return e.zones(arg, f.misuse)
 	case "Fn::Cidr":
 		return e.cidr(n, arg)
+	case "Fn::Length":
+		return e.length(n, arg)
+	case "Fn::ToJsonString":
+		return e.toJSON(arg)
 	}
 	if f.boolean {
 		return strconv.FormatBool(e.condition(n))
@@ -384,11 +388,17 @@ func (e *evaluator) findInMap(n, arg *Node) any {
 			continue
 		}
 		v := m.Node.Get(keys[1]).Get(keys[2])
+		if v == nil && hasDefault(arg) {
+			return e.node(arg.Items[3].Get("DefaultValue"))
+		}
 		if v == nil {
 			e.at(n, "Template error: Unable to get mapping for %s::%s::%s", keys[0], keys[1], keys[2])
 			return Unknown
 		}
 		return v.Value()
+	}
+	if hasDefault(arg) {
+		return e.node(arg.Items[3].Get("DefaultValue"))
 	}
 	e.at(n, "Template error: Mapping named '%s' is not present in the 'Mappings' section of template.", keys[0])
 	return Unknown

@@ -13,7 +13,8 @@ type function struct {
 	inCondition bool                 // may stand in Conditions
 	boolean     bool                 // is itself a condition
 	inRule      bool                 // stands in Rules only
-	unbuilt     string               // of the functions that transforms bring
+	extension   bool                 // AWS::LanguageExtensions brings it
+	unbuilt     string               // why the function is not built
 }
 
 const (
@@ -37,7 +38,7 @@ var functions = map[string]*function{
 	"Condition":            {misuse: "Template error: every Condition object must have a single String value.", fits: isText, inCondition: true, boolean: true},
 	"Fn::Base64":           {misuse: "Template error: every Fn::Base64 object must have a String-typed value.", fits: isStringy, inCondition: true},
 	"Fn::Cidr":             {misuse: cidrMisuse, fits: list(2, 3)},
-	"Fn::FindInMap":        {misuse: mapMisuse, fits: list(3, 3), inCondition: true},
+	"Fn::FindInMap":        {misuse: mapMisuse, fits: isFindInMap, inCondition: true},
 	"Fn::GetAtt":           {misuse: getAttMisuse, fits: isGetAtt},
 	"Fn::GetAZs":           {misuse: "Template error: every Fn::GetAZs object must have a String-typed value.", fits: isRegion},
 	"Fn::If":               {misuse: ifMisuse, fits: isIf, inCondition: true},
@@ -57,20 +58,33 @@ var functions = map[string]*function{
 	"Fn::ValueOf":          {unbuilt: "Fn::ValueOf needs the attributes of what a parameter names"},
 	"Fn::ValueOfAll":       {unbuilt: "Fn::ValueOfAll needs the attributes of what parameters name"},
 	"Fn::Transform":        {unbuilt: "Fn::Transform runs a macro"},
-	"Fn::Length":           {unbuilt: "Fn::Length comes with the transform AWS::LanguageExtensions"},
-	"Fn::ToJsonString":     {unbuilt: "Fn::ToJsonString comes with the transform AWS::LanguageExtensions"},
+	"Fn::Length":           {misuse: "Template error: every Fn::Length object requires a list, or a function that returns a list.", fits: isListy, inCondition: true, extension: true},
+	"Fn::ToJsonString":     {misuse: "Template error: every Fn::ToJsonString object requires a map or a list.", fits: isCollection, inCondition: true, extension: true},
 }
 
 // supported lists the functions for the message about one that does not exist.
 func supported() string {
 	var names []string
 	for n, f := range functions {
-		if f.unbuilt == "" && n != "Condition" && !f.inRule {
+		if f.unbuilt == "" && n != "Condition" && !f.inRule && !f.extension {
 			names = append(names, n)
 		}
 	}
 	sort.Strings(names)
 	return strings.Join(names, ", ")
+}
+
+// isFindInMap: three keys, and with AWS::LanguageExtensions a default.
+func isFindInMap(n *Node) bool {
+	return n.Kind == List && (len(n.Items) == 3 || len(n.Items) == 4 && hasDefault(n))
+}
+
+func hasDefault(arg *Node) bool {
+	return len(arg.Items) == 4 && arg.Items[3].Kind == Map && len(arg.Items[3].Entries) == 1 && arg.Items[3].Get("DefaultValue") != nil
+}
+
+func isCollection(n *Node) bool {
+	return n.Kind == Map || n.Kind == List || n.Kind == Call && !makesText(n)
 }
 
 func isText(n *Node) bool { return n.Kind == String && n.Text != "" || n.Kind == Number }

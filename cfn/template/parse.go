@@ -16,7 +16,11 @@ func parse(body []byte) (*Template, Problems) {
 		return nil, problems
 	}
 	root.adopt()
-	p := &parser{t: &Template{Root: root}, expands: root.Get("Transform") != nil}
+	return fromTree(root, problems, false)
+}
+
+func fromTree(root *Node, problems Problems, processed bool) (*Template, Problems) {
+	p := &parser{t: &Template{Root: root, processed: processed}, expands: root.Get("Transform") != nil}
 	p.problems = problems
 	p.document()
 	p.t.byID = make(map[string]int, len(p.t.Resources))

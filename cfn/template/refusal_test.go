@@ -51,7 +51,7 @@ var refusals = []struct {
 	{"null", "Resources:\n  A: {Type: 'AWS::X::Y'}\nOutputs:\n  MyOutput:\n    Value:", []string{"line 5, column 11, /Outputs/MyOutput/Value: [/Outputs/MyOutput/Value] 'null' values are not allowed in templates"}},
 	{"mapping function", "Mappings:\n  M: {A: {B: {Ref: X}}}\nResources:\n  A: {Type: 'AWS::X::Y'}", []string{"line 2, column 14, /Mappings/M/A/B: Template format error: Every Mappings attribute must be a String or a List."}},
 	{"transform name", "Transform: {Name: {Ref: X}}\nResources:\n  A: {Type: 'AWS::X::Y'}", []string{"line 1, column 12, /Transform: Key Name of transform definition must be a string."}},
-	{"transform", "Transform: AWS::Serverless-2016-10-31\nGlobals: {}\nResources:\n  A: {Type: 'AWS::Serverless::Api'}", []string{"line 1, column 12, /Transform: Transform AWS::Serverless-2016-10-31 is not built yet"}},
+	{"transform", "Transform: AWS::Serverless-2016-10-31\nGlobals: {}\nResources:\n  A: {Type: 'AWS::Serverless::Api'}", []string{"line 1, column 12, /Transform: Transform AWS::Serverless-2016-10-31 is not implemented"}},
 	{"deletion policy", "Resources:\n  A: {Type: 'AWS::X::Y', DeletionPolicy: Keep}", []string{"line 2, column 42, /Resources/A/DeletionPolicy: Template format error: Unrecognized DeletionPolicy Keep for resource A"}},
 
 	{"unresolved references", "Resources:\n  A:\n    Type: AWS::X::Y\n    Properties:\n      P: !Ref InvalidRef\n      Q: !Sub '${Other} ${AWS::Region} ${!Literal}'", []string{

@@ -14,7 +14,8 @@ type Template struct {
 	Resources     []Resource
 	Outputs       []Output
 
-	byID map[string]int // index into Resources
+	byID      map[string]int // index into Resources
+	processed bool           // transforms have made it: their functions may stand in it
 }
 
 // Parameter is a parameter's declaration.

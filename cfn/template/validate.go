@@ -47,19 +47,34 @@ func (t *Template) validate(types Types) Problems {
 	return v.done()
 }
 
-// macros reports transforms, which no part of Slipway runs yet.
+// macros reports transforms that have not been run: what they make of a template
+// is what can be checked.
 func (v *validator) macros() {
 	for _, name := range v.t.Transform {
-		v.at(v.t.Root.Get("Transform"), "Transform %s is not built yet: this Slipway runs no transforms", name)
+		if strings.HasPrefix(name, "AWS::Serverless-") {
+			v.at(v.t.Root.Get("Transform"), "%s", NoServerless(name))
+		} else {
+			v.at(v.t.Root.Get("Transform"), "Transform %s has not been run", name)
+		}
 	}
 	v.t.Root.Walk(func(n *Node) bool {
 		for _, e := range n.Entries {
-			if e.Key == "Fn::Transform" || strings.HasPrefix(e.Key, "Fn::ForEach") {
-				v.at(e.Value, "%s is not built yet: this Slipway runs no transforms", e.Key)
+			if e.Key == "Fn::Transform" {
+				v.at(e.Value, "Fn::Transform may not stand in what a transform has made")
+			} else if strings.HasPrefix(e.Key, "Fn::ForEach") {
+				v.at(e.Value, "Template format error: %s needs the transform AWS::LanguageExtensions", e.Key)
 			}
+		}
+		if n.Fn == "Fn::Transform" {
+			v.at(n, "Fn::Transform may not stand in what a transform has made")
 		}
 		return true
 	})
+}
+
+// NoServerless words that the SAM transform is not built.
+func NoServerless(name string) string {
+	return fmt.Sprintf("Transform %s is not implemented: this Slipway does not translate templates of the Serverless Application Model", name)
 }
 
 func (v *validator) parameterDefaults() {
@@ -143,6 +158,9 @@ func (v *validator) section(name string, root *Node) {
 		case f == nil || f.unbuilt != "":
 			v.misuse(n, f)
 			return f == nil
+		case f.extension && !v.t.processed:
+			v.misuse(n, nil)
+			return true
 		case f.fits != nil && !f.fits(n.Arg()):
 			v.at(n, "%s", f.misuse)
 			return true
@@ -208,6 +226,12 @@ func (v *validator) selects(n, arg *Node) {
 }
 
 func (v *validator) findInMap(n, arg *Node) {
+	if hasDefault(arg) {
+		if !v.t.processed {
+			v.at(n, "%s", mapMisuse)
+		}
+		return
+	}
 	if !arg.Items[0].Scalar() {
 		return
 	}

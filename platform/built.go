@@ -47,8 +47,7 @@ import (
 // apis are the services as resource types call them: behind the interceptor
 // that authorizes.
 type apis struct {
-	handles cloudformationtypes.Handles
-	stacks  cloudformationtypes.Stacks
+	stacks  cloudformationtypes.Service
 	ec2     ec2api.Service
 	iam     iamapi.Service
 	kms     kmsapi.Service
@@ -64,7 +63,7 @@ type apis struct {
 // types are the resource types of this build.
 func (a apis) types() []cfn.Type {
 	return slices.Concat(
-		cloudformationtypes.Types(a.handles, a.stacks),
+		cloudformationtypes.Types(a.stacks),
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),

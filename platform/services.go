@@ -165,7 +165,7 @@ func (p *Platform) wireStacks(s *services) {
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
-	s.apis.handles, s.apis.stacks = s.cloudformation, s.cloudformation
+	s.apis.stacks = s.cloudformation
 }
 
 // start begins the services' loops. The engine runs already.

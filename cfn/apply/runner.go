@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -266,18 +267,18 @@ func forget(tx store.Tx, s *Stack) error {
 		deleteUnder(tx, Signals, s.Key()+"/", ""),
 		deleteUnder(tx, waiters, s.Key()+"/", ""),
 		deleteUnder(tx, Operations, s.Key()+"/", ""),
-		deleteUnder(tx, Templates, s.Key()+"/", s.Version.TemplateKey),
+		deleteUnder(tx, Templates, s.Key()+"/", s.Version.TemplateKey, s.Version.OriginalKey),
 	)
 }
 
-// deleteUnder deletes the documents whose keys begin with prefix, but one.
-func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix, keep string) error {
+// deleteUnder deletes the documents whose keys begin with prefix, but some.
+func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix string, keep ...string) error {
 	var keys []string
 	for e, err := range c.Scan(tx, prefix) {
 		if err != nil {
 			return err
 		}
-		if e.Key != keep {
+		if !slices.Contains(keep, e.Key) {
 			keys = append(keys, e.Key)
 		}
 	}

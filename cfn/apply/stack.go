@@ -77,6 +77,7 @@ type Output struct {
 // Version is one state that a stack was asked to have: template and inputs.
 type Version struct {
 	TemplateKey  string // in Templates
+	OriginalKey  string `json:",omitempty"` // of the template that transforms have made the other of; "" : they are the same
 	Parameters   []Parameter
 	Tags         map[string]string
 	Capabilities []string
@@ -114,10 +115,12 @@ type Stack struct {
 	// operation is set, but for REVIEW_IN_PROGRESS and what is Held.
 	Operation string
 	Last      string // id of the latest operation
-	Count     int    // of the operations so far
-	Request   string // the latest ClientRequestToken
-	RequestOp string // the API operation that gave it
-	Token     string // of the durable step that made the stack
+	// PreparedFrom is the status before the operation whose plan is being made.
+	PreparedFrom string `json:",omitempty"`
+	Count        int    // of the operations so far
+	Request      string // the latest ClientRequestToken
+	RequestOp    string // the API operation that gave it
+	Token        string // of the durable step that made the stack
 	// Parent is the id of the stack that this one is nested in, ParentResource its
 	// logical id there, Step the token of the parent's step that began its latest
 	// operation; "" of a stack that nobody has nested.
@@ -206,7 +209,7 @@ type Caller struct {
 
 // begin clears what the stack's previous operation left.
 func (s *Stack) begin(operation string) {
-	s.Operation, s.Last = operation, operation
+	s.Operation, s.Last, s.PreparedFrom = operation, operation, ""
 	s.Stop, s.Cancel, s.Failure, s.Failed = false, false, "", nil
 	s.Held, s.Why = false, ""
 }

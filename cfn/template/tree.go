@@ -24,6 +24,11 @@ func Read(body []byte) (*Node, Problems) {
 	return root, problems
 }
 
+// Interpret makes a template of a tree that Read has read, and adds to its problems.
+func Interpret(root *Node, problems Problems) (*Template, Problems) {
+	return fromTree(root, problems, false)
+}
+
 // FromTree makes a template of a tree that transforms have processed, and of
 // which it takes possession.
 func FromTree(root *Node) (*Template, Problems) {

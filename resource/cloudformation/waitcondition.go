@@ -1,6 +1,3 @@
-// Package cloudformation holds the resource types AWS::CloudFormation::*. It
-// may import cfn and fault, and calls CloudFormation through the interfaces
-// Handles and Stacks, since its API has no operation for what they do. It starts no goroutine.
 package cloudformation
 
 import (
@@ -27,11 +24,6 @@ type Handles interface {
 
 // maxTimeout bounds a wait condition's Timeout: 12 hours.
 const maxTimeout = 43_200
-
-// Types are the resource types of this package.
-func Types(handles Handles, stacks Stacks) []cfn.Type {
-	return []cfn.Type{stack(stacks), waitConditionHandle(handles), waitCondition(handles)}
-}
 
 // waitConditionHandle is AWS::CloudFormation::WaitConditionHandle: its physical
 // id is the URL that signals are put to.

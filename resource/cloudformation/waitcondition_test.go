@@ -15,6 +15,9 @@ import (
 
 // handles is a service whose functions are optional.
 type handles struct {
+	cloudformation.Macros
+	cloudformation.Stacks
+
 	open   func(stackID, logicalID string) (string, error)
 	closed []string
 }
@@ -42,7 +45,7 @@ func (h *handles) HandleSource(_ context.Context, stackID, url string) (source, 
 func typeOf(t *testing.T, h *handles, name string) cfn.Type {
 	t.Helper()
 	var r cfn.Registry
-	r.Add(cloudformation.Types(h, nil)...)
+	r.Add(cloudformation.Types(h)...)
 	typ, ok := r.Lookup(name)
 	if !ok {
 		t.Fatalf("no type %s", name)

@@ -22,8 +22,9 @@ const noChanges = "The submitted information didn't contain changes. Submit diff
 
 // Statuses of change sets ("ChangeSetStatus", "ExecutionStatus").
 const (
-	statusComplete = "CREATE_COMPLETE"
-	statusFailed   = "FAILED"
+	statusInProgress = "CREATE_IN_PROGRESS"
+	statusComplete   = "CREATE_COMPLETE"
+	statusFailed     = "FAILED"
 
 	executionAvailable   = "AVAILABLE"
 	executionUnavailable = "UNAVAILABLE"
@@ -82,6 +83,7 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
 		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
 		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
+		stackName: stackNameOf(st, in.StackName),
 	}
 	previous := st
 	if kind == changeSetCreate {
@@ -91,20 +93,27 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	if err != nil {
 		return nil, err
 	}
-	if kind == changeSetImport {
+	decided := !w.pending && w.failure == ""
+	if decided && kind == changeSetImport {
 		if w.imports, err = s.targets(in.ResourcesToImport, w.tmpl); err != nil {
 			return nil, err
 		}
 	}
 	missing := ""
-	if kind == changeSetImport || isTrue(in.ImportExistingResources) {
+	if decided && (kind == changeSetImport || isTrue(in.ImportExistingResources)) {
 		if missing, err = s.look(ctx, previous, in.StackName, w); err != nil {
+			return nil, err
+		}
+	}
+	var caller apply.Caller
+	if w.pending {
+		if caller, err = s.principal(ctx, w.version.RoleARN); err != nil {
 			return nil, err
 		}
 	}
 	var out *cloudformation.CreateChangeSetOutput
 	err = s.update(ctx, func(l *apply.Ledger) error {
-		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing})
+		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing}, r, caller)
 		if err == nil {
 			out = &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}
 		}
@@ -183,7 +192,14 @@ func checkReviewable(st *apply.Stack, in *cloudformation.CreateChangeSetInput, k
 	return canUpdate(st)
 }
 
-func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet) (*changeSet, error) {
+func stackNameOf(st *apply.Stack, name string) string {
+	if st != nil {
+		return st.Name
+	}
+	return name
+}
+
+func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet, r request, caller apply.Caller) (*changeSet, error) {
 	st, err := find(l.Tx, c.Scope, in.StackName)
 	if err != nil {
 		return nil, err
@@ -208,7 +224,7 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 		switch {
 		case in.ClientToken != "" && old.Token == in.ClientToken:
 			return old, nil
-		case execution == executionAvailable || execution == executionInProgress || old.Status == statusFailed:
+		case execution == executionAvailable || execution == executionInProgress || old.Status != statusComplete:
 			return nil, fault.New(fault.CFNAlreadyExists, "ChangeSet %s already exists", in.ChangeSetName)
 		}
 		if err := changeSets.Delete(l.Tx, old.key(st)); err != nil {
@@ -219,7 +235,18 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 	cs.Name, cs.StackID, cs.StackName, cs.Description = in.ChangeSetName, st.ID, st.Name, in.Description
 	cs.Created, cs.OnFailure, cs.Token = l.Now, in.OnStackFailure, in.ClientToken
 	cs.Nested, cs.Import = isTrue(in.IncludeNestedStacks), w.imports
-	if err := s.decide(l, st, cs, w); err != nil {
+	switch {
+	case w.pending:
+		err = s.awaitMacros(l, st, cs, in, w, caller, r)
+	case w.failure != "":
+		cs.Status, cs.Execution, cs.Reason = statusFailed, executionUnavailable, w.failure
+		if err = w.keep(l.Tx, st); err == nil {
+			cs.Version = w.version
+		}
+	default:
+		err = s.decide(l, st, cs, w)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return cs, changeSets.Put(l.Tx, cs.key(st), cs)
@@ -268,7 +295,7 @@ func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wan
 	if cs.WithValues, problems = plan.Changes(in, true); len(problems) > 0 {
 		return problems.Err()
 	}
-	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+	if err := w.keep(l.Tx, st); err != nil {
 		return err
 	}
 	cs.Version = w.version

@@ -28,11 +28,12 @@ func (s *Service) CreateStack(ctx context.Context, in *cloudformation.CreateStac
 	if st, err := s.repeated(ctx, c, in.StackName, "CreateStack", in.ClientRequestToken); st != nil || err != nil {
 		return createOutput(st), err
 	}
-	w, err := s.want(ctx, nil, request{
+	r := request{
 		source: source{Body: in.TemplateBody, URL: in.TemplateURL}, Parameters: in.Parameters,
 		Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes, RoleARN: in.RoleARN, Tags: in.Tags,
-		Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
-	})
+		Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration, stackName: in.StackName, direct: true,
+	}
+	w, err := s.want(ctx, nil, r)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,13 @@ func (s *Service) CreateStack(ctx context.Context, in *cloudformation.CreateStac
 		}
 		if err := obsolete(l.Tx, st, ""); err != nil {
 			return err
+		}
+		if w.pending {
+			if err := w.keep(l.Tx, st); err != nil {
+				return err
+			}
+			st.Version = w.version
+			return s.prepare(l, st, &processing{For: forCreate, Caller: caller}, r, w, apply.CreateInProgress)
 		}
 		return s.begin(l, st, w, caller)
 	})
@@ -159,12 +167,21 @@ func (s *Service) begin(l *apply.Ledger, st *apply.Stack, w *wanted, caller appl
 	if err != nil {
 		return err
 	}
-	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+	if err := w.keep(l.Tx, st); err != nil {
 		return err
 	}
 	st.Version = w.version
 	op := apply.Operation{Kind: apply.CreateStack, Caller: caller, Plan: p, New: w.version, Old: map[string]plan.Resource{}}
-	return s.runner.Begin(l, st, op, apply.CreateInProgress, apply.UserInitiated)
+	return s.runner.Begin(l, st, op, apply.CreateInProgress, begun(st))
+}
+
+// begun is the reason of an operation's first event, or of the one after its
+// macros.
+func begun(st *apply.Stack) string {
+	if st.Busy() {
+		return transformed
+	}
+	return apply.UserInitiated
 }
 
 // plan decides an operation; problems of evaluation are the request's.
@@ -196,11 +213,13 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.want(ctx, st, request{
+	r := request{
 		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
 		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
 		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
-	})
+		stackName: st.Name, direct: true,
+	}
+	w, err := s.want(ctx, st, r)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +246,11 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 		}
 		bound := cmp.Or(policies.during, st.Policy)
 		st.Policy = cmp.Or(policies.after, st.Policy)
+		if w.pending {
+			now := l.Now
+			st.Updated = &now
+			return s.prepare(l, st, &processing{For: forUpdate, Caller: caller, Policy: bound}, r, w, apply.UpdateInProgress)
+		}
 		return s.beginUpdate(l, st, w, caller, bound)
 	})
 	if err != nil {
@@ -288,7 +312,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	if !changed {
 		return errNoUpdates
 	}
-	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+	if err := w.keep(l.Tx, st); err != nil {
 		return err
 	}
 	op := apply.Operation{Kind: apply.UpdateStack, Caller: caller, Plan: p, New: w.version, Old: in.Old.Resources, Policy: policy, Holds: w.step != ""}
@@ -297,7 +321,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	}
 	now := l.Now
 	st.Updated, st.Version, st.Step = &now, w.version, w.step
-	return s.runner.Begin(l, st, op, apply.UpdateInProgress, apply.UserInitiated)
+	return s.runner.Begin(l, st, op, apply.UpdateInProgress, begun(st))
 }
 
 // goesBackTo settles what the rollback of an update leads to: the stack as it is or,
@@ -305,7 +329,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 // the first of them. So it is with a nested stack whose own update was well, when
 // the parent's was left.
 func goesBackTo(tx store.Tx, st *apply.Stack, op *apply.Operation) error {
-	left := st.Status == apply.UpdateFailed || st.Held && st.Status == apply.UpdateCleanup
+	left := st.Status == apply.UpdateFailed || st.PreparedFrom == apply.UpdateFailed || st.Held && st.Status == apply.UpdateCleanup
 	if st.Before == nil || !left {
 		before := st.Version
 		st.Before = &before
@@ -333,7 +357,8 @@ func changesAnything(tx store.Tx, st *apply.Stack, in plan.Input, p *plan.Plan) 
 			step.Action = plan.Update
 		}
 	}
-	again := st.Status == apply.UpdateFailed || st.Status == apply.CreateFailed
+	was := cmp.Or(st.PreparedFrom, st.Status)
+	again := was == apply.UpdateFailed || was == apply.CreateFailed
 	return again || !p.Empty() || !sameTags(st.Version.Tags, in.Tags), nil
 }
 

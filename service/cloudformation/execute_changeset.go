@@ -24,6 +24,9 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 		if cs, _, err = findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName); err != nil {
 			return err
 		}
+		if cs.Version.TemplateKey == "" { // its transforms have not made a template, or have failed
+			return notExecutable(cs, cs.Status)
+		}
 		t, err := apply.Templates.Get(tx, cs.Version.TemplateKey)
 		if err == nil {
 			body = t.Body
@@ -33,7 +36,7 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 	if err != nil {
 		return nil, err
 	}
-	tmpl, err := s.parse(body)
+	tmpl, err := s.parse(body, cs.Version.OriginalKey != "")
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *c
 		return nil
 	}
 	if cs.Status != statusComplete || execution != executionAvailable {
-		return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed in its current status of [%s]", cs.ID, either(cs.Status != statusComplete, cs.Status, execution))
+		return notExecutable(cs, either(cs.Status != statusComplete, cs.Status, execution))
 	}
 	if err := obsolete(l.Tx, st, cs.ID); err != nil {
 		return err
@@ -92,6 +95,10 @@ func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *c
 	}
 	cs.Execution, cs.Operation = executionInProgress, st.Last
 	return changeSets.Put(l.Tx, cs.key(st), cs)
+}
+
+func notExecutable(cs *changeSet, status string) error {
+	return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be executed in its current status of [%s]", cs.ID, status)
 }
 
 func either(first bool, a, b string) string {

@@ -123,7 +123,7 @@ func (s *Service) beginImport(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	if err != nil {
 		return err
 	}
-	if w.version.TemplateKey, err = apply.PutTemplate(l.Tx, st, w.body); err != nil {
+	if err := w.keep(l.Tx, st); err != nil {
 		return err
 	}
 	before := st.Version

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,12 +30,15 @@ const (
 type source struct {
 	Body, URL   string
 	UsePrevious bool
+	text        string // what has been read already
 }
 
 // read fetches the template's text. previous is that of the stack, "" if it has
 // none.
 func (s *Service) read(ctx context.Context, src source, previous string) (string, error) {
 	switch {
+	case src.text != "":
+		return src.text, nil
 	case src.Body != "" && src.URL != "":
 		return "", fault.New(fault.ValidationError, "You cannot specify both Template URL and Template Body.")
 	case src.UsePrevious && (src.Body != "" || src.URL != ""):
@@ -137,6 +141,23 @@ type wanted struct {
 	version apply.Version
 	imports map[string]plan.Existing // by logical id
 	step    string                   // of the parent, which asks for it; "" of a stack that is not nested
+
+	original string // the template as it was given, where transforms have made body of it
+	pending  bool   // macros have to run first: there is an original only
+	failure  string // of the transforms, told by the change set
+}
+
+// keep keeps the wanted version's template.
+func (w *wanted) keep(tx store.Tx, st *apply.Stack) (err error) {
+	if w.original != "" {
+		if w.version.OriginalKey, err = apply.PutTemplate(tx, st, w.original); err != nil {
+			return err
+		}
+	}
+	if w.body != "" {
+		w.version.TemplateKey, err = apply.PutTemplate(tx, st, w.body)
+	}
+	return err
 }
 
 // request is what CreateStack, UpdateStack and CreateChangeSet have in common.
@@ -149,6 +170,10 @@ type request struct {
 	Tags          []cloudformation.Tag
 	Notify        []string
 	Rollback      *cloudformation.RollbackConfiguration
+
+	stackName string
+	direct    bool   // no change set is reviewed first
+	requestID string // of macros, which run at once where it is given
 }
 
 // want checks a request as far as that needs no look at the stack's resources.
@@ -161,7 +186,7 @@ func (s *Service) want(ctx context.Context, st *apply.Stack, r request) (*wanted
 	if st != nil && st.Version.TemplateKey != "" {
 		values = st.Version.Values()
 		err := s.view(ctx, func(tx store.Tx) error {
-			t, err := apply.Templates.Get(tx, st.Version.TemplateKey)
+			t, err := apply.Templates.Get(tx, cmp.Or(st.Version.OriginalKey, st.Version.TemplateKey))
 			if err == nil {
 				previous = t.Body
 			}
@@ -175,24 +200,9 @@ func (s *Service) want(ctx context.Context, st *apply.Stack, r request) (*wanted
 	if err != nil {
 		return nil, err
 	}
-	tmpl, err := s.parse(body)
+	w, err := s.understand(ctx, st, r, body, values)
 	if err != nil {
 		return nil, err
-	}
-	if err := allowedTypes(tmpl, r.ResourceTypes); err != nil {
-		return nil, err
-	}
-	resolved, problems := tmpl.Resolve(given(r.Parameters), values, s.storedParameter(ctx))
-	if len(problems) > 0 {
-		return nil, problems.Err()
-	}
-	if err := acknowledged(tmpl, r.Capabilities); err != nil {
-		return nil, err
-	}
-	w := &wanted{body: body, tmpl: tmpl}
-	w.version = apply.Version{
-		Parameters: parameters(tmpl, resolved), Capabilities: r.Capabilities,
-		Description: tmpl.Description, RoleARN: r.RoleARN,
 	}
 	if w.version.Tags, err = tagMap(r.Tags); err != nil {
 		return nil, err
@@ -221,18 +231,19 @@ func (s *Service) refuse(r request) error {
 	return nil
 }
 
-// parse is check for templates that are to be deployed.
-func (s *Service) parse(body string) (*template.Template, error) {
-	tmpl, err := s.check(body)
-	if err == nil && len(tmpl.Transform) > 0 {
-		err = fault.New(fault.NotImplemented, "Transforms are not implemented: the template asks for %s", strings.Join(tmpl.Transform, ", "))
+// parse reads a template that is to be deployed: one without transforms, or one
+// that they have made.
+func (s *Service) parse(body string, processed bool) (*template.Template, error) {
+	read := template.Parse
+	if processed {
+		read = template.ParseProcessed
 	}
-	return tmpl, err
+	tmpl, problems := read([]byte(body))
+	return s.checked(tmpl, problems)
 }
 
-// check reads a template and checks what can be said of it by itself.
-func (s *Service) check(body string) (*template.Template, error) {
-	tmpl, problems := template.Parse([]byte(body))
+// checked checks what can be said of a template by itself.
+func (s *Service) checked(tmpl *template.Template, problems template.Problems) (*template.Template, error) {
 	if tmpl != nil {
 		problems = append(problems, tmpl.Validate(s.cfg.Schemas)...)
 		problems.Sort()
@@ -241,6 +252,24 @@ func (s *Service) check(body string) (*template.Template, error) {
 		return nil, err
 	}
 	return tmpl, nil
+}
+
+// check reads a template and checks what can be said of it by itself. Of one that
+// has transforms that is what it declares.
+func (s *Service) check(body string) (*template.Template, error) {
+	root, problems := template.Read([]byte(body))
+	if root == nil {
+		return nil, problems.Err()
+	}
+	names := template.Transforms(root)
+	if len(names) == 0 {
+		return s.checked(template.Interpret(root, problems))
+	}
+	_, more := template.Declared(root)
+	if err := append(problems, more...).Err(); err != nil {
+		return nil, err
+	}
+	return unprocessed(root, names), nil
 }
 
 func given(in []cloudformation.Parameter) []template.Given {

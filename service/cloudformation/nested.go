@@ -170,7 +170,7 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		return nil, err
 	}
 	n.url, _ = r.Properties["TemplateURL"].(string)
-	n.request = request{source: source{URL: n.url}, Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
+	n.request = request{source: source{URL: n.url}, stackName: r.Name, direct: true, requestID: apply.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
 	if n.request.Parameters, err = nestedParameters(r.Properties["Parameters"]); err != nil {
 		return nil, err
 	}

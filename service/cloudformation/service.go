@@ -53,6 +53,9 @@ type Config struct {
 	// Authorizer decides what the callers of stacks may do with those nested in them;
 	// nil: everything.
 	Authorizer auth.Authorizer
+	// Invoke has a function of Lambda answer a payload, as the caller. nil: there
+	// are no macros.
+	Invoke func(ctx context.Context, function string, payload []byte) ([]byte, error)
 	// InstanceStack is the id of the stack that an instance belongs to, "" for
 	// none. Principals of kind Instance may act on that stack alone.
 	InstanceStack func(ctx context.Context, instanceID string) (string, error)
@@ -86,6 +89,7 @@ func New(cfg Config) *Service {
 		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic,
 		Seal: s.seal(), Open: s.open,
 	})
+	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
 	return s
 }
 

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -12,8 +13,8 @@ import (
 	"github.com/slipway/slipway/store"
 )
 
-// GetTemplate answers a stack's or change set's template as it was given.
-// Without transforms the processed template is the original.
+// GetTemplate answers a stack's or change set's template: as it was given, or as
+// transforms have processed it. Without transforms they are the same.
 func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplateInput) (*cloudformation.GetTemplateOutput, error) {
 	c, err := s.call(ctx)
 	if err != nil {
@@ -24,19 +25,26 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	}
 	out := &cloudformation.GetTemplateOutput{StagesAvailable: []string{"Original", "Processed"}}
 	err = s.view(ctx, func(tx store.Tx) error {
-		var key string
+		var v apply.Version
 		if in.ChangeSetName != "" {
 			cs, _, err := findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName)
 			if err != nil {
 				return err
 			}
-			key = cs.Version.TemplateKey
+			v = cs.Version
 		} else {
 			st, err := must(tx, c.Scope, in.StackName, noStackWithID)
 			if err != nil {
 				return err
 			}
-			key = st.Version.TemplateKey
+			v = st.Version
+		}
+		key := v.TemplateKey
+		if in.TemplateStage != "Processed" {
+			key = cmp.Or(v.OriginalKey, key)
+		}
+		if v.TemplateKey == "" && v.OriginalKey != "" {
+			out.StagesAvailable = out.StagesAvailable[:1] // its transforms have not made another of it
 		}
 		if key == "" {
 			return nil // a stack that only change sets are reviewed for
@@ -113,7 +121,7 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *cloudformation.Get
 			if err != nil || st.Version.TemplateKey == "" {
 				return err
 			}
-			t, err := apply.Templates.Get(tx, st.Version.TemplateKey)
+			t, err := apply.Templates.Get(tx, cmp.Or(st.Version.OriginalKey, st.Version.TemplateKey))
 			if err == nil {
 				src = source{Body: t.Body}
 			}

@@ -49,6 +49,7 @@ var rooms = map[string]string{
 
 	"cfn":             "arn fault",
 	"cfn/template":    ". arn cfn fault",
+	"cfn/transform":   ". cfn cfn/template fault",
 	"cfn/schema":      ". cfn cfn/template model",
 	"cfn/plan":        ". cfn cfn/schema cfn/template fault",
 	"cfn/drift":       ". cfn cfn/schema cfn/template",
@@ -78,6 +79,7 @@ var forbidden = []struct {
 	{"agent", "store", "rule 2"}, {"agent", "service", "rule 2"},
 	{"cfn/template", "store", "rule 2"}, {"cfn/template", "service", "rule 2"},
 	{"cfn/plan", "store", "rule 2"}, {"cfn/plan", "service", "rule 2"},
+	{"cfn/transform", "store", "rule 2"}, {"cfn/transform", "service", "rule 2"},
 	{"cfn", "service", "the engine knows no AWS service"}, {"cfn", "api", "the engine knows no AWS service"},
 	{"wire", "service", "rule 1"}, {"resource", "service", "rule 1"}, {"console", "service", "rule 1"},
 	{"resource", "store", "resource types have no state"},
@@ -168,7 +170,7 @@ func TestOnlyTheWiringKnowsImplementations(t *testing.T) {
 
 // deciding are the packages whose results are values: they neither look at the
 // world nor change it.
-var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "auth/policy"}
+var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "cfn/transform", "auth/policy"}
 
 func TestDecidingNeverActs(t *testing.T) {
 	acting := []string{"os", "os/exec", "net", "net/http", "syscall", "database/sql", "log/slog", "math/rand/v2", "crypto/rand"}

@@ -5,7 +5,7 @@
 // stay where they are and are no part of the project; where they are missing,
 // the tests say so and are skipped.
 //
-// It may import cfn/template, platform (for what is built), auth (to sign) and
+// It may import cfn/template, cfn/transform, platform (for what is built), auth (to sign) and
 // tests/server. Its goroutines are the subtests'.
 package corpus
 
@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/cfn/transform"
 	"github.com/slipway/slipway/platform"
 	"github.com/slipway/slipway/tests/server"
 )
@@ -84,11 +85,12 @@ func candidates() ([]*candidate, error) {
 
 // consider makes a candidate of a template, nil if it is none.
 func consider(path string, body []byte, built []string) *candidate {
-	t, problems := template.Parse(body)
-	if t == nil || len(t.Resources) == 0 || len(t.Transform) > 0 {
+	c := &candidate{path: path, body: body, active: map[string]string{}}
+	if !c.read() || len(c.template.Resources) == 0 {
 		return nil
 	}
-	c := &candidate{path: path, body: body, template: t, problems: append(problems, t.Validate(nil)...), active: map[string]string{}}
+	t := c.template
+	c.problems = append(c.problems, t.Validate(nil)...)
 	active := make([]*template.Resource, 0, len(t.Resources))
 	for i := range t.Resources {
 		active = append(active, &t.Resources[i])
@@ -107,6 +109,32 @@ func consider(path string, body []byte, built []string) *candidate {
 		c.active[r.LogicalID] = r.Type
 	}
 	return c
+}
+
+// read reads the template, after AWS::LanguageExtensions if it asks for that. false:
+// it is none, or asks for macros, which are not here.
+func (c *candidate) read() bool {
+	root, problems := template.Read(c.body)
+	if root == nil {
+		return false
+	}
+	names := template.Transforms(root)
+	if len(names) == 0 {
+		c.template, c.problems = template.Interpret(root, problems)
+		return true
+	}
+	if len(names) > 1 || names[0] != transform.LanguageExtensions {
+		return false
+	}
+	c.template, _ = template.Declared(root)
+	processed, problems, err := transform.Process(transform.Input{Root: root, Env: template.Env{
+		Parameters: c.values(), Pseudo: template.Pseudo{AccountID: arn.DefaultAccount, Region: arn.DefaultRegion, StackName: "s"},
+	}})
+	if err != nil || processed == nil {
+		return false
+	}
+	c.template, c.problems = processed, problems
+	return true
 }
 
 // values are the parameters as the conditions see them.

@@ -102,7 +102,9 @@ func (d *deployment) run() {
 	if status := d.settle(); status != "DELETE_COMPLETE" {
 		d.Fatalf("the deleted stack is %s:\n%s", status, d.reasons())
 	}
-	d.same(before)
+	if d.leaves == "" {
+		d.same(before)
+	}
 }
 
 // prepare gives the account what templates for instances take for granted.
@@ -158,7 +160,7 @@ func (d *deployment) prepareNetworks() {
 
 // given are the members of CreateStack and UpdateStack.
 func (d *deployment) given() []string {
-	members := []string{"TemplateBody", string(d.body), "Capabilities.member.1", "CAPABILITY_NAMED_IAM"}
+	members := []string{"TemplateBody", string(d.body), "Capabilities.member.1", "CAPABILITY_NAMED_IAM", "Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"}
 	n := 0
 	for name, value := range d.parameters {
 		n++

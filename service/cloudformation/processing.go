@@ -1,0 +1,248 @@
+package cloudformation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/plan"
+	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// What a template whose macros run is for.
+const (
+	forCreate    = "CREATE"
+	forUpdate    = "UPDATE"
+	forChangeSet = "CHANGE_SET"
+)
+
+// transformed is the reason that AWS gives for the second event of such stacks.
+const transformed = "Transformation succeeded"
+
+// processing is a request whose template's macros have to run before it is known
+// what it asks for. Macros take the time of their functions, so a workflow runs
+// them.
+type processing struct {
+	For           string
+	Scope         arn.Scope
+	Stack         string // key
+	ChangeSet     string // key
+	Caller        apply.Caller
+	Original      string
+	StackName     string
+	Parameters    []cloudformation.Parameter
+	Capabilities  []string
+	ResourceTypes []string
+	RoleARN       string
+	Tags          []cloudformation.Tag
+	Policy        string // that an update is bound by
+	Imports       []cloudformation.ResourceToImport
+	Existing      bool // ImportExistingResources
+}
+
+// processings are keyed by the id of their workflow. They go when it ends.
+var processings = store.NewCollection[processing]("cloudformation/processing")
+
+// processingWorkflow is the workflow that runs macros.
+const processingWorkflow = "cloudformation/transform"
+
+type processingParams struct{ ID string }
+
+// beginProcessing begins the workflow of that id for a request.
+func (s *Service) beginProcessing(l *apply.Ledger, id string, p *processing, r request, w *wanted) error {
+	p.Original, p.StackName, p.Parameters, p.Capabilities = w.original, r.stackName, r.Parameters, r.Capabilities
+	p.ResourceTypes, p.RoleARN, p.Tags = r.ResourceTypes, r.RoleARN, r.Tags
+	return errors.Join(
+		processings.Put(l.Tx, id, p),
+		s.cfg.Workflows.Begin(l.Tx, processingWorkflow, id, processingParams{ID: id}),
+	)
+}
+
+// prepare gives a stack the status of an operation and has its macros run.
+func (s *Service) prepare(l *apply.Ledger, st *apply.Stack, p *processing, r request, w *wanted, status string) error {
+	id, err := s.runner.Prepare(l, st, status, apply.UserInitiated)
+	if err != nil {
+		return err
+	}
+	p.Scope, p.Stack = st.Scope, st.Key()
+	return s.beginProcessing(l, id, p, r, w)
+}
+
+// made is what the macros have made of a request.
+type made struct {
+	Body    string
+	Version apply.Version
+	Imports map[string]plan.Existing
+	Missing string // what an import did not find
+	Problem string
+}
+
+// runMacros is the workflow.
+func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
+	var p *processing
+	err := s.view(f.Context(), func(tx store.Tx) (err error) {
+		p, err = processings.Get(tx, in.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil // it has ended, and the crash came before the run's end was kept
+		}
+		return err
+	})
+	if err != nil || p == nil {
+		return err
+	}
+	m, err := workflow.Step(f, "process", func(ctx context.Context, token string) (made, error) {
+		return s.processLater(p.context(ctx, s, token), p, apply.UUIDFrom(in.ID))
+	})
+	if interrupted(f, err) {
+		return err
+	}
+	if err != nil {
+		m.Problem = "Transforms failed: " + firstLine(err)
+	}
+	if m.Problem == "" {
+		_, err := workflow.Tx(f, "begin", func(tx store.Tx) (bool, error) {
+			return true, s.goOn(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, in.ID, p, m)
+		})
+		if err == nil || interrupted(f, err) {
+			return err
+		}
+		m.Problem = firstLine(err)
+	}
+	_, err = workflow.Tx(f, "give up", func(tx store.Tx) (bool, error) {
+		return true, s.giveUp(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, in.ID, p, m.Problem)
+	})
+	return err
+}
+
+func interrupted(f *workflow.Flow, err error) bool {
+	return errors.Is(err, workflow.ErrInterrupted) || err != nil && f.Context().Err() != nil
+}
+
+// context is that of the request's caller.
+func (p *processing) context(ctx context.Context, s *Service, token string) context.Context {
+	return auth.With(ctx, auth.Call{
+		Principal: p.Caller.Principal, Scope: p.Scope, RequestID: p.Caller.RequestID, Service: "cloudformation", Operation: p.For,
+		Time: s.cfg.Now(), UserAgent: "cloudformation.amazonaws.com", SourceIP: "cloudformation.amazonaws.com",
+		Endpoint: p.Caller.Endpoint, Token: token,
+	})
+}
+
+// processLater runs a request's transforms and checks what they made.
+func (s *Service) processLater(ctx context.Context, p *processing, requestID string) (m made, err error) {
+	var st *apply.Stack
+	err = s.view(ctx, func(tx store.Tx) (err error) {
+		st, err = apply.Stacks.Get(tx, p.Stack)
+		return err
+	})
+	if err != nil {
+		return m, err
+	}
+	previous := st
+	if st.Version.TemplateKey == "" {
+		previous = nil
+	}
+	w, err := s.want(ctx, previous, request{
+		source: source{text: p.Original}, Parameters: p.Parameters, Capabilities: p.Capabilities, ResourceTypes: p.ResourceTypes,
+		RoleARN: p.RoleARN, Tags: p.Tags, stackName: p.StackName, requestID: requestID,
+	})
+	missing := ""
+	if err == nil && len(p.Imports) > 0 {
+		w.imports, err = s.targets(p.Imports, w.tmpl)
+	}
+	if err == nil && (len(p.Imports) > 0 || p.Existing) {
+		missing, err = s.look(ctx, previous, p.StackName, w)
+	}
+	if _, ok := fault.As(err); ok {
+		return made{Problem: firstLine(err)}, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	return made{Body: w.body, Version: w.version, Imports: w.imports, Missing: missing}, nil
+}
+
+// goOn begins what the request asked for.
+func (s *Service) goOn(l *apply.Ledger, id string, p *processing, m made) error {
+	if err := processings.Delete(l.Tx, id); err != nil {
+		return err
+	}
+	st, cs, err := s.waiting(l.Tx, id, p)
+	if err != nil || st == nil {
+		return err
+	}
+	tmpl, problems := template.ParseProcessed([]byte(m.Body))
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	w := &wanted{body: m.Body, original: p.Original, tmpl: tmpl, version: m.Version, imports: m.Imports}
+	switch {
+	case cs != nil:
+		cs.Reason = m.Missing
+		if err := s.decide(l, st, cs, w); err != nil {
+			return err
+		}
+		return changeSets.Put(l.Tx, p.ChangeSet, cs)
+	case st.Stop || st.Status == apply.DeleteInProgress:
+		return s.runner.Abandon(l, st, apply.UserInitiated)
+	case p.For == forCreate:
+		return s.begin(l, st, w, p.Caller)
+	}
+	err = s.beginUpdate(l, st, w, p.Caller, p.Policy)
+	if errors.Is(err, errNoUpdates) {
+		return s.runner.Unchanged(l, st, firstLine(err))
+	}
+	return err
+}
+
+// giveUp ends what the request asked for, since its template cannot be made.
+func (s *Service) giveUp(l *apply.Ledger, id string, p *processing, reason string) error {
+	if err := processings.Delete(l.Tx, id); err != nil {
+		return err
+	}
+	st, cs, err := s.waiting(l.Tx, id, p)
+	if err != nil || st == nil {
+		return err
+	}
+	if cs == nil {
+		return s.runner.Abandon(l, st, reason)
+	}
+	cs.Status, cs.Execution, cs.Reason = statusFailed, executionUnavailable, reason
+	return changeSets.Put(l.Tx, p.ChangeSet, cs)
+}
+
+// waiting is what waits for the workflow: a stack, or one of its change sets. nil:
+// it is gone.
+func (s *Service) waiting(tx store.Tx, id string, p *processing) (*apply.Stack, *changeSet, error) {
+	st, err := apply.Stacks.Get(tx, p.Stack)
+	if errors.Is(err, store.ErrNotFound) || err == nil && p.For != forChangeSet && st.Operation != id {
+		return nil, nil, nil
+	}
+	if err != nil || p.For != forChangeSet {
+		return st, nil, err
+	}
+	cs, err := changeSets.Get(tx, p.ChangeSet)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, nil
+	}
+	return st, cs, err
+}
+
+// awaitMacros keeps a change set that is decided once its macros have run.
+func (s *Service) awaitMacros(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *cloudformation.CreateChangeSetInput, w *wanted, caller apply.Caller, r request) error {
+	cs.Status, cs.Execution, cs.Reason = statusInProgress, executionUnavailable, ""
+	if err := w.keep(l.Tx, st); err != nil {
+		return err
+	}
+	cs.Version = w.version
+	p := &processing{
+		For: forChangeSet, Scope: st.Scope, Stack: st.Key(), ChangeSet: cs.key(st), Caller: caller,
+		Imports: in.ResourcesToImport, Existing: isTrue(in.ImportExistingResources),
+	}
+	return s.beginProcessing(l, processingWorkflow+"/"+cs.key(st), p, r, w)
+}

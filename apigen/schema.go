@@ -151,7 +151,7 @@ func (s *selection) writeOperation(w *bytes.Buffer, op *Operation) {
 			w.WriteString(", ChecksumNeed: true")
 		}
 	}
-	if op.AuthType == "none" {
+	if op.AuthType == "none" || unsigned[s.name+"."+op.Name] {
 		w.WriteString(", NoAuth: true")
 	}
 	if op.UnsignedPayload || op.AuthType == "v4-unsigned-body" {
@@ -167,6 +167,10 @@ func (s *selection) writeOperation(w *bytes.Buffer, op *Operation) {
 	fmt.Fprintf(w, ",\nNewInput: func() any { return new(%sInput) },\n", n)
 	fmt.Fprintf(w, "Call: func(ctx context.Context, impl, in any) (any, error) { return impl.(Service).%s(ctx, in.(*%sInput)) }},\n", n, n)
 }
+
+// unsigned are operations that AWS takes without a signature, though its models do
+// not say so: the URLs in the messages of SNS are these, for whoever got one.
+var unsigned = map[string]bool{"sns.ConfirmSubscription": true, "sns.Unsubscribe": true}
 
 var kinds = map[string]string{
 	"structure": "Structure", "list": "List", "map": "Map", "string": "String", "character": "String",

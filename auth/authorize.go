@@ -169,6 +169,10 @@ func (a *IAM) Authorize(ctx context.Context, r Request) error {
 	switch r.Principal.Kind {
 	case Service:
 		return nil
+	case Anonymous:
+		if anonymousActions[r.Action] {
+			return nil
+		}
 	case Instance:
 		if instanceActions[r.Action] {
 			return nil

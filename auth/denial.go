@@ -36,15 +36,22 @@ func deniedBy(r *Request, resource string, v policy.Verdict, encoded string) *fa
 	if f == familyEC2 {
 		b.WriteString("You are not authorized to perform this operation. ")
 	}
-	b.WriteString("User: " + r.Principal.ARN + " is not authorized to perform: " + r.Action + " on resource: " + resource)
+	action := r.Action
+	if rest, ok := strings.CutPrefix(action, "sns:"); ok {
+		action = "SNS:" + rest // as it writes them
+	}
+	b.WriteString("User: " + r.Principal.ARN + " is not authorized to perform: " + action + " on resource: " + resource)
 	if v.Decision == policy.Denied {
 		b.WriteString(" with an explicit deny in " + deniers[v.By])
 	} else {
 		_, kind, _ := strings.Cut(deniers[v.By], " ")
-		b.WriteString(" because no " + kind + " allows the " + r.Action + " action")
+		b.WriteString(" because no " + kind + " allows the " + action + " action")
 	}
 	if encoded != "" {
 		b.WriteString(". Encoded authorization failure message: " + encoded)
+	}
+	if r.Service == "sns" {
+		return fault.New(fault.AuthorizationError, "%s", b.String())
 	}
 	code := f.code(fault.AccessDenied, fault.AccessDeniedException, fault.UnauthorizedOperation, fault.AccessDenied)
 	return fault.New(code, "%s", b.String())

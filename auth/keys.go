@@ -127,10 +127,8 @@ func (k *requestKeys) global(name string) ([]string, bool) {
 		return nil, true
 	case "calledvialast":
 		return c.Via[max(len(c.Via)-1, 0):], true
-	case "sourcearn":
-		return one(c.SourceARN), true
-	case "sourceaccount", "sourceowner":
-		return one(c.SourceAccount), true
+	case "sourcearn", "sourceaccount", "sourceowner":
+		return c.source(name), true
 	case "tagkeys":
 		return k.tagKeys(), true
 	case "resourceaccount":
@@ -146,6 +144,18 @@ var absentKeys = map[string]bool{
 	"sourceorgid": true, "sourceorgpaths": true, "sourcevpc": true, "sourcevpcarn": true, "sourcevpce": true, "vpceaccount": true, "vpceorgid": true,
 	"vpceorgpaths": true, "vpcsourceip": true, "ec2instancesourcevpc": true, "ec2instancesourceprivateipv4": true,
 	"assumedroot": true, "chatbotsourcearn": true,
+}
+
+// source tells on whose behalf a service calls. The owner is, for SNS, also the account
+// of who calls for himself: the policy that every topic begins with asks for it.
+func (c *Call) source(name string) []string {
+	switch {
+	case name == "sourcearn":
+		return one(c.SourceARN)
+	case name == "sourceowner" && c.SourceAccount == "" && c.Service == "sns":
+		return one(c.Principal.Account)
+	}
+	return one(c.SourceAccount)
 }
 
 func (c *Call) now() time.Time {

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway/slipway/api/organizations"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
+	"github.com/slipway/slipway/api/sns"
 	"github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/api/sts"
@@ -27,7 +28,7 @@ import (
 
 var generated = []*api.Service{
 	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), organizations.Describe(), s3.Describe(),
-	secretsmanager.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
+	secretsmanager.Describe(), sns.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }
 
 // TestEveryOperationHasAnEntry fails for a generated package without a table, and

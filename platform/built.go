@@ -13,6 +13,7 @@ import (
 	organizationsapi "github.com/slipway/slipway/api/organizations"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
+	snsapi "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	ssmapi "github.com/slipway/slipway/api/ssm"
 	stsapi "github.com/slipway/slipway/api/sts"
@@ -38,6 +39,7 @@ import (
 	"github.com/slipway/slipway/service/organizations"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
+	"github.com/slipway/slipway/service/sns"
 	"github.com/slipway/slipway/service/sqs"
 	"github.com/slipway/slipway/service/ssm"
 	"github.com/slipway/slipway/service/sts"
@@ -56,6 +58,7 @@ type apis struct {
 	orgs    organizationsapi.Service
 	s3      s3api.Service
 	secrets secretsapi.Service
+	sns     snsapi.Service
 	sqs     sqsapi.Service
 	ssm     ssmapi.Service
 }
@@ -88,6 +91,7 @@ type implementations struct {
 	organizations  *organizations.Service
 	s3             *s3.Service
 	secretsmanager *secretsmanager.Service
+	sns            *sns.Service
 	sqs            *sqs.Service
 	ssm            *ssm.Service
 	sts            *sts.Service
@@ -105,6 +109,7 @@ func (i implementations) mounts() []wire.Mount {
 		{Desc: organizationsapi.Describe(), Impl: i.organizations},
 		{Desc: s3api.Describe(), Impl: i.s3.API()},
 		{Desc: secretsapi.Describe(), Impl: i.secretsmanager},
+		{Desc: snsapi.Describe(), Impl: i.sns},
 		{Desc: sqsapi.Describe(), Impl: i.sqs},
 		{Desc: ssmapi.Describe(), Impl: i.ssm},
 		{Desc: stsapi.Describe(), Impl: i.sts},
@@ -115,7 +120,7 @@ func (i implementations) mounts() []wire.Mount {
 func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 	return map[string]auth.ResourcePolicies{
 		"cloudformation": i.cloudformation, "ec2": i.ec2, "kms": i.kms, "lambda": i.lambda, "organizations": i.organizations, "s3": i.s3,
-		"secretsmanager": i.secretsmanager, "sqs": i.sqs,
+		"secretsmanager": i.secretsmanager, "sns": i.sns, "sqs": i.sqs,
 	}
 }
 
@@ -123,7 +128,7 @@ func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
 		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "organizations": i.organizations, "s3": i.s3,
-		"secretsmanager": i.secretsmanager, "sqs": i.sqs, "ssm": i.ssm,
+		"secretsmanager": i.secretsmanager, "sns": i.sns, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
 
@@ -135,7 +140,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns}
 }
 
 // drain ends the requests that only wait.
@@ -148,6 +153,6 @@ func Built() ([]wire.Mount, []string) {
 	types.Add(apis{}.types()...)
 	return implementations{
 		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, lambda: &lambda.Service{}, logs: &logs.Service{},
-		organizations: &organizations.Service{}, s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
+		organizations: &organizations.Service{}, s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sns: &sns.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway/slipway/service/cloudformation"
 	"github.com/slipway/slipway/service/lambda"
 	"github.com/slipway/slipway/service/s3"
+	"github.com/slipway/slipway/service/sns"
 	"github.com/slipway/slipway/wire"
 )
 
@@ -107,6 +108,8 @@ func (p *Platform) handler(closed bool) http.Handler {
 			signals.ServeHTTP(w, r)
 		case len(path) > len(lambda.CodePath) && path[:len(lambda.CodePath)] == lambda.CodePath:
 			code.ServeHTTP(w, r)
+		case sns.IsCertificate(path):
+			s.sns.ServeCertificate(w, r)
 		case wanted(r) && fromHost(r):
 			p.services.metrics.handler.ServeHTTP(w, r)
 		default:

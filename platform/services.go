@@ -13,6 +13,7 @@ import (
 	organizationsapi "github.com/slipway/slipway/api/organizations"
 	s3api "github.com/slipway/slipway/api/s3"
 	secretsapi "github.com/slipway/slipway/api/secretsmanager"
+	snsapi "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	ssmapi "github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/auth"
@@ -27,6 +28,7 @@ import (
 	"github.com/slipway/slipway/service/organizations"
 	"github.com/slipway/slipway/service/s3"
 	"github.com/slipway/slipway/service/secretsmanager"
+	"github.com/slipway/slipway/service/sns"
 	"github.com/slipway/slipway/service/sqs"
 	"github.com/slipway/slipway/service/ssm"
 	"github.com/slipway/slipway/service/sts"
@@ -125,6 +127,11 @@ func (p *Platform) wireLogs(s *services) {
 func (p *Platform) wireMessages(s *services) {
 	s.sqs = sqs.New(sqs.Config{Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger})
 	s.apis.sqs = sqsapi.Intercept(s.sqs, s.guard())
+	s.sns = sns.New(sns.Config{
+		Store: p.store, Ring: p.ring, KMS: s.apis.kms, SQS: s.apis.sqs, Endpoint: p.instanceEndpoint, WaitScale: p.cfg.WaitScale,
+		Now: p.cfg.Now, Logger: p.cfg.Logger,
+	})
+	s.apis.sns = snsapi.Intercept(s.sns, s.guard())
 }
 
 // wireObjects makes the objects' service, and opens its folder.

@@ -177,13 +177,15 @@ func (x *exchange) identify() error {
 		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, x.svc.maxBody)
 	}
 	who, err := x.h.cfg.Authenticator.Authenticate(x.r, x.svc.desc.SigningName)
-	switch {
-	case err == nil:
+	unsigned := x.unsigned && x.op != nil && x.op.NoAuth
+	if err == nil {
 		x.r.Body, x.length = who.Body, who.ContentLength
-	case x.unsigned && x.op != nil && x.op.NoAuth:
+	}
+	switch {
+	case unsigned: // also where anybody is let in: the operation asks who proves himself by a signature
 		who.Principal = auth.Principal{Kind: auth.Anonymous, Enforced: who.Principal.Enforced}
 		who.Scope = arn.Scope{Account: arn.DefaultAccount, Region: arn.DefaultRegion}
-	default:
+	case err != nil:
 		return err
 	}
 	scheme := "http://"

@@ -70,10 +70,6 @@ type Enclosure interface {
 	// Memory is what the processes use, and the most that they have used, in
 	// bytes; zero where that is not known.
 	Memory() (now, peak int64)
-	// Freeze holds all processes back from running, and Thaw lets them go on.
-	// Drivers that cannot do nothing.
-	Freeze() error
-	Thaw() error
 	// Close kills all processes, waits for their end and removes what was made.
 	// It is safe to call twice.
 	Close() error

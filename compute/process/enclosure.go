@@ -166,12 +166,6 @@ func (e *enclosure) Listener() net.Listener { return e.listener }
 // Memory is not known: nothing here counts for a tree as a whole.
 func (e *enclosure) Memory() (now, peak int64) { return treeMemory(e.PID()), 0 }
 
-// Freeze does nothing: it would take control groups.
-func (e *enclosure) Freeze() error { return nil }
-
-// Thaw does nothing.
-func (e *enclosure) Thaw() error { return nil }
-
 // enclosureGrace is how long the first process has to kill the others.
 const enclosureGrace = 3 * time.Second
 

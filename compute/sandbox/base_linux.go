@@ -18,7 +18,7 @@ import (
 )
 
 // skeletonVersion changes whenever what makeBase writes does.
-const skeletonVersion = "3"
+const skeletonVersion = "4"
 
 // hostFiles are the parts of the host's /etc that installed programs need and
 // that hold no secrets. Of these, only what every user may read is copied.
@@ -114,7 +114,22 @@ func writeSkeleton(dir string, hidden []string) error {
 	if err := writeHidden(usr, hidden); err != nil {
 		return fmt.Errorf("hide the host's private files: %w", err)
 	}
-	return writePoints(filepath.Join(dir, "points"))
+	return errors.Join(writePoints(filepath.Join(dir, "points")), writeEnclosed(filepath.Join(dir, "enclosed")))
+}
+
+// writeEnclosed makes the layer above the root of enclosures, which is read-only:
+// places to show folders at, and what an instance's first process would write.
+func writeEnclosed(dir string) error {
+	for _, at := range []string{"etc", "opt", "tmp", "var/runtime", "var/task"} {
+		if err := os.MkdirAll(filepath.Join(dir, at), 0o755); err != nil {
+			return err
+		}
+	}
+	hosts := "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+	if err := os.WriteFile(filepath.Join(dir, "etc/hosts"), []byte(hosts), 0o644); err != nil {
+		return err
+	}
+	return os.Symlink("/run/resolv.conf", filepath.Join(dir, "etc/resolv.conf"))
 }
 
 // writePoints makes the layer above an imported image: what is mounted over in

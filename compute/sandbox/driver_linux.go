@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -30,13 +31,15 @@ type Driver struct {
 	mender  *mender
 	held    net.Listener // the name that says that this driver is open
 
-	mu     sync.Mutex
-	owners map[uint32]string // first host uid of a range -> instance id
+	mu       sync.Mutex
+	owners   map[uint32]string     // first host uid of a range -> instance id
+	enclosed map[string]*enclosure // those that there are
 }
 
 var (
 	_ compute.Driver           = (*Driver)(nil)
 	_ compute.MetadataListener = (*Driver)(nil)
+	_ compute.Enclosures       = (*Driver)(nil)
 )
 
 // New opens the driver on its folder, sets up the host's side (bridge, cgroup
@@ -45,7 +48,7 @@ func New(cfg Config) (compute.Driver, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("sandbox: needs root: %w", compute.ErrUnsupported)
 	}
-	d := &Driver{owners: map[uint32]string{}}
+	d := &Driver{owners: map[uint32]string{}, enclosed: map[string]*enclosure{}}
 	var err error
 	if d.dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -113,6 +116,9 @@ func (d *Driver) setUp() (err error) {
 			d.Log().Warn("what removes the network policy from the kernel is noticed late", "error", err)
 		}
 	}
+	if _, err := d.sweepEnclosed(context.Background()); err != nil {
+		d.Log().Error("cannot remove what functions have left", "error", err)
+	}
 	d.making.Go(func() {
 		if _, err := d.base(); err != nil {
 			d.Log().Error("cannot make the skeleton of root file systems", "error", err) // a launch tries again
@@ -163,16 +169,20 @@ func (d *Driver) claim(in *keeper.Instance) (uint32, error) {
 	if base, ok := baseOf(in); ok {
 		return base, nil
 	}
+	return d.claimFor(in.ID)
+}
+
+func (d *Driver) claimFor(id string) (uint32, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var start uint32
-	for _, c := range []byte(arn.Hash(d.dir + in.ID)[:8]) {
+	for _, c := range []byte(arn.Hash(d.dir + id)[:8]) {
 		start = start*16 + uint32(c%16)
 	}
 	for i := range uint32(ranges) {
 		base := firstUID + (start+i)%ranges*idCount
-		if owner, taken := d.owners[base]; !taken || owner == in.ID {
-			d.owners[base] = in.ID
+		if owner, taken := d.owners[base]; !taken || owner == id {
+			d.owners[base] = id
 			return base, nil
 		}
 	}

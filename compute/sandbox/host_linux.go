@@ -128,5 +128,5 @@ func (d *Driver) guardAll() error {
 			}
 		}
 	}
-	return nil
+	return d.guardEnclosed()
 }

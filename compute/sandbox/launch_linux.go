@@ -190,7 +190,7 @@ func (d *Driver) fork(in *keeper.Instance, on files, spec compute.Spec, streams 
 	}
 	defer unix.Close(idmap)
 	s := &stage{
-		driver: d, id: in.ID, base: on.base, lower: lower, idmap: idmap, files: streams.Files(),
+		driver: d, id: in.ID, base: on.base, lower: lower, idmap: idmap, command: "init", files: streams.Files(),
 		env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", boot.NoCollection, "GOMAXPROCS=1"},
 	}
 	if on.root != "" {

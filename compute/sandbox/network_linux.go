@@ -48,6 +48,8 @@ const networkFile = "network.json"
 type savedNetwork struct {
 	Instances netip.Prefix `json:"instances"`
 	Elastic   netip.Prefix `json:"elastic"`
+	// Enclosures are the addresses of functions' environments, which are in no VPC.
+	Enclosures netip.Prefix `json:"enclosures,omitzero"`
 	// Forwarding is the interfaces on which forwarding was off before.
 	Forwarding []string `json:"forwarding,omitempty"`
 	// Enforced says that there was a policy: without its table nothing passes
@@ -61,35 +63,6 @@ var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
 // makes the metadata address local for what comes in on their bridges only:
 // the host's own metadata service, if it has one, stays reachable.
 const metadataTable, metadataPriority = 25416, 5416
-
-// candidates are ranges for instances and elastic addresses, best first: the
-// default VPC's own, then others; elastic ones are of RFC 2544's test range.
-func candidates() (instances, elastic []netip.Prefix) {
-	for i := 31; i >= 16; i-- {
-		instances = append(instances, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(i)}), 16))
-	}
-	for i := 231; i >= 200; i-- {
-		instances = append(instances, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16))
-	}
-	for i := range 32 {
-		elastic = append(elastic, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18 + byte(i/16), byte(i % 16 * 16)}), 20))
-	}
-	return instances, elastic
-}
-
-// choose takes the first range that overlaps none in use.
-func choose(from, used []netip.Prefix) (netip.Prefix, error) {
-	for _, p := range from {
-		free := true
-		for _, u := range used {
-			free = free && !u.Overlaps(p)
-		}
-		if free {
-			return p, nil
-		}
-	}
-	return netip.Prefix{}, fmt.Errorf("all of %d address ranges from %v on are in use on this host", len(from), from[0])
-}
 
 func openNetwork(path, tag string, log *slog.Logger) (*network, error) {
 	n := &network{path: path, log: log, bridge: bridgePrefix + tag}
@@ -150,50 +123,6 @@ func (n *network) save() error {
 		return err
 	}
 	return os.Rename(n.path+".tmp", n.path)
-}
-
-// chooseRanges keeps the ranges of the last time: as long as the bridge is there,
-// instances may live in them; later only unless they were taken since.
-func (n *network) chooseRanges() (err error) {
-	if _, err := netlink.LinkByName(n.bridge); err == nil && n.saved.Instances.IsValid() {
-		return nil
-	}
-	used, err := n.inUse()
-	if err != nil {
-		return err
-	}
-	instances, elastic := candidates()
-	if n.saved.Instances.IsValid() {
-		instances = append([]netip.Prefix{n.saved.Instances}, instances...)
-		elastic = append([]netip.Prefix{n.saved.Elastic}, elastic...)
-	}
-	if n.saved.Instances, err = choose(instances, used); err != nil {
-		return err
-	}
-	n.saved.Elastic, err = choose(elastic, used)
-	return err
-}
-
-// inUse is what the host routes or has addresses in, but for our own bridge
-// and the claims that belong to it.
-func (n *network) inUse() ([]netip.Prefix, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
-	own := -1
-	if link, err := netlink.LinkByName(n.bridge); err == nil {
-		own = link.Attrs().Index
-	}
-	var used []netip.Prefix
-	for _, r := range routes {
-		p, ok := prefixOf(r.Dst)
-		if !ok || p.Bits() == 0 || r.LinkIndex == own && own >= 0 || p == n.saved.Elastic {
-			continue
-		}
-		used = append(used, p)
-	}
-	return used, nil
 }
 
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
@@ -297,6 +226,12 @@ func (n *network) makeRoutes() error {
 	claim := &netlink.Route{Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}
 	if err := netlink.RouteReplace(claim); err != nil {
 		return fmt.Errorf("claim %s: %w", n.saved.Elastic, err)
+	}
+	if n.saved.Enclosures.IsValid() {
+		claim.Dst = ipNet(n.saved.Enclosures)
+		if err := netlink.RouteReplace(claim); err != nil {
+			return fmt.Errorf("claim %s: %w", n.saved.Enclosures, err)
+		}
 	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
@@ -463,9 +398,11 @@ func (n *network) takeAway() (removed []string, err error) {
 	note("nftables tables "+n.bridge, n.removeTables())
 	note("rule for the metadata address", netlink.RuleDel(n.metadataRule()))
 	note("route of the metadata address", removeMetadataRoute())
-	if n.saved.Elastic.IsValid() {
-		note("claim of "+n.saved.Elastic.String(), netlink.RouteDel(&netlink.Route{
-			Dst: ipNet(n.saved.Elastic), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
+	for _, claimed := range []netip.Prefix{n.saved.Elastic, n.saved.Enclosures} {
+		if claimed.IsValid() {
+			note("claim of "+claimed.String(), netlink.RouteDel(&netlink.Route{
+				Dst: ipNet(claimed), Type: unix.RTN_UNREACHABLE, Table: unix.RT_TABLE_MAIN}))
+		}
 	}
 	if link, err := netlink.LinkByName(n.bridge); err == nil {
 		note("bridge "+n.bridge, netlink.LinkDel(link))

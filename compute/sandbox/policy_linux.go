@@ -45,7 +45,7 @@ func (d *Driver) Taken(p netip.Prefix) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("sandbox: %w", err)
 	}
-	used = append(used, d.net.saved.Elastic, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"))
+	used = append(used, d.net.saved.Elastic, d.net.saved.Enclosures, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"))
 	for _, u := range used {
 		// A single address is most likely an instance of another Slipway.
 		if u.Bits() < 32 && u.Overlaps(p) {
@@ -137,6 +137,12 @@ func (r *ruleset) base(policy bool) {
 	r.rule(forward, r.net.notBridge(expr.MetaKeyIIFNAME), verdict(expr.VerdictAccept))
 	r.rule(forward, r.net.otherBridges(), verdict(expr.VerdictDrop))
 	if policy {
+		if own := r.net.saved.Enclosures; own.IsValid() {
+			// Functions are in no VPC: the outside is theirs, and what is public of
+			// instances, whose groups decide further on.
+			r.rule(forward, within(sourceOffset, own), r.net.notBridge(expr.MetaKeyOIFNAME), verdict(expr.VerdictAccept))
+			r.rule(forward, within(sourceOffset, own), within(destinationOffset, r.net.saved.Elastic), verdict(expr.VerdictAccept))
+		}
 		r.rule(forward, load(sourceOffset), r.decide("egress"))
 		r.rule(forward, verdict(expr.VerdictDrop))
 	}

@@ -35,6 +35,10 @@ type stage struct {
 	volume *disk.Mount // what the overlays write to; nil: the instance's folder
 	image  *disk.Mount // an imported root file system; nil: the built-in image
 	pid    int
+
+	command string      // "init", or "enclosure"
+	tmp     *disk.Mount // of an enclosure, where the host has volumes
+	room    int64       // of its /tmp, bytes
 }
 
 // onOwnThread runs fn on a thread that nobody uses afterwards. The main thread
@@ -159,6 +163,9 @@ func idmapped(userns int, host, at string) error {
 
 // root mounts the instance's file systems at "new".
 func (s *stage) root() error {
+	if s.command == "enclosure" {
+		return s.enclosedRoot()
+	}
 	if s.volume != nil {
 		if err := s.volume.Map(s.idmap); err != nil {
 			return err
@@ -326,7 +333,7 @@ func (s *stage) fork() error {
 		defer unix.Close(fd)
 		sys.UseCgroupFD, sys.CgroupFD = true, fd
 	}
-	pid, err := syscall.ForkExec("/new"+boot.Binary, []string{"slipway", "agent", "init"}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/new"+boot.Binary, []string{"slipway", "agent", s.command}, &syscall.ProcAttr{
 		Dir: "/", Env: s.env, Files: s.files, Sys: sys,
 	})
 	s.pid = pid

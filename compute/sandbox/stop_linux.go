@@ -130,8 +130,10 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 		}
 		removed = append(removed, "instance "+h.ID)
 	}
-	if len(errs) > 0 {
-		return removed, errors.Join(errs...)
+	enclosed, err := d.endEnclosed(ctx)
+	removed, errs = append(removed, enclosed...), append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return removed, err
 	}
 	d.mender.stop() // or it makes again what is removed here
 	d.making.Wait()
@@ -148,7 +150,7 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 		}
 		removed = append(removed, "cgroup "+parent)
 	}
-	for _, dir := range []string{"base", "stage", "trash", "instances", "templates"} {
+	for _, dir := range []string{"base", "stage", "trash", "instances", "templates", enclosures} {
 		errs = append(errs, os.RemoveAll(d.Path(dir)))
 	}
 	return removed, errors.Join(errs...)

@@ -5,6 +5,7 @@ package function
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,7 +28,19 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "bootstrap" {
 		os.Exit(bootstrap())
 	}
-	os.Exit(m.Run())
+	if len(os.Args) == 4 && os.Args[1] == crashArgument {
+		os.Exit(holdUntilKilled(os.Args[2], os.Args[3]))
+	}
+	status := 1
+	err := shared.setUp()
+	if err == nil {
+		status = m.Run()
+	}
+	if err := errors.Join(err, shared.tearDown()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 const api = "/2018-06-01/runtime/"

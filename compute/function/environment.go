@@ -89,9 +89,6 @@ func (e *environment) invoke(c *call) (res Result, fit bool, err error) {
 			o = e.serve(c, e.spec.Timeout)
 		}
 	} else {
-		if err := e.enc.Thaw(); err != nil {
-			return Result{}, false, fmt.Errorf("function: thaw: %w", err)
-		}
 		o = e.serve(c, e.spec.Timeout)
 	}
 	if o.failure != nil && o.failure.kind == stoppedKind {
@@ -243,8 +240,9 @@ func (e *environment) exit(id string) *failure {
 	switch {
 	case end.Failed != "":
 		f.kind, how = "Runtime.InvalidEntrypoint", end.Failed
-	case end.Memory || end.Lost:
-		// The first process is the last that the kernel would choose.
+	case end.Lost && !end.Memory:
+		how = "Runtime exited with error: signal: killed"
+	case end.Memory:
 		f.kind, how = "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
 	case end.Signal != 0:
 		how = "Runtime exited with error: signal: " + signalName(end.Signal)

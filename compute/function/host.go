@@ -28,7 +28,8 @@ type Host struct {
 	all     map[*environment]bool
 	idle    map[string][]*environment // by Key; the last one was used last
 	memory  int64                     // of all
-	spare   blanks
+
+	spare *blanks
 }
 
 // New makes a host. What an earlier one has left, the driver removed when it was
@@ -56,12 +57,14 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, make: e, runtimes: newRuntimes(filepath.Join(dir, "runtime")),
 		all: map[*environment]bool{}, idle: map[string][]*environment{}, starts: make(chan struct{}, startsAtOnce),
+		spare: newBlanks(),
 	}
 	if err := h.runtimes.write(); err != nil {
 		return nil, fmt.Errorf("function: write the runtimes' programs: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.working.Go(h.expire)
+	h.working.Go(h.keepBlanks)
 	return h, nil
 }
 
@@ -169,6 +172,9 @@ func (h *Host) forget(e *environment) {
 // run serves one invocation, and makes the environment idle or ends it.
 func (h *Host) run(e *environment, c *call) answer {
 	result, fit, err := e.invoke(c)
+	if result.Cold {
+		h.Prepare() // for the next, now that this one has what it needs
+	}
 	h.mu.Lock()
 	if fit && !e.retired && !h.stopped {
 		e.idleSince = time.Now()
@@ -269,5 +275,4 @@ func (h *Host) Stop() {
 	}
 	h.mu.Unlock()
 	h.working.Wait()
-	h.spare.close()
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,72 +30,106 @@ type world struct {
 	lines []string
 }
 
-// drivers are those that this host has; each test runs with all of them.
-func drivers(t *testing.T, run func(t *testing.T, open func(dir, exe string) (compute.Driver, error))) {
-	t.Run("process", func(t *testing.T) {
-		run(t, func(dir, exe string) (compute.Driver, error) {
-			return process.New(process.Config{Dir: dir, Slipway: exe})
-		})
-	})
+// stage is what all tests use: drivers, and a folder with the bootstrap.
+type stage struct {
+	dir, code string
+
+	mu   sync.Mutex
+	open map[string]compute.Driver
 }
 
-// on runs a test with a host on each driver.
-func on(t *testing.T, change func(*Config), run func(w *world)) {
-	t.Helper()
-	drivers(t, func(t *testing.T, open func(dir, exe string) (compute.Driver, error)) {
-		run(newWorld(t, change, open))
-	})
-}
+var shared = stage{open: map[string]compute.Driver{}}
 
-func newWorld(t *testing.T, change func(*Config), open func(dir, exe string) (compute.Driver, error)) *world {
-	t.Helper()
+// setUp makes the folder. The function's user must be able to read the program.
+func (s *stage) setUp() (err error) {
+	if s.dir, err = os.MkdirTemp("", "function-test-"); err != nil {
+		return err
+	}
+	s.code = filepath.Join(s.dir, "code")
+	if err := os.Mkdir(s.code, 0o755); err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	dir := t.TempDir()
-	w := &world{T: t, code: filepath.Join(dir, "code")}
-	if w.driver, err = open(filepath.Join(dir, "driver"), exe); err != nil {
-		t.Fatal(err)
+	b, err := os.ReadFile(exe)
+	if err != nil {
+		return err
 	}
-	t.Cleanup(func() {
-		if _, err := w.driver.Clean(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := w.driver.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	cfg := Config{Driver: w.driver, Dir: filepath.Join(dir, "functions"), Log: w.log}
-	if change != nil {
-		change(&cfg)
-	}
-	if w.host, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.host.Stop)
-	if err := os.Mkdir(w.code, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	w.put(exe, filepath.Join(w.code, "bootstrap"))
-	return w
+	return os.WriteFile(filepath.Join(s.code, "bootstrap"), b, 0o755)
 }
 
-// put copies a program, which the function's user must be able to read.
-func (w *world) put(from, to string) {
-	w.Helper()
-	in, err := os.Open(from)
-	if err != nil {
-		w.Fatal(err)
+// tearDown removes all, and tells what cannot be.
+func (s *stage) tearDown() error {
+	var errs []error
+	for _, d := range s.open {
+		_, err := d.Clean(context.Background())
+		errs = append(errs, err, d.Close())
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE, 0o755)
-	if err == nil {
-		_, err = io.Copy(out, in)
-		err = errors.Join(err, out.Close())
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// driver opens a driver, or skips where this host has none.
+func (s *stage) driver(t testing.TB, name string) compute.Driver {
+	t.Helper()
+	if name == sandbox.Name {
+		for _, f := range sandbox.Probe() {
+			if f.Required && !f.OK {
+				t.Skipf("this host cannot run sandboxes: %s: %s", f.Check, f.Detail)
+			}
+		}
 	}
-	if err != nil {
-		w.Fatal(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[name] == nil {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := openers[name](filepath.Join(s.dir, name), exe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.open[name] = d
+	}
+	return s.open[name]
+}
+
+// openers open the drivers by their names.
+var openers = map[string]func(dir, exe string) (compute.Driver, error){
+	process.Name: func(dir, exe string) (compute.Driver, error) {
+		return process.New(process.Config{Dir: dir, Slipway: exe})
+	},
+	sandbox.Name: func(dir, exe string) (compute.Driver, error) {
+		return sandbox.New(sandbox.Config{Dir: dir, Slipway: exe})
+	},
+}
+
+// on runs a test with a host on each driver. Afterwards nothing of it is left.
+func on(t *testing.T, change func(*Config), run func(w *world)) {
+	t.Helper()
+	for _, name := range []string{process.Name, sandbox.Name} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{T: t, driver: shared.driver(t, name), code: shared.code}
+			cfg := Config{Driver: w.driver, Dir: t.TempDir(), Log: w.log}
+			if change != nil {
+				change(&cfg)
+			}
+			h, err := New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.host = h
+			t.Cleanup(func() {
+				h.Stop()
+				left, err := os.ReadDir(filepath.Join(shared.dir, name, "enclosures"))
+				if err != nil && !errors.Is(err, fs.ErrNotExist) || len(left) > 0 {
+					t.Errorf("left are %v (%v)", left, err)
+				}
+			})
+			run(w)
+		})
 	}
 }
 

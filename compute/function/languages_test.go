@@ -5,12 +5,16 @@ package function
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway/slipway/compute"
 )
 
 // language is a function of an interpreted runtime: its files, and what it answers.
@@ -196,7 +200,18 @@ func (w *world) checkAnswer(got, stream string) {
 
 // serve serves where the world's functions can reach it.
 func (w *world) serve(h http.Handler) (url string) {
-	s := httptest.NewServer(h)
+	w.Helper()
+	l, err := net.Listen("tcp4", netip.AddrPortFrom(w.driver.Network().Gateway, 0).String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	if g, ok := w.driver.(compute.HostGuard); ok {
+		if err := g.AdmitToHost(w.Context(), netip.MustParseAddrPort(l.Addr().String()).Port()); err != nil {
+			w.Fatal(err)
+		}
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
+	s.Start()
 	w.Cleanup(s.Close)
 	return s.URL
 }

@@ -31,6 +31,7 @@ type table struct {
 
 // tables are the services that are built, by their names here.
 var tables = map[string]*table{
+	"cloudcontrol":   &controlTable,
 	"cloudformation": &stackTable, "ec2": &ec2Table, "iam": &iamTable, "kms": &kmsTable, "lambda": &lambdaTable,
 	"logs": &logsTable, "organizations": &organizationsTable, "s3": &s3Table, "secretsmanager": &secretsTable, "sns": &snsTable, "sqs": &sqsTable, "ssm": &ssmTable, "sts": &stsTable,
 }
@@ -65,7 +66,6 @@ var prefixes = map[string]string{
 	"elbv2":                    "elasticloadbalancing",
 	"stepfunctions":            "states",
 	"sfn":                      "states",
-	"cloudcontrol":             "cloudformation",
 	"apigatewayv2":             "apigateway",
 	"resourcegroupstaggingapi": "tag",
 	"monitoring":               "cloudwatch",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/api"
+	"github.com/slipway/slipway/api/cloudcontrol"
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
@@ -27,6 +28,7 @@ import (
 )
 
 var generated = []*api.Service{
+	cloudcontrol.Describe(),
 	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), organizations.Describe(), s3.Describe(),
 	secretsmanager.Describe(), sns.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	cloudcontrolapi "github.com/slipway/slipway/api/cloudcontrol"
 	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
@@ -30,6 +31,7 @@ import (
 	secretstypes "github.com/slipway/slipway/resource/secretsmanager"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
 	ssmtypes "github.com/slipway/slipway/resource/ssm"
+	"github.com/slipway/slipway/service/cloudcontrol"
 	"github.com/slipway/slipway/service/cloudformation"
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
@@ -82,6 +84,7 @@ func (a apis) types() []cfn.Type {
 
 // implementations are the services of this build.
 type implementations struct {
+	cloudcontrol   *cloudcontrol.Service
 	cloudformation *cloudformation.Service
 	ec2            *ec2.Service
 	iam            *iam.Service
@@ -100,6 +103,7 @@ type implementations struct {
 // mounts puts every service behind its description.
 func (i implementations) mounts() []wire.Mount {
 	return []wire.Mount{
+		{Desc: cloudcontrolapi.Describe(), Impl: i.cloudcontrol},
 		{Desc: cloudformationapi.Describe(), Impl: i.cloudformation},
 		{Desc: ec2api.Describe(), Impl: i.ec2},
 		{Desc: iamapi.Describe(), Impl: i.iam},
@@ -140,7 +144,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns, i.cloudcontrol}
 }
 
 // drain ends the requests that only wait.
@@ -152,6 +156,7 @@ func Built() ([]wire.Mount, []string) {
 	types := &cfn.Registry{}
 	types.Add(apis{}.types()...)
 	return implementations{
+		cloudcontrol:   &cloudcontrol.Service{},
 		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, lambda: &lambda.Service{}, logs: &logs.Service{},
 		organizations: &organizations.Service{}, s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sns: &sns.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()

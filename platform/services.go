@@ -20,6 +20,7 @@ import (
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/schema"
 	"github.com/slipway/slipway/model"
+	"github.com/slipway/slipway/service/cloudcontrol"
 	"github.com/slipway/slipway/service/cloudformation"
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
@@ -173,6 +174,10 @@ func (p *Platform) wireStacks(s *services) {
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})
 	s.apis.stacks = s.cloudformation
+	s.cloudcontrol = cloudcontrol.New(cloudcontrol.Config{
+		Store: p.store, Workflows: p.engine, Ring: p.ring, Logger: p.cfg.Logger, Now: p.cfg.Now,
+		Types: s.cloudformation.TypesIn, Known: s.cloudformation.Known, AssumeRole: s.insiders.assumeRole,
+	})
 }
 
 // start begins the services' loops. The engine runs already.

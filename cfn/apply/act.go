@@ -301,7 +301,7 @@ func failureReason(err error, token string) string {
 	}
 	code, message := "InternalFailure", "an internal error; Slipway's log has its text"
 	if e, ok := fault.As(err); ok {
-		code, message = handlerCode(e.Code), fmt.Sprintf("%s (%s)", e.Message, e.Code)
+		code, message = cfn.HandlerCode(e.Code), fmt.Sprintf("%s (%s)", e.Message, e.Code)
 	}
 	return fmt.Sprintf("Resource handler returned message: %q (RequestToken: %s, HandlerErrorCode: %s)", message, UUIDFrom(token), code)
 }
@@ -310,26 +310,6 @@ func uuidBytes(token string) (b [16]byte) {
 	sum := sha256.Sum256([]byte(token))
 	copy(b[:], sum[:])
 	return b
-}
-
-// handlerCode maps a service's error code to those of resource handlers
-// ("Handler error codes", CloudFormation CLI User Guide).
-func handlerCode(code string) string {
-	switch {
-	case strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized"):
-		return "AccessDenied"
-	case strings.Contains(code, "AlreadyExists") || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):
-		return "AlreadyExists"
-	case strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "NotFound"):
-		return "NotFound"
-	case strings.Contains(code, "LimitExceeded"):
-		return "ServiceLimitExceeded"
-	case strings.Contains(code, "Throttl"):
-		return "Throttling"
-	case code == fault.NotImplemented:
-		return "UnsupportedOperation"
-	}
-	return "InvalidRequest"
 }
 
 // resolver replaces the dynamic references that a type lets the engine replace.

@@ -157,7 +157,7 @@ func (t Types) PhysicalID(typeName string, identifier map[string]string) (string
 // Found reports whether what Read tells of a resource has the identifier that it
 // was looked for by: a service may find a thing by more names than one.
 func (t Types) Found(typeName string, identifier map[string]string, actual cfn.Properties) bool {
-	for name, value := range t.identifier(typeName, actual) {
+	for name, value := range t.Identifier(typeName, actual) {
 		if value != identifier[name] {
 			return false
 		}
@@ -192,7 +192,7 @@ func Candidates(in Input) ([]Candidate, template.Problems) {
 		case f.step.Action == Import && !template.HasUnknown(f.after):
 			c.Identifier = in.Import[id].Identifier
 		case f.step.Action == Create && in.Import == nil:
-			c.Identifier = in.Types.identifier(f.step.Type, f.after)
+			c.Identifier = in.Types.Identifier(f.step.Type, f.after)
 			c.PhysicalID, _ = in.Types.PhysicalID(f.step.Type, c.Identifier)
 		}
 		if c.PhysicalID != "" && c.Identifier != nil {
@@ -208,9 +208,9 @@ func known(v any) bool {
 	return !template.HasUnknown(v) && !template.HasDynamic(text(v))
 }
 
-// identifier are the values of a type's primary identifier in properties, as far
+// Identifier are the values of a type's primary identifier in properties, as far
 // as they are known.
-func (t Types) identifier(typeName string, p cfn.Properties) map[string]string {
+func (t Types) Identifier(typeName string, p cfn.Properties) map[string]string {
 	values := map[string]string{}
 	s, err := t.schema(typeName)
 	if err != nil || s == nil {

@@ -41,6 +41,7 @@ type Schema struct {
 	ReadOnly              []string
 	WriteOnly             []string
 	PrimaryIdentifier     []string
+	AdditionalIdentifiers [][]string
 	Required              []string
 	TagProperty           string // "" : not taggable
 	DeleteFirst           bool   // a replacement deletes the old resource before it makes the new
@@ -60,6 +61,7 @@ type document struct {
 	ReadOnly              []string               `json:"readOnlyProperties"`
 	WriteOnly             []string               `json:"writeOnlyProperties"`
 	PrimaryIdentifier     []string               `json:"primaryIdentifier"`
+	AdditionalIdentifiers [][]string             `json:"additionalIdentifiers"`
 	ReplacementStrategy   string                 `json:"replacementStrategy"`
 	Taggable              *bool                  `json:"taggable"`
 	Tagging               struct {
@@ -81,6 +83,9 @@ func Parse(text []byte) (*Schema, error) {
 		Required: d.Required, DeleteFirst: d.ReplacementStrategy == "delete_then_create",
 		SystemTags: d.Tagging.SystemTags == nil || *d.Tagging.SystemTags,
 		root:       &d.definition, definitions: d.Definitions,
+	}
+	for _, id := range d.AdditionalIdentifiers {
+		s.AdditionalIdentifiers = append(s.AdditionalIdentifiers, paths(id))
 	}
 	s.root.Type = types{"object"}
 	taggable := d.Tagging.Taggable || d.Taggable != nil && *d.Taggable

@@ -57,6 +57,7 @@ var rooms = map[string]string{
 	"cfn/apply":       ". arn auth cfn cfn/drift cfn/plan cfn/schema cfn/stackpolicy cfn/template fault store workflow",
 
 	"service":                "api arn auth fault store workflow reconcile",
+	"service/cloudcontrol":   "api arn auth fault store workflow reconcile cfn",
 	"service/cloudformation": "api arn auth fault store workflow reconcile cfn",
 	"service/ec2":            "api arn auth fault store workflow reconcile compute dataplane",
 	"service/lambda":         "api arn auth fault store workflow reconcile compute",

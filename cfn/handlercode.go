@@ -1,0 +1,35 @@
+package cfn
+
+import "strings"
+
+// Codes of resource handlers ("Handler error codes", CloudFormation CLI User Guide).
+const (
+	HandlerAccessDenied         = "AccessDenied"
+	HandlerAlreadyExists        = "AlreadyExists"
+	HandlerInternalFailure      = "InternalFailure"
+	HandlerInvalidRequest       = "InvalidRequest"
+	HandlerNotFound             = NotFound
+	HandlerNotUpdatable         = "NotUpdatable"
+	HandlerServiceLimitExceeded = "ServiceLimitExceeded"
+	HandlerThrottling           = "Throttling"
+	HandlerUnsupportedOperation = "UnsupportedOperation"
+)
+
+// HandlerCode maps a service's error code to those of resource handlers.
+func HandlerCode(code string) string {
+	switch {
+	case strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized"):
+		return HandlerAccessDenied
+	case strings.Contains(code, "AlreadyExists") || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):
+		return HandlerAlreadyExists
+	case strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "NotFound"):
+		return HandlerNotFound
+	case strings.Contains(code, "LimitExceeded"):
+		return HandlerServiceLimitExceeded
+	case strings.Contains(code, "Throttl"):
+		return HandlerThrottling
+	case code == "NotImplemented":
+		return HandlerUnsupportedOperation
+	}
+	return HandlerInvalidRequest
+}

@@ -37,6 +37,15 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 	return err
 }
 
+// answerMacro has a function answer for a macro, as the caller.
+func (s *services) answerMacro(ctx context.Context, name string, payload []byte) ([]byte, error) {
+	out, err := s.apis.lambda.Invoke(ctx, &lambdaapi.InvokeInput{FunctionName: name, Payload: payload})
+	if err != nil {
+		return nil, err
+	}
+	return out.Payload, nil
+}
+
 // noFunctions is the host where the compute driver runs none: it says so.
 type noFunctions struct{ why error }
 

@@ -170,6 +170,7 @@ func (p *Platform) wireStacks(s *services) {
 		}),
 		Authorizer:    s.authorizer,
 		AssumeRole:    s.insiders.assumeRole,
+		Invoke:        s.answerMacro,
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})

@@ -20,7 +20,7 @@ func HandlerCode(code string) string {
 	switch {
 	case strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized"):
 		return HandlerAccessDenied
-	case strings.Contains(code, "AlreadyExists") || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):
+	case strings.Contains(code, "AlreadyExists") || code == "ResourceExistsException" || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):
 		return HandlerAlreadyExists
 	case strings.HasPrefix(code, "NoSuch") || strings.Contains(code, "NotFound"):
 		return HandlerNotFound

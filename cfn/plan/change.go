@@ -215,7 +215,8 @@ func (c *changer) sources(t Target, n *template.Node, id string) []Detail {
 		f := c.fates[ref.Name]
 		switch {
 		case ref.Attribute == "" && c.in.New.Parameter(ref.Name) != nil:
-			if was, ok := c.in.Old.Parameters[ref.Name]; ok && was.Text == c.in.Env.Parameters[ref.Name].Text && was.Resolved == c.in.Env.Parameters[ref.Name].Resolved {
+			// What a parameter store has by now is no change of the parameter.
+			if was, ok := c.in.Old.Parameters[ref.Name]; ok && was.Text == c.in.Env.Parameters[ref.Name].Text {
 				continue
 			}
 			d.ChangeSource, byParameter = "ParameterReference", true

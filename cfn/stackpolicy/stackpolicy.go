@@ -82,11 +82,13 @@ func strict(b []byte, into any) error {
 	return d.Decode(into)
 }
 
+// invalid begins as AWS's message does, which is the same whatever is wrong.
 func invalid(format string, args ...any) error {
-	return fault.New(fault.ValidationError, "Error validating stack policy: %s", fmt.Sprintf(format, args...))
+	return fault.New(fault.ValidationError, "Error validating stack policy: Invalid stack policy\n  %s", fmt.Sprintf(format, args...))
 }
 
-// Parse reads a policy. An error is a ValidationError that says what is wrong.
+// Parse reads a policy. An error is a ValidationError that says what is wrong. A
+// policy without statements, which AWS takes, too, allows nothing.
 func Parse(text string) (*Policy, error) {
 	if len(text) > MaxSize {
 		return nil, invalid("it has %d bytes, and may have %d", len(text), MaxSize)
@@ -94,9 +96,6 @@ func Parse(text string) (*Policy, error) {
 	var d document
 	if err := strict([]byte(text), &d); err != nil {
 		return nil, invalid("Policy document is not valid JSON for a stack policy: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if len(d.Statement) == 0 {
-		return nil, invalid("Policy document has no Statement")
 	}
 	p := &Policy{}
 	for i, w := range d.Statement {

@@ -53,7 +53,6 @@ func TestBrokenPolicies(t *testing.T) {
 	for text, want := range map[string]string{
 		``:   "not valid JSON",
 		`[]`: "not valid JSON",
-		`{}`: "no Statement",
 		`{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*", "Other": 1}]}`:                                  "Other",
 		`{"Statement": {"Effect": "Maybe", "Action": "Update:*", "Principal": "*", "Resource": "*"}}`:                                                "Effect",
 		`{"Statement": {"Effect": "Allow", "Action": "Update:*", "Principal": {"AWS": "*"}, "Resource": "*"}}`:                                       "Principal",

@@ -22,6 +22,7 @@ type jsonReader struct {
 type syntaxError struct {
 	line, column int32
 	what         string
+	atEnd        bool // the text ends too early
 }
 
 func (e *syntaxError) Error() string { return e.what }
@@ -51,7 +52,7 @@ func (r *jsonReader) column() int32 {
 }
 
 func (r *jsonReader) fail(format string, args ...any) {
-	panic(&syntaxError{r.line, r.column(), fmt.Sprintf(format, args...)})
+	panic(&syntaxError{r.line, r.column(), fmt.Sprintf(format, args...), r.pos >= len(r.text)})
 }
 
 func (r *jsonReader) space() {

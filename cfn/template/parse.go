@@ -39,8 +39,13 @@ func read(body []byte) (*Node, Problems) {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		n, dups, err := readJSON(body)
 		if err != nil {
-			return nil, Problems{{Line: int(err.line), Column: int(err.column),
-				Message: fmt.Sprintf("Template format error: JSON not well-formed. (line %d, column %d): %s", err.line, err.column, err.what)}}
+			// AWS names the column behind what it cannot read.
+			behind := err.column
+			if !err.atEnd {
+				behind++
+			}
+			return nil, Problems{{Line: int(err.line), Column: int(err.column), Detail: err.what,
+				Message: fmt.Sprintf("Template format error: JSON not well-formed. (line %d, column %d)", err.line, behind)}}
 		}
 		return n, dups
 	}

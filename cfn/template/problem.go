@@ -18,19 +18,24 @@ type Problem struct {
 	Line, Column int    // from 1; 0 where the problem has no place in the text
 	Path         string // such as /Resources/Web/Properties/ImageId
 	Message      string // AWS's own form where AWS has one
+	Detail       string // what AWS does not say
 }
 
 func (p Problem) String() string {
+	message := p.Message
+	if p.Detail != "" {
+		message += ": " + p.Detail
+	}
 	if p.Line == 0 {
 		if p.Path == "" {
-			return p.Message
+			return message
 		}
-		return p.Path + ": " + p.Message
+		return p.Path + ": " + message
 	}
 	if p.Path == "" {
-		return fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, p.Message)
+		return fmt.Sprintf("line %d, column %d: %s", p.Line, p.Column, message)
 	}
-	return fmt.Sprintf("line %d, column %d, %s: %s", p.Line, p.Column, p.Path, p.Message)
+	return fmt.Sprintf("line %d, column %d, %s: %s", p.Line, p.Column, p.Path, message)
 }
 
 // Problems are all that is wrong, in the order of the text.

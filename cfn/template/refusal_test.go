@@ -27,7 +27,7 @@ var refusals = []struct {
 }{
 	{"empty", "", []string{"line 1, column 1: Template format error: unsupported structure."}},
 	{"no map", "- a", []string{"line 1, column 1, /: Template format error: unsupported structure."}},
-	{"broken JSON", `{"Resources": {"A": oops}}`, []string{"line 1, column 21: Template format error: JSON not well-formed. (line 1, column 21)"}},
+	{"broken JSON", `{"Resources": {"A": oops}}`, []string{"line 1, column 21: Template format error: JSON not well-formed. (line 1, column 22): unexpected 'o'"}},
 	{"JSON cut off", "{\n  \"Resources\": {", []string{"line 2, column 17: Template format error: JSON not well-formed. (line 2, column 17)"}},
 	{"JSON duplicate key", `{"Resources": {"A": {"Type": "AWS::X::Y"}, "A": {"Type": "AWS::X::Y"}}}`, []string{`line 1, column 44: Template format error: the key "A" stands twice in one map`}},
 	{"JSON control character", "{\"Description\": \"a\x01\"}", []string{"line 1, column 19: Template format error: JSON not well-formed."}},
@@ -125,7 +125,7 @@ func TestBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems := template.Parse([]byte(c.body))
-			if len(problems) == 0 || !strings.Contains(problems[0].Message, c.want) {
+			if len(problems) == 0 || !strings.Contains(problems[0].String(), c.want) {
 				t.Errorf("got %v, want %s", problems, c.want)
 			}
 		})

@@ -189,6 +189,26 @@ func (s *Scope) Imports() ([]string, Problems) {
 	return names, e.done()
 }
 
+// Importer is a resource that imports, and the name of an export that it imports.
+type Importer struct{ LogicalID, Export string }
+
+// Importers lists what the active resources import, as far as the names are known.
+func (s *Scope) Importers() []Importer {
+	e := &evaluator{s: s}
+	var all []Importer
+	for _, r := range s.Active() {
+		s.walk(r.Node, func(n *Node) {
+			if n.Fn != "Fn::ImportValue" {
+				return
+			}
+			if name := e.text(n.Arg(), functions[n.Fn].misuse); name != "" && !HasUnknown(name) {
+				all = append(all, Importer{r.LogicalID, name})
+			}
+		})
+	}
+	return all
+}
+
 // walkActive visits every call in resources and outputs whose conditions hold,
 // and of Fn::If only the branch that is taken.
 func (s *Scope) walkActive(visit func(call *Node)) {

@@ -54,7 +54,9 @@ type changeSet struct {
 	Version    apply.Version
 	Changes    []plan.Change
 	WithValues []plan.Change
-	Token      string
+	// ValuesReason says why WithValues are not all there is to know.
+	ValuesReason string `json:",omitempty"`
+	Token        string
 	// Import are the resources of the account that the change set imports.
 	Import map[string]plan.Existing `json:",omitempty"`
 }
@@ -294,6 +296,9 @@ func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wan
 	}
 	if cs.WithValues, problems = plan.Changes(in, true); len(problems) > 0 {
 		return problems.Err()
+	}
+	if cs.ValuesReason, err = unknownImport(l.Tx, st, in); err != nil {
+		return err
 	}
 	if err := w.keep(l.Tx, st); err != nil {
 		return err

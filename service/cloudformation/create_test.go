@@ -165,7 +165,7 @@ func TestCreateStackRefusals(t *testing.T) {
 		{"notifications", api.CreateStackInput{StackName: "x", TemplateBody: chain, NotificationARNs: []string{"arn:aws:sns:us-east-1:111111111111:t"}}, fault.NotImplemented, "SNS"},
 		{"monitoring", api.CreateStackInput{StackName: "x", TemplateBody: chain, RollbackConfiguration: &api.RollbackConfiguration{MonitoringTimeInMinutes: &soon}}, fault.NotImplemented, "MonitoringTimeInMinutes"},
 		{"role", api.CreateStackInput{StackName: "x", TemplateBody: chain, RoleARN: "arn:aws:iam::111111111111:role/r"}, fault.NotImplemented, "RoleARN"},
-		{"policy", api.CreateStackInput{StackName: "x", TemplateBody: chain, StackPolicyBody: "{}"}, fault.ValidationError, "Error validating stack policy"},
+		{"policy", api.CreateStackInput{StackName: "x", TemplateBody: chain, StackPolicyBody: "{"}, fault.ValidationError, "Error validating stack policy"},
 		{"unknown property", api.CreateStackInput{StackName: "x", TemplateBody: "Resources:\n  A:\n    Type: AWS::Test::Thing\n    Properties:\n      Wrong: 1\n"}, fault.ValidationError, "line 5"},
 		{"both failure modes", api.CreateStackInput{StackName: "x", TemplateBody: chain, OnFailure: "DELETE", DisableRollback: yes()}, fault.ValidationError, "not both"},
 		{"resource types", api.CreateStackInput{StackName: "x", TemplateBody: chain, ResourceTypes: []string{"AWS::EC2::*"}}, fault.ValidationError, "Resource type AWS::Test::Thing is not allowed by parameter ResourceTypes [AWS::EC2::*]"},

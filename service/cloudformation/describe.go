@@ -132,6 +132,9 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 		RoleARN: st.Version.RoleARN, Tags: describeTags(st.Version.Tags),
 		DriftInformation: stackDrift(st), DeletionMode: st.DeletionMode,
 	}
+	if st.Status == apply.RollbackComplete {
+		out.ChangeSetId = "" // what it would have made is not there
+	}
 	if st.TimeoutMinutes > 0 {
 		out.TimeoutInMinutes = &st.TimeoutMinutes
 	}

@@ -23,10 +23,13 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 			return err
 		}
 		changes := cs.Changes
+		out = describeChangeSet(cs, st)
 		if isTrue(in.IncludePropertyValues) {
 			changes = cs.WithValues
+			if out.StatusReason == "" {
+				out.StatusReason = cs.ValuesReason
+			}
 		}
-		out = describeChangeSet(cs, st)
 		from := 0
 		if in.NextToken != "" {
 			place, err := openToken(cs.ID, in.NextToken)

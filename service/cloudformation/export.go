@@ -2,9 +2,11 @@ package cloudformation
 
 import (
 	"context"
+	"errors"
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -47,4 +49,24 @@ func (s *Service) ListImports(ctx context.Context, in *cloudformation.ListImport
 		return tokenError(err, in.NextToken)
 	})
 	return out, err
+}
+
+// unknownImport says which resource's values a change set cannot tell, because it
+// imports what nobody exports yet; "" if there is none.
+func unknownImport(tx store.Tx, st *apply.Stack, in plan.Input) (string, error) {
+	scope, problems := in.New.Enter(in.Env)
+	if len(problems) > 0 {
+		return "", problems.Err()
+	}
+	for _, i := range scope.Importers() {
+		_, err := apply.Exports.Get(tx, st.Scope.Key()+"/"+i.Export)
+		if errors.Is(err, store.ErrNotFound) {
+			return "[WARN] --include-property-values option can return incomplete ChangeSet data because: ChangeSet creation failed for resource [" +
+				i.LogicalID + "] because: No export named " + i.Export, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
 }

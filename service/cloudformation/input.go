@@ -87,6 +87,9 @@ func (s *Service) fetch(ctx context.Context, raw string) (string, error) {
 // AWS's host names or on the endpoint by which the caller reached Slipway.
 func bucketOf(raw, endpoint string) (bucket, key, version string, err error) {
 	u, parseErr := url.Parse(raw)
+	if parseErr == nil && u.Scheme == "s3" {
+		return "", "", "", notS3(u.Hostname())
+	}
 	if parseErr != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return "", "", "", fault.New(fault.ValidationError, "TemplateURL must be a supported URL.")
 	}
@@ -104,7 +107,7 @@ func bucketOf(raw, endpoint string) (bucket, key, version string, err error) {
 			first += "." + more
 		}
 		if !ok {
-			return "", "", "", fault.New(fault.ValidationError, "S3 error: Domain name specified in %s is not a valid S3 domain", host)
+			return "", "", "", notS3(host)
 		}
 		bucket, key = first, path
 	}
@@ -112,6 +115,10 @@ func bucketOf(raw, endpoint string) (bucket, key, version string, err error) {
 		return "", "", "", fault.New(fault.ValidationError, "TemplateURL must reference a valid S3 object to which you have access.")
 	}
 	return bucket, key, u.Query().Get("versionId"), nil
+}
+
+func notS3(host string) error {
+	return fault.New(fault.ValidationError, "S3 error: Domain name specified in %s is not a valid S3 domain", host)
 }
 
 // s3Host reports whether host is one of AWS's names of S3 itself.

@@ -75,7 +75,7 @@ func TestStackPoliciesAreRefused(t *testing.T) {
 	}
 	refused(t, set(api.SetStackPolicyInput{}), fault.ValidationError, "StackPolicyURL or StackPolicyBody")
 	refused(t, set(api.SetStackPolicyInput{StackPolicyBody: protectA, StackPolicyURL: "https://b.s3.amazonaws.com/k"}), fault.ValidationError, "both")
-	refused(t, set(api.SetStackPolicyInput{StackPolicyBody: `{"Statement": []}`}), fault.ValidationError, "Error validating stack policy")
+	refused(t, set(api.SetStackPolicyInput{StackPolicyBody: `{"Statement": [{}]}`}), fault.ValidationError, "Error validating stack policy")
 	_, err := w.UpdateStack(w.ctx, &api.UpdateStackInput{StackName: "s", TemplateBody: chain, StackPolicyDuringUpdateBody: "{"})
 	refused(t, err, fault.ValidationError, "Error validating stack policy")
 	_, err = w.SetStackPolicy(w.ctx, &api.SetStackPolicyInput{StackName: "nobody", StackPolicyBody: protectA})

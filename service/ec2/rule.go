@@ -202,7 +202,7 @@ func permissions(rules []rule, egress bool, owner string) []api.IpPermission {
 		from, to int32
 	}
 	at := map[span]int{}
-	var out []api.IpPermission
+	out := []api.IpPermission{}
 	for _, r := range rules {
 		if r.Egress != egress {
 			continue
@@ -212,7 +212,10 @@ func permissions(rules []rule, egress bool, owner string) []api.IpPermission {
 		if !ok {
 			i = len(out)
 			at[k] = i
-			p := api.IpPermission{IpProtocol: r.Protocol}
+			p := api.IpPermission{
+				IpProtocol: r.Protocol, IpRanges: []api.IpRange{}, Ipv6Ranges: []api.Ipv6Range{},
+				PrefixListIds: []api.PrefixListId{}, UserIdGroupPairs: []api.UserIdGroupPair{}, // AWS tells the empty ones, too
+			}
 			if r.hasPorts() {
 				p.FromPort, p.ToPort = &r.From, &r.To
 			}

@@ -134,7 +134,7 @@ func TestFacts(t *testing.T) {
 func TestCatalog(t *testing.T) {
 	c := catalog()
 	for name, want := range map[string]string{
-		"AWS::SQS::Queue": "known built", "AWS::Lambda::Function": "known", "AWS::No::Such": "", "Custom::Mine": "known", "AWS::CloudFormation::CustomResource": "known",
+		"AWS::SQS::Queue": "known built", "AWS::Athena::WorkGroup": "known", "AWS::No::Such": "", "Custom::Mine": "known", "AWS::CloudFormation::CustomResource": "known",
 	} {
 		got := ""
 		if c.Known(name) {
@@ -233,14 +233,14 @@ Parameters:
 Conditions: {Runs: !Equals [!Ref Run, "yes"]}
 Resources:
   Q: {Type: 'AWS::SQS::Queue'}
-  F: {Type: 'AWS::Lambda::Function', Condition: Runs}
+  F: {Type: 'AWS::Athena::WorkGroup', Condition: Runs}
 `))
 	if problems = append(problems, tmpl.Validate(catalog())...); len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	for run, want := range map[string]string{
 		"no":  "",
-		"yes": "line 7, column 13, /Resources/F/Type: Resource type AWS::Lambda::Function is not built yet: this Slipway has no provider for it",
+		"yes": "line 7, column 13, /Resources/F/Type: Resource type AWS::Athena::WorkGroup is not built yet: this Slipway has no provider for it",
 	} {
 		values, _ := tmpl.Resolve([]template.Given{{Key: "Run", Value: run}}, nil, nil)
 		scope, _ := tmpl.Enter(template.Env{Parameters: values})

@@ -29,6 +29,7 @@ import (
 	organizationstypes "github.com/slipway/slipway/resource/organizations"
 	s3types "github.com/slipway/slipway/resource/s3"
 	secretstypes "github.com/slipway/slipway/resource/secretsmanager"
+	snstypes "github.com/slipway/slipway/resource/sns"
 	sqstypes "github.com/slipway/slipway/resource/sqs"
 	ssmtypes "github.com/slipway/slipway/resource/ssm"
 	"github.com/slipway/slipway/service/cloudcontrol"
@@ -77,6 +78,7 @@ func (a apis) types() []cfn.Type {
 		organizationstypes.Types(a.orgs),
 		s3types.Types(a.s3),
 		secretstypes.Types(a.secrets),
+		snstypes.Types(a.sns),
 		sqstypes.Types(a.sqs),
 		ssmtypes.Types(a.ssm),
 	)

@@ -71,12 +71,17 @@ func (e *enclosed) listen(programs chan<- boot.Program, gone chan<- struct{}) {
 
 // serve runs the program and reaps until the driver is gone.
 func (e *enclosed) serve(programs <-chan boot.Program, gone <-chan struct{}, signals <-chan os.Signal) int {
+	started := time.NewTimer(0)
+	started.Stop()
 	for {
 		select {
 		case p := <-programs:
 			if err := e.start(p); err != nil {
 				_ = boot.Send(e.control, boot.Ended{Error: err.Error()})
 			}
+			started.Reset(shrinkAfter)
+		case <-started.C:
+			shrink()
 		case s := <-signals:
 			if s == unix.SIGCHLD {
 				e.collect()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 )
 
@@ -21,6 +22,9 @@ type Enclosures interface {
 type EnclosureSpec struct {
 	ID        string // of lower-case letters, digits and hyphens; never used again
 	Temporary int64  // bytes of /tmp
+	// DNS are its name servers, where the driver can give it any; none is the
+	// gateway.
+	DNS []netip.Addr
 }
 
 // Program is what runs in an enclosure.

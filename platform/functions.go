@@ -20,7 +20,7 @@ type functionHost interface {
 // wireFunctions makes the service of functions, and the host that runs them.
 func (p *Platform) wireFunctions(s *services) (err error) {
 	dir := filepath.Join(p.cfg.Dir, "functions")
-	s.functions, err = function.New(function.Config{Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger})
+	s.functions, err = function.New(function.Config{Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger, DNS: resolvers(resolverFiles)})
 	if errors.Is(err, compute.ErrUnsupported) {
 		s.functions, err = noFunctions{err}, nil
 	}

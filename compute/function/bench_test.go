@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,11 +96,12 @@ func benchSpec(runtime, code, key string) Spec {
 }
 
 func benchCold(b *testing.B, h *Host, runtime, code string) {
-	n := 0
+	var took []time.Duration
 	for b.Loop() {
-		n++
-		spec := benchSpec(runtime, code, fmt.Sprint(runtime, "-cold-", n))
+		spec := benchSpec(runtime, code, fmt.Sprint(runtime, "-cold-", len(took)))
+		began := time.Now()
 		benchInvoke(b, h, spec)
+		took = append(took, time.Since(began))
 		b.StopTimer()
 		if err := h.Retire(spec.Key)(b.Context()); err != nil {
 			b.Fatal(err)
@@ -107,14 +109,27 @@ func benchCold(b *testing.B, h *Host, runtime, code string) {
 		time.Sleep(200 * time.Millisecond) // what is kept ready is made again
 		b.StartTimer()
 	}
+	spread(b, took)
+}
+
+// spread tells the least and the median: the mean is what other work on the host
+// makes of it.
+func spread(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[0].Microseconds()), "least-us")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "median-us")
 }
 
 func benchWarm(b *testing.B, h *Host, runtime, code string) {
 	spec := benchSpec(runtime, code, runtime+"-warm")
 	benchInvoke(b, h, spec)
+	var took []time.Duration
 	for b.Loop() {
+		began := time.Now()
 		benchInvoke(b, h, spec)
+		took = append(took, time.Since(began))
 	}
+	spread(b, took)
 }
 
 func benchInvoke(b *testing.B, h *Host, spec Spec) {

@@ -160,7 +160,7 @@ func (h *Host) enclose(tmp int64) (compute.Enclosure, error) {
 		}
 		return nil, fmt.Errorf("function: no execution environment within %v", startPatience)
 	}
-	e, err := h.make.Enclose(ctx, compute.EnclosureSpec{ID: "fn-" + randomHex(8), Temporary: tmp})
+	e, err := h.make.Enclose(ctx, compute.EnclosureSpec{ID: "fn-" + randomHex(8), Temporary: tmp, DNS: h.cfg.DNS})
 	if err != nil && h.ctx.Err() != nil {
 		return nil, ErrStopped
 	}

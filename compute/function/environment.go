@@ -25,6 +25,7 @@ type environment struct {
 	api  *runtimeAPI
 	out  *output
 	peak int64
+	init time.Duration // of the init phase
 
 	// With the host's lock held:
 	idleSince time.Time
@@ -66,16 +67,13 @@ type outcome struct {
 
 // invoke runs one invocation. fit says that the environment can take another.
 func (e *environment) invoke(c *call) (res Result, fit bool, err error) {
-	began := time.Now()
 	cold := e.enc == nil
-	var init time.Duration
 	var o outcome
 	if cold {
 		f, err := e.start(phaseInit)
 		if err != nil {
 			return Result{}, false, err
 		}
-		init = time.Since(began)
 		if f != nil && f.status == "timeout" {
 			// As on AWS, it is tried once more, on the invocation's own time.
 			o, err = e.startAgain(c)
@@ -94,7 +92,7 @@ func (e *environment) invoke(c *call) (res Result, fit bool, err error) {
 	if o.failure != nil && o.failure.kind == stoppedKind {
 		return Result{}, false, ErrStopped
 	}
-	res = e.report(c, o, cold, init)
+	res = e.report(c, o, cold)
 	return res, o.failure == nil || o.failure.status == "", nil
 }
 
@@ -184,19 +182,19 @@ func (e *environment) start(p phase) (*failure, error) {
 		return nil, fmt.Errorf("function: start its runtime: %w", err)
 	}
 	f, ready, err := e.api.await(ctx, enc.Done())
-	took := time.Since(began)
+	e.init = time.Since(began)
 	switch {
 	case ready:
 		return nil, nil
 	case e.host.ctx.Err() != nil:
 		return nil, ErrStopped
 	case errors.Is(err, context.DeadlineExceeded):
-		e.out.say(fmt.Sprintf("INIT_REPORT Init Duration: %s ms\tPhase: %s\tStatus: timeout", milliseconds(took), p))
+		e.out.say(fmt.Sprintf("INIT_REPORT Init Duration: %s ms\tPhase: %s\tStatus: timeout", milliseconds(e.init), p))
 		return &failure{kind: "Sandbox.Timedout", status: "timeout"}, nil
 	case f.kind == "":
 		f = *e.exit("")
 	}
-	e.out.say(fmt.Sprintf("INIT_REPORT Init Duration: %s ms\tPhase: %s\tStatus: error\tError Type: %s", milliseconds(took), p, f.kind))
+	e.out.say(fmt.Sprintf("INIT_REPORT Init Duration: %s ms\tPhase: %s\tStatus: error\tError Type: %s", milliseconds(e.init), p, f.kind))
 	return &f, nil
 }
 

@@ -11,6 +11,7 @@ package function
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/slipway/slipway/compute"
@@ -93,6 +94,8 @@ type Config struct {
 	// Log takes what functions print. Nil drops it.
 	Log    Log
 	Logger *slog.Logger
+	// DNS are the name servers of environments that have a network of their own.
+	DNS []netip.Addr
 	// Environments and Memory bound all environments together; 0 is a bound by
 	// what the host has. Idle ones make room for those that are asked for.
 	Environments int

@@ -8,12 +8,12 @@ import (
 )
 
 // report writes the last lines of an invocation, and makes its result.
-func (e *environment) report(c *call, o outcome, cold bool, init time.Duration) Result {
+func (e *environment) report(c *call, o outcome, cold bool) Result {
 	r := Result{
 		Payload: o.payload, Version: e.spec.Version, Stream: e.stream, Cold: cold, Duration: o.duration, Environment: e.stream[len(e.stream)-32:],
 	}
 	if cold {
-		r.Init = init
+		r.Init = e.init
 	}
 	r.Billed = (r.Duration + r.Init + time.Millisecond - 1).Truncate(time.Millisecond)
 	if e.enc != nil {
@@ -38,7 +38,7 @@ func (e *environment) report(c *call, o outcome, cold bool, init time.Duration) 
 	}
 	initial := ""
 	if cold {
-		initial = "\tInit Duration: " + milliseconds(init) + " ms"
+		initial = "\tInit Duration: " + milliseconds(e.init) + " ms"
 	}
 	lines = append(lines, "END RequestId: "+c.RequestID,
 		fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB%s%s\t",

@@ -60,8 +60,10 @@ func open(cfg Config, sys system) (compute.Driver, error) {
 		_ = d.Close()
 		return nil, fmt.Errorf("process: find instances: %w", err)
 	}
-	if _, err := d.sweepEnclosed(); err != nil {
+	if left, err := d.sweepEnclosed(); err != nil {
 		d.Log().Error("cannot remove what functions have left", "error", err)
+	} else if len(left) > 0 {
+		d.Log().Info("removed what functions have left", "environments", len(left))
 	}
 	for _, in := range d.All() {
 		if rec := in.Record(); rec.Process.Alive() {

@@ -44,22 +44,29 @@ func (d *Driver) letGo() {
 // maxAlias is what the kernel takes as the alias of an interface.
 const maxAlias = 255
 
-// alias says what a bridge is for: the elastic range that goes with it, and the
+// alias says what a bridge is for: the ranges that are claimed with it, and the
 // driver's folder. A longer one is left out.
-func alias(dir string, elastic netip.Prefix) string {
-	if text := "slipway " + elastic.String() + " " + dir; len(text) <= maxAlias {
+func (n *network) alias(dir string) string {
+	claims := n.saved.Elastic.String()
+	if n.saved.Enclosures.IsValid() {
+		claims += "," + n.saved.Enclosures.String()
+	}
+	if text := "slipway " + claims + " " + dir; len(text) <= maxAlias {
 		return text
 	}
 	return ""
 }
 
-func readAlias(text string) (dir string, elastic netip.Prefix) {
+// readAlias reads an alias, which may be of a time when there was one claim.
+func readAlias(text string) (dir string, claims savedNetwork) {
 	parts := strings.SplitN(text, " ", 3)
 	if len(parts) != 3 || parts[0] != "slipway" || !filepath.IsAbs(parts[2]) {
-		return "", netip.Prefix{}
+		return "", claims
 	}
-	elastic, _ = netip.ParsePrefix(parts[1])
-	return parts[2], elastic
+	elastic, enclosures, _ := strings.Cut(parts[1], ",")
+	claims.Elastic, _ = netip.ParsePrefix(elastic)
+	claims.Enclosures, _ = netip.ParsePrefix(enclosures)
+	return parts[2], claims
 }
 
 // note puts the alias on the bridge.
@@ -68,7 +75,7 @@ func (n *network) note(dir string) error {
 	if err != nil {
 		return err
 	}
-	return netlink.LinkSetAlias(link, alias(dir, n.saved.Elastic))
+	return netlink.LinkSetAlias(link, n.alias(dir))
 }
 
 // lockSuffix is the file below a data folder that a running Slipway has open, and

@@ -116,8 +116,10 @@ func (d *Driver) setUp() (err error) {
 			d.Log().Warn("what removes the network policy from the kernel is noticed late", "error", err)
 		}
 	}
-	if _, err := d.sweepEnclosed(context.Background()); err != nil {
+	if left, err := d.sweepEnclosed(context.Background()); err != nil {
 		d.Log().Error("cannot remove what functions have left", "error", err)
+	} else if len(left) > 0 {
+		d.Log().Info("removed what functions have left", "environments", len(left))
 	}
 	d.making.Go(func() {
 		if _, err := d.base(); err != nil {

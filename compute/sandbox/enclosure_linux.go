@@ -106,9 +106,13 @@ func (e *enclosure) make(ctx context.Context, spec compute.EnclosureSpec) error 
 	if e.listener, err = listenInside(ctx, pid); err != nil {
 		return err
 	}
+	dns := spec.DNS
+	if len(dns) == 0 {
+		dns = []netip.Addr{d.net.gateway()}
+	}
 	err = e.Converse(ctx, boot.Config{
 		Kind: boot.Sandbox, ID: e.id, Hostname: strings.ReplaceAll(e.address.String(), ".", "-"),
-		Address: e.address, DNS: []netip.Addr{d.net.gateway()}, Root: "/",
+		Address: e.address, DNS: dns, Root: "/",
 	})
 	e.base, _ = d.cgroups.memory(e.id)
 	return err

@@ -71,7 +71,7 @@ func (l *Leftover) remove(ctx context.Context) (removed []string, err error) {
 	}
 	n := &network{bridge: bridgePrefix + l.Tag, log: slog.New(slog.DiscardHandler)}
 	if link, err := netlink.LinkByName(n.bridge); err == nil {
-		_, n.saved.Elastic = readAlias(link.Attrs().Alias)
+		_, n.saved = readAlias(link.Attrs().Alias)
 		errs = append(errs, removePorts(link))
 	}
 	more, err := n.takeAway()

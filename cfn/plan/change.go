@@ -84,6 +84,7 @@ func policyAction(policy string) string {
 type changer struct {
 	*maker
 	values bool
+	before *template.Scope // of the old template; nil until it is asked for
 }
 
 func (c *changer) change(f *fate) (Change, bool) {
@@ -301,13 +302,16 @@ func (c *changer) secretBefore(id string) map[string]bool {
 	if c.in.Old.Template == nil {
 		return nil
 	}
-	env := c.in.Env
-	env.Parameters, env.Resource = c.in.Old.Parameters, nil
-	scope, problems := c.in.Old.Template.Enter(env)
-	if len(problems) > 0 {
-		scope = c.scope
+	if c.before == nil {
+		env := c.in.Env
+		env.Parameters, env.Resource = c.in.Old.Parameters, nil
+		scope, problems := c.in.Old.Template.Enter(env)
+		if len(problems) > 0 {
+			scope = c.scope
+		}
+		c.before = scope
 	}
-	return secrets(scope, c.in.Old.Template.Resource(id), c.in.Old.Parameters)
+	return secrets(c.before, c.in.Old.Template.Resource(id), c.in.Old.Parameters)
 }
 
 func secrets(scope *template.Scope, r *template.Resource, values template.Values) map[string]bool {

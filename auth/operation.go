@@ -32,7 +32,7 @@ type table struct {
 // tables are the services that are built, by their names here.
 var tables = map[string]*table{
 	"cloudcontrol":   &controlTable,
-	"cloudformation": &stackTable, "ec2": &ec2Table, "iam": &iamTable, "kms": &kmsTable, "lambda": &lambdaTable,
+	"cloudformation": &stackTable, "cloudwatch": &cloudwatchTable, "ec2": &ec2Table, "iam": &iamTable, "kms": &kmsTable, "lambda": &lambdaTable,
 	"logs": &logsTable, "organizations": &organizationsTable, "s3": &s3Table, "secretsmanager": &secretsTable, "sns": &snsTable, "sqs": &sqsTable, "ssm": &ssmTable, "sts": &stsTable,
 }
 

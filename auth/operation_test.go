@@ -10,6 +10,7 @@ import (
 	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/api/cloudcontrol"
 	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/api/cloudwatch"
 	"github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/api/iam"
 	"github.com/slipway/slipway/api/kms"
@@ -29,7 +30,7 @@ import (
 
 var generated = []*api.Service{
 	cloudcontrol.Describe(),
-	cloudformation.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), organizations.Describe(), s3.Describe(),
+	cloudformation.Describe(), cloudwatch.Describe(), ec2.Describe(), iam.Describe(), kms.Describe(), lambda.Describe(), logs.Describe(), organizations.Describe(), s3.Describe(),
 	secretsmanager.Describe(), sns.Describe(), sqs.Describe(), ssm.Describe(), sts.Describe(),
 }
 
@@ -173,6 +174,7 @@ func TestResourcesThatPoliciesName(t *testing.T) {
 		{"iam", "CreateServiceLinkedRole", &iam.CreateServiceLinkedRoleInput{AWSServiceName: "x.amazonaws.com"}, []string{"iam:CreateServiceLinkedRole arn:aws:iam::123456789012:role/aws-service-role/x.amazonaws.com/AWSServiceRoleFor*"}},
 		{"iam", "CreateOpenIDConnectProvider", &iam.CreateOpenIDConnectProviderInput{Url: "https://issuer.example/a"}, []string{"iam:CreateOpenIDConnectProvider arn:aws:iam::123456789012:oidc-provider/issuer.example/a"}},
 		{"kms", "ReEncrypt", &kms.ReEncryptInput{DestinationKeyId: "k2"}, []string{"kms:ReEncryptFrom ", "kms:ReEncryptTo " + here("kms", "key/k2")}},
+		{"cloudwatch", "SetAlarmState", &cloudwatch.SetAlarmStateInput{AlarmName: "a"}, []string{"cloudwatch:SetAlarmState " + here("cloudwatch", "alarm:a")}},
 		{"logs", "PutLogEvents", &logs.PutLogEventsInput{LogGroupName: "g", LogStreamName: "s"}, []string{"logs:PutLogEvents " + here("logs", "log-group:g:log-stream:s")}},
 		{"logs", "CreateLogGroup", &logs.CreateLogGroupInput{LogGroupName: "g"}, []string{"logs:CreateLogGroup " + here("logs", "log-group:g:log-stream:")}},
 		{"kms", "CreateAlias", &kms.CreateAliasInput{AliasName: "alias/a", TargetKeyId: "k"}, []string{"kms:CreateAlias " + here("kms", "alias/a"), "kms:CreateAlias " + here("kms", "key/k")}},

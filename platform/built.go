@@ -6,6 +6,7 @@ import (
 
 	cloudcontrolapi "github.com/slipway/slipway/api/cloudcontrol"
 	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
+	cloudwatchapi "github.com/slipway/slipway/api/cloudwatch"
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
@@ -21,6 +22,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
 	cloudformationtypes "github.com/slipway/slipway/resource/cloudformation"
+	cloudwatchtypes "github.com/slipway/slipway/resource/cloudwatch"
 	ec2types "github.com/slipway/slipway/resource/ec2"
 	iamtypes "github.com/slipway/slipway/resource/iam"
 	kmstypes "github.com/slipway/slipway/resource/kms"
@@ -34,6 +36,7 @@ import (
 	ssmtypes "github.com/slipway/slipway/resource/ssm"
 	"github.com/slipway/slipway/service/cloudcontrol"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/cloudwatch"
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
@@ -64,12 +67,15 @@ type apis struct {
 	sns     snsapi.Service
 	sqs     sqsapi.Service
 	ssm     ssmapi.Service
+
+	cloudwatch cloudwatchapi.Service
 }
 
 // types are the resource types of this build.
 func (a apis) types() []cfn.Type {
 	return slices.Concat(
 		cloudformationtypes.Types(a.stacks),
+		cloudwatchtypes.Types(a.cloudwatch),
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),
@@ -88,6 +94,7 @@ func (a apis) types() []cfn.Type {
 type implementations struct {
 	cloudcontrol   *cloudcontrol.Service
 	cloudformation *cloudformation.Service
+	cloudwatch     *cloudwatch.Service
 	ec2            *ec2.Service
 	iam            *iam.Service
 	kms            *kms.Service
@@ -107,6 +114,7 @@ func (i implementations) mounts() []wire.Mount {
 	return []wire.Mount{
 		{Desc: cloudcontrolapi.Describe(), Impl: i.cloudcontrol},
 		{Desc: cloudformationapi.Describe(), Impl: i.cloudformation},
+		{Desc: cloudwatchapi.Describe(), Impl: i.cloudwatch},
 		{Desc: ec2api.Describe(), Impl: i.ec2},
 		{Desc: iamapi.Describe(), Impl: i.iam},
 		{Desc: kmsapi.Describe(), Impl: i.kms},
@@ -133,7 +141,7 @@ func (i implementations) resourcePolicies() map[string]auth.ResourcePolicies {
 // resourceTags are the services whose resources have tags that policies see.
 func (i implementations) resourceTags() map[string]auth.ResourceTags {
 	return map[string]auth.ResourceTags{
-		"cloudformation": i.cloudformation, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "organizations": i.organizations, "s3": i.s3,
+		"cloudformation": i.cloudformation, "cloudwatch": i.cloudwatch, "ec2": i.ec2, "iam": i.iam, "kms": i.kms, "lambda": i.lambda, "logs": i.logs, "organizations": i.organizations, "s3": i.s3,
 		"secretsmanager": i.secretsmanager, "sns": i.sns, "sqs": i.sqs, "ssm": i.ssm,
 	}
 }
@@ -146,7 +154,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns, i.cloudcontrol}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns, i.cloudcontrol, i.cloudwatch}
 }
 
 // drain ends the requests that only wait.
@@ -158,7 +166,7 @@ func Built() ([]wire.Mount, []string) {
 	types := &cfn.Registry{}
 	types.Add(apis{}.types()...)
 	return implementations{
-		cloudcontrol:   &cloudcontrol.Service{},
+		cloudcontrol: &cloudcontrol.Service{}, cloudwatch: &cloudwatch.Service{},
 		cloudformation: &cloudformation.Service{}, ec2: &ec2.Service{}, iam: &iam.Service{}, kms: &kms.Service{}, lambda: &lambda.Service{}, logs: &logs.Service{},
 		organizations: &organizations.Service{}, s3: &s3.Service{}, secretsmanager: &secretsmanager.Service{}, sns: &sns.Service{}, sqs: &sqs.Service{}, ssm: &ssm.Service{}, sts: &sts.Service{},
 	}.mounts(), types.Names()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/slipway/slipway/api"
+	cloudwatchapi "github.com/slipway/slipway/api/cloudwatch"
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
@@ -22,6 +23,7 @@ import (
 	"github.com/slipway/slipway/model"
 	"github.com/slipway/slipway/service/cloudcontrol"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/cloudwatch"
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
 	"github.com/slipway/slipway/service/kms"
@@ -68,6 +70,7 @@ func (p *Platform) wire() (*services, error) {
 	if err := p.wireFunctions(s); err != nil {
 		return nil, err
 	}
+	p.wireAlarms(s)
 	p.wireStacks(s)
 
 	policies.Resources, policies.Tags, policies.Effects = s.resourcePolicies(), s.resourceTags(), map[string]auth.Effects{"ec2": s.ec2}
@@ -122,6 +125,15 @@ func (p *Platform) wireKeys(s *services) {
 func (p *Platform) wireLogs(s *services) {
 	s.logs = logs.New(logs.Config{Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger})
 	s.apis.logs = logsapi.Intercept(s.logs, s.guard())
+}
+
+// wireAlarms makes the alarms, whose actions call other services.
+func (p *Platform) wireAlarms(s *services) {
+	s.cloudwatch = cloudwatch.New(cloudwatch.Config{
+		Store: p.store, Now: p.cfg.Now, Logger: p.cfg.Logger,
+		Actions: map[string]cloudwatch.Action{"sns": cloudwatch.Topics{SNS: s.apis.sns}, "lambda": cloudwatch.Functions{Lambda: s.apis.lambda}},
+	})
+	s.apis.cloudwatch = cloudwatchapi.Intercept(s.cloudwatch, s.guard())
 }
 
 // wireMessages makes the services that carry messages.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	lambdaapi "github.com/slipway/slipway/api/lambda"
 	"github.com/slipway/slipway/compute"
@@ -20,7 +21,12 @@ type functionHost interface {
 // wireFunctions makes the service of functions, and the host that runs them.
 func (p *Platform) wireFunctions(s *services) (err error) {
 	dir := filepath.Join(p.cfg.Dir, "functions")
-	s.functions, err = function.New(function.Config{Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger, DNS: resolvers(resolverFiles)})
+	s.functions, err = function.New(function.Config{
+		Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger, DNS: resolvers(resolverFiles),
+		Log: func(spec function.Spec, stream string, at time.Time, line []byte) {
+			s.lambda.Line(spec, stream, at, line)
+		},
+	})
 	if errors.Is(err, compute.ErrUnsupported) {
 		s.functions, err = noFunctions{err}, nil
 	}
@@ -29,6 +35,7 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 	}
 	s.lambda, err = lambda.New(lambda.Config{
 		Store: p.store, Ring: p.ring, Dir: dir, Runner: s.functions, S3: s.apis.s3, Credentials: s.insiders.executionCredentials,
+		SQS: s.apis.sqs, SNS: s.apis.sns, Logs: s.apis.logs, Self: func() lambdaapi.Service { return s.apis.lambda }, Assume: s.insiders.executionRole, WaitScale: p.cfg.WaitScale,
 		Endpoint: p.instanceEndpoint, Now: p.cfg.Now, Logger: p.cfg.Logger,
 	})
 	if err == nil {

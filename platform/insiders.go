@@ -66,6 +66,21 @@ func (i *insiders) executionCredentials(ctx context.Context, scope arn.Scope, ro
 	}, nil
 }
 
+// executionRole is the principal of a function's role, which must trust Lambda.
+// Policies bind it.
+func (i *insiders) executionRole(ctx context.Context, scope arn.Scope, roleARN, name string) (auth.Principal, error) {
+	out, err := i.sts.AssumeRole(i.as(ctx, "lambda.amazonaws.com", scope, "sts", "AssumeRole"),
+		&stsapi.AssumeRoleInput{RoleArn: roleARN, RoleSessionName: name})
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	role, err := arn.Parse(roleARN)
+	return auth.Principal{
+		Kind: auth.AssumedRole, Account: role.Account, ARN: out.AssumedRoleUser.Arn, UserID: out.AssumedRoleUser.AssumedRoleId,
+		Name: nameOf(role.Resource), Enforced: true,
+	}, err
+}
+
 // instanceCredentials prove which instance calls, and allow no more than the
 // few calls that an instance may make as itself.
 func (i *insiders) instanceCredentials(_ context.Context, scope arn.Scope, instanceID string) (metadata.Credentials, error) {

@@ -78,7 +78,10 @@ func (s *Service) deleteAll(tx store.Tx, p place) error {
 
 // deleteParts deletes what hangs on a qualifier of a function; "" is on any.
 func deleteParts(tx store.Tx, p place, qualifier string) error {
-	return nil
+	if qualifier == "" {
+		return deleteUnder(tx, invokeConfigs, p.key()+"|")
+	}
+	return invokeConfigs.Delete(tx, p.versionKey(qualifier))
 }
 
 // deleteUnder deletes the documents whose keys begin with a prefix.

@@ -13,10 +13,14 @@ package lambda
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	api "github.com/slipway/slipway/api/lambda"
+	logs "github.com/slipway/slipway/api/logs"
 	s3 "github.com/slipway/slipway/api/s3"
+	sns "github.com/slipway/slipway/api/sns"
+	sqs "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/keyring"
@@ -39,7 +43,16 @@ type Config struct {
 	Ring   *keyring.Ring // seals environment variables and the addresses of code
 	Dir    string        // keeps the code of functions and layers
 	Runner Runner
-	S3     s3.Service // reads code that is in a bucket, as the caller
+	S3     s3.Service   // reads code that is in a bucket, as the caller
+	Logs   logs.Service // takes what functions print, as execution roles; nil takes nothing
+	SQS    sqs.Service  // takes what is told of events, as execution roles
+	SNS    sns.Service  // takes it, too
+	// Self is this service as others call it, by leave; nil is without asking.
+	Self func() api.Service
+	// Assume is the principal of an execution role, which must trust Lambda.
+	Assume func(ctx context.Context, scope arn.Scope, roleARN, session string) (auth.Principal, error)
+	// WaitScale shortens deliberate waits; 0 is 1.
+	WaitScale float64
 	// Credentials are those of an execution role, which must trust Lambda.
 	Credentials func(ctx context.Context, scope arn.Scope, roleARN, session string) (Credentials, error)
 	// Endpoint is the base URL by which functions reach the API.
@@ -74,8 +87,15 @@ type Service struct {
 	activate *reconcile.Loop // makes functions active
 	upkeep   *reconcile.Loop // removes code that nothing names
 	runs     runs
-	ended    context.Context // ends when the service stops
-	stop     context.CancelFunc
+	queue    queue
+	lines    lines
+	// logLoop writes what functions have printed.
+	logLoop *reconcile.Loop
+	// queueLoop begins to handle the events that are due.
+	queueLoop *reconcile.Loop
+	ended     context.Context // ends when the service stops
+	stop      context.CancelFunc
+	ending    sync.Once
 }
 
 var _ api.Service = (*Service)(nil)
@@ -90,11 +110,14 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, store: cfg.Store, now: cfg.Now, log: cfg.Logger}
 	s.runs.init()
+	s.lines.waiting, s.lines.known = map[streamKey]*stream{}, map[streamKey]bool{}
 	s.ended, s.stop = context.WithCancel(context.Background())
 	if err := s.code.open(cfg.Dir); err != nil {
 		return nil, err
 	}
 	s.activate = reconcile.New("lambda activation", s.activateAll, reconcile.Options{Logger: cfg.Logger})
+	s.queueLoop = reconcile.New("lambda events", s.handleEvents, reconcile.Options{Logger: cfg.Logger})
+	s.logLoop = reconcile.New("lambda logs", s.writeLines, reconcile.Options{Logger: cfg.Logger})
 	s.upkeep = reconcile.New("lambda upkeep", s.keepUp, reconcile.Options{Logger: cfg.Logger})
 	return s, nil
 }
@@ -103,17 +126,23 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) Start(ctx context.Context) {
 	s.activate.Start(ctx)
 	s.upkeep.Start(ctx)
+	s.queueLoop.Start(ctx)
+	s.logLoop.Start(ctx)
 }
 
 // Stop ends them. It is safe to call twice.
 func (s *Service) Stop() {
+	s.stop()
+	s.queueLoop.Stop()
+	s.queue.stop()
 	s.upkeep.Stop()
 	s.activate.Stop()
-	s.stop()
 	s.runs.mu.Lock()
 	s.runs.stopped = true
 	s.runs.mu.Unlock()
 	s.runs.retiring.Wait()
+	s.logLoop.Stop()
+	s.ending.Do(s.writeLast)
 }
 
 // scopeOf is the account and region that a call acts in.

@@ -100,10 +100,12 @@ var (
 	}})
 )
 
-// versionKey is the key of a version. Numbers are in their order, behind $LATEST.
+// versionKey is the key of a version, or of what hangs on a version or an alias.
+// Numbers are in their order, behind $LATEST and before the names of aliases, which
+// have no colon.
 func (p place) versionKey(v string) string {
 	if n, err := strconv.ParseUint(v, 10, 63); err == nil {
-		return p.key() + fmt.Sprintf("|v%019d", n)
+		return p.key() + fmt.Sprintf("|:%019d", n)
 	}
 	return p.key() + "|" + v
 }
@@ -111,7 +113,7 @@ func (p place) versionKey(v string) string {
 // versionOf tells the version of a key of versions.
 func versionOf(key string) string {
 	_, v, _ := strings.Cut(key, "|")
-	if n, ok := strings.CutPrefix(v, "v"); ok {
+	if n, ok := strings.CutPrefix(v, ":"); ok {
 		v = strings.TrimLeft(n, "0")
 	}
 	return v

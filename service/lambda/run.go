@@ -25,19 +25,32 @@ type runs struct {
 	inFlight map[string]int32     // invocations, by function: place.key()
 	account  map[string]int32     // and by account and region, without those that are reserved
 	code     map[string]int       // environments that may use an archive
+	roles    map[string]asRole    // who writes the lines of environments, by their key
 	retiring sync.WaitGroup
 	stopped  bool
 }
 
 func (r *runs) init() {
+	r.roles = map[string]asRole{}
 	r.prepared, r.inFlight, r.account, r.code = map[string]*prepared{}, map[string]int32{}, map[string]int32{}, map[string]int{}
 }
+
+// asRole is a role, and whether policies bind it.
+type asRole struct {
+	role     string
+	enforced bool
+}
+
+// maxRoles bounds what is remembered of environments that have ended: some of their
+// lines may be to come.
+const maxRoles = 10_000
 
 // prepared is a version that is ready to run.
 type prepared struct {
 	spec     function.Spec
 	revision string // of what it was made of
 	files    []codeFile
+	as       asRole
 	renew    time.Time // when it needs other credentials; zero: never
 }
 
@@ -90,6 +103,13 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 		s.runs.code[file.ID]++
 	}
 	s.runs.prepared[key] = made
+	if len(s.runs.roles) >= maxRoles {
+		clear(s.runs.roles)
+		for _, p := range s.runs.prepared {
+			s.runs.roles[p.spec.Key] = p.as
+		}
+	}
+	s.runs.roles[made.spec.Key] = made.as
 	if was != nil {
 		s.end(was)
 	}
@@ -99,7 +119,7 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 // makeSpec gathers what a version's environments are made of.
 func (s *Service) makeSpec(ctx context.Context, p place, v *version, identity string) (*prepared, error) {
 	to := v.serving()
-	made := &prepared{revision: identity, files: append([]codeFile{to.Code}, layerCode(to)...)}
+	made := &prepared{revision: identity, as: asRole{to.Role, v.Enforced}, files: append([]codeFile{to.Code}, layerCode(to)...)}
 	spec := function.Spec{
 		ARN: p.arn(""), Account: p.Account, Region: p.Region, Name: p.name, Version: v.Version, Handler: to.Handler, Runtime: to.Runtime,
 		Memory: int64(to.Memory) << 20, Timeout: time.Duration(to.Timeout) * time.Second, Ephemeral: int64(to.Ephemeral) << 20,

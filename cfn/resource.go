@@ -6,6 +6,7 @@ package cfn
 import (
 	"context"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Request struct {
 	StackID    string
 	StackName  string
 	LogicalID  string
+	Type       string // as the template names it
 	PhysicalID string // empty in Create
 	// Token is the same each time that this very action is repeated after a
 	// crash, and differs between actions. The context carries it, too.
@@ -65,10 +67,23 @@ type Wait struct {
 	// operation is what is waited for, in updates and deletions, too. Its outputs
 	// become the attribute "Outputs".
 	Stack string `json:",omitempty"`
+	// Answer, where it is set, is the id of a request to a custom resource's provider,
+	// and the answer is what is waited for. It brings the physical id and attributes.
+	Answer string `json:",omitempty"`
 }
 
 // Always reports whether the wait is for more than the creation of a resource.
-func (w *Wait) Always() bool { return w != nil && w.Stack != "" }
+func (w *Wait) Always() bool { return w != nil && (w.Stack != "" || w.Answer != "") }
+
+// CustomResource is the type of resources whose provider is a function or topic of
+// the user's.
+const CustomResource = "AWS::CloudFormation::CustomResource"
+
+// Custom reports whether a type is a custom resource's: its provider is asked, and
+// says with each answer which physical resource there is.
+func Custom(typeName string) bool {
+	return typeName == CustomResource || strings.HasPrefix(typeName, "Custom::")
+}
 
 // Type is a resource type: four or five functions over its official schema.
 // Each is idempotent: called again with the same Token, it finishes or finds
@@ -135,8 +150,11 @@ func (r *Registry) Add(types ...Type) {
 	}
 }
 
-// Lookup finds a type by its name.
+// Lookup finds a type by its name. All Custom:: types are one.
 func (r *Registry) Lookup(name string) (Type, bool) {
+	if Custom(name) {
+		name = CustomResource
+	}
 	t, ok := r.types[name]
 	return t, ok
 }

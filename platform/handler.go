@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/slipway/slipway/api"
 	"github.com/slipway/slipway/auth"
@@ -94,7 +95,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		Now:    p.cfg.Now,
 	})
 	front := s.s3.Front(s3.FrontConfig{Next: apis, Closed: closed, Bucket: apis.BucketOf, Form: authenticator.AuthenticateForm})
-	signals, code := s.cloudformation.Handler(), s.lambda.CodeHandler()
+	signals, answers, code := s.cloudformation.Handler(), s.cloudformation.AnswerHandler(), s.lambda.CodeHandler()
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -110,6 +111,8 @@ func (p *Platform) handler(closed bool) http.Handler {
 			code.ServeHTTP(w, r)
 		case sns.IsCertificate(path):
 			s.sns.ServeCertificate(w, r)
+		case strings.HasPrefix(path, cloudformation.AnswerPath):
+			answers.ServeHTTP(w, r)
 		case wanted(r) && fromHost(r):
 			p.services.metrics.handler.ServeHTTP(w, r)
 		default:

@@ -181,6 +181,8 @@ func (p *Platform) wireStacks(s *services) {
 			return ok
 		}),
 		Authorizer:    s.authorizer,
+		Enqueue:       providers{&s.apis}.enqueue,
+		Publish:       providers{&s.apis}.publish,
 		AssumeRole:    s.insiders.assumeRole,
 		Invoke:        s.answerMacro,
 		InstanceStack: s.insiders.instanceStack,

@@ -272,7 +272,7 @@ func request(s *Stack, r plan.Resource, token string) cfn.Request {
 	tags["aws:cloudformation:stack-id"] = s.ID
 	tags["aws:cloudformation:logical-id"] = r.LogicalID
 	return cfn.Request{
-		StackID: s.ID, StackName: s.Name, LogicalID: r.LogicalID,
+		StackID: s.ID, StackName: s.Name, LogicalID: r.LogicalID, Type: r.Type,
 		PhysicalID: r.PhysicalID, Properties: r.Properties, Tags: tags, Token: token,
 		Name: physicalName(s.Name, r.LogicalID, token),
 	}

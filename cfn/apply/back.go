@@ -127,6 +127,8 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone, 
 			step.Action = plan.Retain
 		case r == nil || !r.Exists():
 			step.Action = plan.Create
+		case cfn.Custom(was.Type) && r.PhysicalID != was.PhysicalID:
+			step.Action = plan.Update // its provider says which of the two there is
 		case r.PhysicalID != was.PhysicalID && slices.ContainsFunc(r.Old, func(o plan.Resource) bool { return o.PhysicalID == was.PhysicalID }):
 			step.Action = plan.Restore
 		case r.Status == UpdateFailed && !r.Dirty && r.PhysicalID == was.PhysicalID:
@@ -299,6 +301,9 @@ func (o *operation) back(l *Ledger, s *Stack, b wayBegun, target plan.Resource, 
 		if r.PhysicalID != "" && r.PhysicalID != made.PhysicalID {
 			r.Old = append(r.Old, r.Resource)
 		}
+	} else if cfn.Custom(r.Type) && made.PhysicalID != r.PhysicalID {
+		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool { return old.PhysicalID == made.PhysicalID })
+		r.Old = append(r.Old, r.Resource)
 	}
 	r.Resource, r.Dirty, r.Changed, r.Pending, r.Coming = made, false, "", "", nil
 	return l.resource(s, r, UpdateComplete, "")

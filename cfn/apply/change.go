@@ -130,12 +130,14 @@ func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 		if err := o.stopWaiting(l.Tx, s, id, *out.Wait); err != nil {
 			return false, err
 		}
-		if verdict.Failure != "" {
-			out.Failure = verdict.Failure
+		if out = out.settled(verdict); out.Failure != "" {
 			return false, o.failed(l, s, r, b, out)
 		}
-		if out = out.settled(verdict); out.Attributes == nil {
+		if out.Attributes == nil {
 			out.Attributes = cfn.Properties{}
+		}
+		if err := o.answeredFor(l, s, r, b, out); err != nil {
+			return false, err
 		}
 		if verdict.Data != "" {
 			out.Attributes["Data"] = verdict.Data
@@ -149,6 +151,9 @@ func (o *operation) changed(f *workflow.Flow, b begun, out acted) error {
 func (out acted) settled(v verdict) acted {
 	if v.Attributes != nil {
 		out.Attributes = v.Attributes
+	}
+	if v.PhysicalID != "" {
+		out.PhysicalID = v.PhysicalID
 	}
 	out.Failure = v.Failure
 	return out
@@ -190,6 +195,9 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 		if b, err = o.decide(b, r, step); err != nil {
 			return keep, workflow.Permanent(err)
 		}
+	}
+	if b.Action != plan.Create && cfn.Custom(b.Target.Type) && !same(b.Prior.Properties["ServiceToken"], b.Target.Properties["ServiceToken"]) {
+		return keep, o.denied(l, s, step.LogicalID, b.Target.Type, r.PhysicalID, "Modifying service token is not allowed.")
 	}
 	if what, ok := policyActions[b.Action]; ok {
 		if why := o.policy.Denial(what, step.LogicalID, b.Target.Type); why != "" {
@@ -271,6 +279,9 @@ func (o *operation) initiated(l *Ledger, s *Stack, r *Resource, b begun, out act
 		return nil
 	}
 	r.Pending = out.PhysicalID
+	if out.Wait != nil && out.Wait.Answer != "" { // it is told with the answer
+		return Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r)
+	}
 	return l.resource(s, r, r.Status, creationInitiated)
 }
 
@@ -294,6 +305,9 @@ func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) e
 		}
 		if out.PhysicalID != "" {
 			now.PhysicalID = out.PhysicalID
+		}
+		if cfn.Custom(r.Type) && now.PhysicalID != b.Prior.PhysicalID {
+			r.Old = append(r.Old, b.Prior)
 		}
 	}
 	r.Resource, r.Dirty, r.Pending, r.Coming = now, false, "", nil

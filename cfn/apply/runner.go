@@ -265,6 +265,7 @@ func forget(tx store.Tx, s *Stack) error {
 	return errors.Join(
 		forgetDetections(tx, s),
 		deleteUnder(tx, Signals, s.Key()+"/", ""),
+		deleteUnder(tx, Answers, s.Key()+"/", ""),
 		deleteUnder(tx, waiters, s.Key()+"/", ""),
 		deleteUnder(tx, Operations, s.Key()+"/", ""),
 		deleteUnder(tx, Templates, s.Key()+"/", s.Version.TemplateKey, s.Version.OriginalKey),

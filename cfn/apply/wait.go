@@ -84,6 +84,8 @@ func waitSource(id string, w cfn.Wait) string {
 	switch {
 	case w.Stack != "":
 		return nestedSource(id)
+	case w.Answer != "":
+		return answerSource(w.Answer)
 	case w.Source == "":
 		return OwnSource(id)
 	}
@@ -108,8 +110,10 @@ type verdict struct {
 	Failure string
 	Data    string
 	Left    time.Duration
-	// Attributes are those of what was waited for, nil where there are none.
+	// Attributes are those of what was waited for, nil where there are none, and
+	// PhysicalID is what it is known by where that is news.
 	Attributes cfn.Properties `json:",omitempty"`
+	PhysicalID string         `json:",omitempty"`
 }
 
 // await waits for a resource's signals. What came is counted in the store; the
@@ -133,7 +137,7 @@ func (o *operation) awaitGoal(f *workflow.Flow, id string, w cfn.Wait, to goal) 
 		v, err := tx(o, f, fmt.Sprintf("wait %d", i), func(l *Ledger, s *Stack) (verdict, error) {
 			v, err := o.look(l, s, id, w, to, begun, late)
 			if err == nil && v.Over && w.Always() {
-				err = o.stopWaiting(l.Tx, s, id, w)
+				err = errors.Join(o.stopWaiting(l.Tx, s, id, w), forgetAnswer(l.Tx, s, w))
 			}
 			return v, err
 		})
@@ -161,6 +165,9 @@ func (o *operation) look(l *Ledger, s *Stack, id string, w cfn.Wait, to goal, be
 		v, err := o.nested(l, s, w, to, late || left <= 0)
 		v.Left = max(left, 0)
 		return v, err
+	}
+	if w.Answer != "" {
+		return o.answered(l, s, w, begun, late)
 	}
 	t, err := countSignals(l.Tx, s, waitSource(id, w))
 	until := begun.Add(w.Timeout)

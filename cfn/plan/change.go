@@ -293,9 +293,10 @@ func replacement(details []Detail) string {
 
 const masked = "****"
 
-// secretAfter names the properties that show a NoEcho parameter's value.
+// secretAfter names the properties that show a NoEcho parameter's value, or an
+// attribute that is kept sealed.
 func (c *changer) secretAfter(r *template.Resource) map[string]bool {
-	return secrets(c.scope, r, c.in.Env.Parameters)
+	return c.secrets(c.scope, r, c.in.Env.Parameters)
 }
 
 func (c *changer) secretBefore(id string) map[string]bool {
@@ -311,22 +312,36 @@ func (c *changer) secretBefore(id string) map[string]bool {
 		}
 		c.before = scope
 	}
-	return secrets(c.before, c.in.Old.Template.Resource(id), c.in.Old.Parameters)
+	return c.secrets(c.before, c.in.Old.Template.Resource(id), c.in.Old.Parameters)
 }
 
-func secrets(scope *template.Scope, r *template.Resource, values template.Values) map[string]bool {
+func (c *changer) secrets(scope *template.Scope, r *template.Resource, values template.Values) map[string]bool {
 	out := map[string]bool{}
 	if r == nil || r.Properties == nil {
 		return out
 	}
 	for _, e := range r.Properties.Entries {
 		for _, ref := range scope.References(e.Value) {
-			if values[ref.Name].NoEcho {
+			attribute, _, _ := strings.Cut(ref.Attribute, ".")
+			if values[ref.Name].NoEcho || hasSealed(c.in.Old.Resources[ref.Name].Attributes[attribute]) {
 				out[e.Key] = true
 			}
 		}
 	}
 	return out
+}
+
+func hasSealed(v any) bool {
+	if _, ok := cfn.SealedText(v); ok {
+		return true
+	}
+	in, _ := v.(map[string]any)
+	for _, x := range in {
+		if hasSealed(x) {
+			return true
+		}
+	}
+	return false
 }
 
 // context is a resource's definition as change sets show it.

@@ -15,6 +15,9 @@ func (c *Catalog) Check(scope *template.Scope) template.Problems {
 		}
 		props, bad := scope.Properties(r.LogicalID)
 		problems = append(problems, bad...)
+		if custom(r.Type) && props["ServiceToken"] == nil {
+			problems = append(problems, Place(r, []Issue{{Message: "required key [ServiceToken] not found"}})...)
+		}
 		s, err := c.Lookup(r.Type)
 		if err != nil {
 			problems = append(problems, template.At(r.Node.Get("Type"), "%s", err.Error()))

@@ -8,8 +8,11 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/slipway/slipway/cfn"
 )
 
 // Catalog knows every resource type by name and loads a schema when it is first
@@ -124,9 +127,12 @@ func (c *Catalog) Lookup(typeName string) (*Schema, error) {
 	return s, nil
 }
 
+// customName is what the name of a custom resource's type may be.
+var customName = regexp.MustCompile(`^Custom::[-a-zA-Z0-9_@]{1,60}$`)
+
 // custom reports whether a type is made by a user's own function.
 func custom(typeName string) bool {
-	return strings.HasPrefix(typeName, "Custom::") || typeName == "AWS::CloudFormation::CustomResource"
+	return typeName == cfn.CustomResource || customName.MatchString(typeName)
 }
 
 // Known reports whether AWS has the type. It is part of template.Types.
@@ -134,8 +140,8 @@ func (c *Catalog) Known(typeName string) bool { return c.names[typeName] || cust
 
 // Built reports whether this Slipway has a provider for the type.
 func (c *Catalog) Built(typeName string) bool {
-	if strings.HasPrefix(typeName, "Custom::") {
-		typeName = "AWS::CloudFormation::CustomResource"
+	if custom(typeName) {
+		typeName = cfn.CustomResource
 	}
 	return c.built(typeName)
 }

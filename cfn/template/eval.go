@@ -213,6 +213,10 @@ func (e *evaluator) getAtt(n *Node, resource, attribute string) any {
 	if v, ok := find(live.Attributes, attribute); ok {
 		return e.opened(n, v)
 	}
+	if cfn.Custom(r.Type) {
+		e.at(n, "CustomResource attribute error: Vendor response doesn't contain %s attribute in object %s", attribute, live.PhysicalID)
+		return Unknown
+	}
 	if v, ok := find(live.Properties, attribute); ok {
 		return v
 	}

@@ -9,10 +9,11 @@ import "github.com/slipway/slipway/cfn"
 type Service interface {
 	Handles
 	Macros
+	Providers
 	Stacks
 }
 
 // Types are the resource types of this package.
 func Types(s Service) []cfn.Type {
-	return []cfn.Type{macro(s), stack(s), waitConditionHandle(s), waitCondition(s)}
+	return []cfn.Type{custom(s), macro(s), stack(s), waitConditionHandle(s), waitCondition(s)}
 }

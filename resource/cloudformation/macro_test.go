@@ -14,6 +14,7 @@ import (
 // names is a service that has macros.
 type names struct {
 	cloudformation.Handles
+	cloudformation.Providers
 	cloudformation.Stacks
 	there map[string]cfn.Macro
 }

@@ -16,6 +16,7 @@ import (
 // handles is a service whose functions are optional.
 type handles struct {
 	cloudformation.Macros
+	cloudformation.Providers
 	cloudformation.Stacks
 
 	open   func(stackID, logicalID string) (string, error)

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/apply"
+	types "github.com/slipway/slipway/resource/cloudformation"
 	"github.com/slipway/slipway/service/cloudformation"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
@@ -148,6 +149,21 @@ Resources:
 		"Z DELETE_IN_PROGRESS", "Z DELETE_COMPLETE", "Child DELETE_IN_PROGRESS", "Child DELETE_COMPLETE",
 		"(stack) DELETE_COMPLETE",
 	}},
+	{name: "update of a custom resource that fails", before: customPair("1", "no"), begin: updates(customPair("2", "update")), status: "UPDATE_ROLLBACK_COMPLETE", things: 2, events: []string{
+		"(stack) UPDATE_IN_PROGRESS User Initiated",
+		"C UPDATE_IN_PROGRESS", "C UPDATE_IN_PROGRESS Requested update required the provider to create a new physical resource", "C UPDATE_COMPLETE",
+		"Z UPDATE_IN_PROGRESS", `Z UPDATE_FAILED Resource handler returned message: "the thing cannot change (InvalidThing)" (RequestToken: `,
+		"(stack) UPDATE_ROLLBACK_IN_PROGRESS The following resource(s) failed to update: [Z].",
+		"C UPDATE_IN_PROGRESS", "C UPDATE_COMPLETE", "Z UPDATE_IN_PROGRESS", "Z UPDATE_COMPLETE",
+		"(stack) UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "C DELETE_IN_PROGRESS", "C DELETE_COMPLETE", "(stack) UPDATE_ROLLBACK_COMPLETE",
+	}},
+	{name: "create and delete of a custom resource", begin: creates(customPair("1", "create")), status: "ROLLBACK_COMPLETE", events: []string{
+		"(stack) CREATE_IN_PROGRESS User Initiated",
+		"C CREATE_IN_PROGRESS", "C CREATE_IN_PROGRESS Resource creation Initiated", "C CREATE_COMPLETE",
+		"Z CREATE_IN_PROGRESS", "Z CREATE_IN_PROGRESS Resource creation Initiated", `Z CREATE_FAILED Resource handler returned message: "the thing is not possible (InvalidThing)" (RequestToken: `,
+		"(stack) ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [Z]. Rollback requested by user.",
+		"Z DELETE_IN_PROGRESS", "Z DELETE_COMPLETE", "C DELETE_IN_PROGRESS", "C DELETE_COMPLETE", "(stack) ROLLBACK_COMPLETE",
+	}},
 	{name: "create that times out", begin: creates(conditionedShort), status: "ROLLBACK_COMPLETE", events: []string{
 		"(stack) CREATE_IN_PROGRESS User Initiated",
 		"Handle CREATE_IN_PROGRESS", "Handle CREATE_IN_PROGRESS Resource creation Initiated", "Handle CREATE_COMPLETE",
@@ -158,6 +174,29 @@ Resources:
 		"(stack) ROLLBACK_COMPLETE",
 	}},
 }
+
+// customPair is a stack with a custom resource and a thing that comes after it.
+func customPair(n, fail string) string {
+	return customs("N: "+n) + "  Z: {Type: 'AWS::Test::Thing', DependsOn: C, Properties: {Value: '" + n + "', Fail: '" + fail + "'}}\n"
+}
+
+// customCloud is a provider whose resources are the cloud's.
+func customCloud(cl *cloud) *provider {
+	return &provider{answers: func(r types.CustomRequest) map[string]any {
+		cl.mu.Lock()
+		defer cl.mu.Unlock()
+		if r.RequestType == "Delete" {
+			delete(cl.there, r.PhysicalResourceId)
+			return map[string]any{}
+		}
+		id := "thing-" + fmt.Sprint(r.ResourceProperties.(map[string]any)["N"])
+		cl.there[id] = cfn.Properties{}
+		return map[string]any{"PhysicalResourceId": id}
+	}}
+}
+
+// ofCustom chooses the entries in which custom resources differ from others.
+func ofCustom(what, key string) bool { return what != "crash after" && strings.Contains(key, "%2FC") }
 
 // tree is a stack with one that is nested in it, and a thing that comes after that.
 func tree(v, fail string) string {
@@ -253,6 +292,9 @@ func TestOperationsSurvive(t *testing.T) {
 			if strings.Contains(c.before, "Child:") || strings.HasPrefix(c.name, "create of a tree") {
 				check.Only = ofTrees
 			}
+			if strings.Contains(c.name, "custom") {
+				check.Only = ofCustom
+			}
 			workflowtest.Check(t, check)
 		})
 	}
@@ -267,10 +309,12 @@ func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 	}
 	// The token fixes the ids, by which the cases find the entries of the journal.
 	ctx := auth.WithToken(callContext(context.WithoutCancel(t.Context())), "the test")
+	custom := customCloud(cl)
 	id, skip := "", 0
 	if c.before != "" {
 		e := workflow.New(workflow.Config{Store: s})
-		w := &world{Service: service(s, e, cl, nil), t: t, cloud: cl, store: s, engine: e, ctx: ctx}
+		w := &world{Service: service(s, e, cl, custom.config), t: t, cloud: cl, store: s, engine: e, ctx: ctx}
+		custom.handler = w.AnswerHandler
 		if err := e.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -285,7 +329,10 @@ func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 	var svc *cloudformation.Service
 	var last *workflow.Engine
 	return workflowtest.Scenario{
-		Register: func(e *workflow.Engine) { svc, last = service(s, e, cl, nil), e },
+		Register: func(e *workflow.Engine) {
+			svc, last = service(s, e, cl, custom.config), e
+			custom.handler = svc.AnswerHandler
+		},
 		Begin: func(tx store.Tx, _ *workflow.Engine) (string, error) {
 			begin, err := c.begin(svc, ctx)
 			if err != nil {

@@ -56,6 +56,11 @@ type Config struct {
 	// Invoke has a function of Lambda answer a payload, as the caller. nil: there
 	// are no macros.
 	Invoke func(ctx context.Context, function string, payload []byte) ([]byte, error)
+	// Enqueue has a function of Lambda run on a payload some time, and Publish sends a
+	// message to an SNS topic, each as the caller that the context carries: so custom
+	// resources reach their providers. nil: they cannot.
+	Enqueue func(ctx context.Context, functionARN string, payload []byte) error
+	Publish func(ctx context.Context, topicARN, subject, message string) error
 	// InstanceStack is the id of the stack that an instance belongs to, "" for
 	// none. Principals of kind Instance may act on that stack alone.
 	InstanceStack func(ctx context.Context, instanceID string) (string, error)

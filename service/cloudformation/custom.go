@@ -126,7 +126,7 @@ type customAnswer struct {
 	RequestId          string //nolint:revive // the name on the wire
 	LogicalResourceId  string //nolint:revive // the name on the wire
 	PhysicalResourceId string //nolint:revive // the name on the wire
-	NoEcho             any // some providers write it as text
+	NoEcho             any    // some providers write it as text
 	Data               map[string]any
 }
 

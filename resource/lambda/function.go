@@ -21,7 +21,10 @@ import (
 
 // Types are the resource types of Lambda.
 func Types(svc api.Service) []cfn.Type {
-	return []cfn.Type{functionType(svc), versionType(svc), aliasType(svc), permissionType(svc), layerType(svc), layerPermissionType(svc)}
+	return []cfn.Type{
+		functionType(svc), versionType(svc), aliasType(svc), permissionType(svc), layerType(svc), layerPermissionType(svc),
+		mappingType(svc), invokeConfigType(svc),
+	}
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	api "github.com/slipway/slipway/api/lambda"
+	sqs "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/keyring"
@@ -46,9 +47,21 @@ func (host) Retire(string) func(context.Context) error {
 	return func(context.Context) error { return nil }
 }
 
+// line is SQS with a queue that nothing comes to.
+type line struct{ sqs.Unimplemented }
+
+func (line) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"VisibilityTimeout": "30"}}, nil
+}
+
+func (line) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func service(t *testing.T) *lambda.Service {
 	t.Helper()
-	svc, err := lambda.New(lambda.Config{Store: storetest.New(t), Ring: keyring.Ephemeral(), Dir: t.TempDir(), Runner: host{}})
+	svc, err := lambda.New(lambda.Config{Store: storetest.New(t), Ring: keyring.Ephemeral(), Dir: t.TempDir(), Runner: host{}, SQS: line{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,4 +257,44 @@ func TestWhatHangsOnAFunction(t *testing.T) {
 	remove(t, permission, p.PhysicalID, pp)
 	remove(t, alias, a.PhysicalID, next)
 	remove(t, version, v.PhysicalID, vp)
+}
+
+func TestMappingAndInvokeConfig(t *testing.T) {
+	svc := service(t)
+	create(t, find(t, svc, functionName), "f", functionProps(nil))
+	mapping, config := find(t, svc, mappingName), find(t, svc, invokeConfigName)
+	const queue = "arn:aws:sqs:us-east-1:123456789012:q"
+
+	mp := cfn.Properties{"FunctionName": "f", "EventSourceArn": queue, "Tags": []any{map[string]any{"Key": "k", "Value": "v"}}}
+	m := create(t, mapping, "m", mp)
+	shown := cfn.Properties{
+		"FunctionName": "f", "EventSourceArn": queue, "Enabled": true, "BatchSize": int64(10), "MaximumBatchingWindowInSeconds": int64(0),
+		"Tags": []any{map[string]any{"Key": "k", "Value": "v"}}, "Id": m.PhysicalID, "EventSourceMappingArn": prefix + "event-source-mapping:" + m.PhysicalID,
+	}
+	read(t, mapping, m.PhysicalID, mp, shown)
+	next := cfn.Properties{"FunctionName": "f", "EventSourceArn": queue, "Enabled": false, "FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": map[string]any{"MaximumConcurrency": int64(3)}}
+	for range 2 {
+		if _, err := mapping.Update(as(t, "u"), request("u", m.PhysicalID, next, mp)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(shown, "Tags")
+	for k, v := range next {
+		shown[k] = v
+	}
+	read(t, mapping, m.PhysicalID, next, shown)
+	if ids, err := mapping.List(as(t, "")); err != nil || len(ids) != 1 || ids[0] != m.PhysicalID {
+		t.Errorf("listed %v, %v", ids, err)
+	}
+	remove(t, mapping, m.PhysicalID, next)
+
+	cp := cfn.Properties{"FunctionName": "f", "Qualifier": "$LATEST", "MaximumRetryAttempts": int64(1), "DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": queue}}}
+	c := create(t, config, "c", cp)
+	read(t, config, c.PhysicalID, cp, cp)
+	cp2 := cfn.Properties{"FunctionName": "f", "Qualifier": "$LATEST", "MaximumEventAgeInSeconds": int64(60)}
+	if _, err := config.Update(as(t, "u"), request("u", c.PhysicalID, cp2, cp)); err != nil {
+		t.Fatal(err)
+	}
+	read(t, config, c.PhysicalID, cp2, cp2)
+	remove(t, config, c.PhysicalID, cp2)
 }

@@ -91,6 +91,9 @@ type Service struct {
 	lines    lines
 	// logLoop writes what functions have printed.
 	logLoop *reconcile.Loop
+	pollers pollers
+	// mapLoop starts and stops the pollers of event source mappings.
+	mapLoop *reconcile.Loop
 	// queueLoop begins to handle the events that are due.
 	queueLoop *reconcile.Loop
 	ended     context.Context // ends when the service stops
@@ -118,6 +121,8 @@ func New(cfg Config) (*Service, error) {
 	s.activate = reconcile.New("lambda activation", s.activateAll, reconcile.Options{Logger: cfg.Logger})
 	s.queueLoop = reconcile.New("lambda events", s.handleEvents, reconcile.Options{Logger: cfg.Logger})
 	s.logLoop = reconcile.New("lambda logs", s.writeLines, reconcile.Options{Logger: cfg.Logger})
+	s.pollers.running = map[string]*poller{}
+	s.mapLoop = reconcile.New("lambda mappings", s.keepMappings, reconcile.Options{Logger: cfg.Logger})
 	s.upkeep = reconcile.New("lambda upkeep", s.keepUp, reconcile.Options{Logger: cfg.Logger})
 	return s, nil
 }
@@ -128,11 +133,14 @@ func (s *Service) Start(ctx context.Context) {
 	s.upkeep.Start(ctx)
 	s.queueLoop.Start(ctx)
 	s.logLoop.Start(ctx)
+	s.mapLoop.Start(ctx)
 }
 
 // Stop ends them. It is safe to call twice.
 func (s *Service) Stop() {
 	s.stop()
+	s.mapLoop.Stop()
+	s.stopPollers()
 	s.queueLoop.Stop()
 	s.queue.stop()
 	s.upkeep.Stop()

@@ -154,7 +154,7 @@ type loop interface {
 
 // loops are the services with work of their own, in the order of their starts.
 func (i implementations) loops() []loop {
-	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns, i.cloudcontrol, i.cloudwatch}
+	return []loop{i.iam, i.ec2, i.s3, i.sqs, i.kms, i.ssm, i.secretsmanager, i.lambda, i.logs, i.sns, i.cloudformation, i.cloudcontrol, i.cloudwatch}
 }
 
 // drain ends the requests that only wait.

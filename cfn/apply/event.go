@@ -47,7 +47,7 @@ func (l *Ledger) event(s *Stack, e Event) error {
 		e.ID = fmt.Sprintf("%s-%s-%s-%x.%d", e.LogicalID, e.Status, l.Now.UTC().Format("2006-01-02T15:04:05.000Z"), l.Tx.Revision(), l.n)
 	}
 	key := fmt.Sprintf("%s/%016x%04x", s.Key(), math.MaxInt64-l.Tx.Revision(), math.MaxUint16-l.n)
-	return Events.Put(l.Tx, key, &e)
+	return errors.Join(Events.Put(l.Tx, key, &e), l.notice(s, &e))
 }
 
 // Stack gives the stack a status, keeps it and tells of it.

@@ -98,6 +98,7 @@ func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 	op.ID = "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	op.StackKey, op.Started = s.Key(), l.Now
 	s.begin(op.ID)
+	s.NotifyAs(op.Caller)
 	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (v *Version) Values() template.Values {
 
 // PseudoOf are a stack's pseudo parameters.
 func PseudoOf(s *Stack) template.Pseudo {
-	return template.Pseudo{AccountID: s.Scope.Account, Region: s.Scope.Region, StackName: s.Name, StackID: s.ID}
+	return template.Pseudo{AccountID: s.Scope.Account, Region: s.Scope.Region, StackName: s.Name, StackID: s.ID, NotificationARNs: s.Version.Notify}
 }
 
 // enter evaluates what does not change while an operation runs: conditions and

@@ -83,6 +83,7 @@ type Version struct {
 	Capabilities []string
 	Description  string
 	RoleARN      string
+	Notify       []string `json:",omitempty"` // ARNs of the topics that its events are published to
 	Outputs      []Output // as evaluated once the version was reached
 	Imports      []string // names of exports that the version uses
 	TemplateURL  string   `json:",omitempty"` // that the template came from, of nested stacks
@@ -145,6 +146,9 @@ type Stack struct {
 	Detected   int         `json:",omitempty"`
 	// Until is when TimeoutInMinutes ends the creation.
 	Until *time.Time
+	// Notifier is as whom the stack's events are published: the caller of its latest
+	// operation. nil while it notifies nobody.
+	Notifier *Caller `json:",omitempty"`
 }
 
 // Key is the record's key: account, region and the UUID of the stack's id.

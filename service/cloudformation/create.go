@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/api/cloudformation"
@@ -309,7 +310,7 @@ func (s *Service) beginUpdate(l *apply.Ledger, st *apply.Stack, w *wanted, calle
 	if err != nil {
 		return err
 	}
-	if !changed {
+	if !changed && slices.Equal(st.Version.Notify, w.version.Notify) {
 		return errNoUpdates
 	}
 	if err := w.keep(l.Tx, st); err != nil {

@@ -128,7 +128,7 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 		RollbackConfiguration: &cloudformation.RollbackConfiguration{},
 		StackStatus:           st.Status, StackStatusReason: st.Reason,
 		DisableRollback:  &st.DisableRollback,
-		NotificationARNs: []string{}, Capabilities: st.Version.Capabilities,
+		NotificationARNs: append([]string{}, st.Version.Notify...), Capabilities: st.Version.Capabilities,
 		RoleARN: st.Version.RoleARN, Tags: describeTags(st.Version.Tags),
 		DriftInformation: stackDrift(st), DeletionMode: st.DeletionMode,
 	}

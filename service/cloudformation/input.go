@@ -214,7 +214,14 @@ func (s *Service) want(ctx context.Context, st *apply.Stack, r request) (*wanted
 	if w.version.Tags, err = tagMap(r.Tags); err != nil {
 		return nil, err
 	}
+	if err := s.checkTopics(ctx, r.Notify); err != nil {
+		return nil, err
+	}
+	w.version.Notify = r.Notify
 	if st != nil {
+		if r.Notify == nil {
+			w.version.Notify = st.Version.Notify
+		}
 		if r.Tags == nil {
 			w.version.Tags = st.Version.Tags
 		}
@@ -228,8 +235,8 @@ func (s *Service) want(ctx context.Context, st *apply.Stack, r request) (*wanted
 // refuse names what is asked for and not built, so that nothing is pretended.
 func (s *Service) refuse(r request) error {
 	switch {
-	case len(r.Notify) > 0:
-		return fault.New(fault.NotImplemented, "NotificationARNs are not implemented: this Slipway has no SNS yet")
+	case len(r.Notify) > 0 && s.cfg.SNS == nil:
+		return fault.New(fault.NotImplemented, "NotificationARNs are not implemented: this Slipway has no SNS")
 	case r.Rollback != nil && len(r.Rollback.RollbackTriggers) > 0:
 		return fault.New(fault.NotImplemented, "RollbackConfiguration with triggers is not implemented: this Slipway has no CloudWatch alarms yet")
 	case r.Rollback != nil && r.Rollback.MonitoringTimeInMinutes != nil && *r.Rollback.MonitoringTimeInMinutes > 0:
@@ -372,9 +379,11 @@ func allowedTypes(tmpl *template.Template, allowed []string) error {
 
 // env is what a plan evaluates the wanted version in.
 func (s *Service) env(tx store.Tx, st *apply.Stack, v *apply.Version) template.Env {
+	pseudo := apply.PseudoOf(st)
+	pseudo.NotificationARNs = v.Notify
 	return template.Env{
 		Parameters: v.Values(),
-		Pseudo:     apply.PseudoOf(st),
+		Pseudo:     pseudo,
 		Zones:      s.cfg.Zones,
 		Open:       s.open,
 		Export: func(name string) (string, bool) {

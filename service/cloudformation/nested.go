@@ -175,6 +175,7 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		return nil, err
 	}
 	n.request.Tags = nestedTags(n.parent.Version.Tags, r.Properties["Tags"])
+	n.request.Notify = []string{}
 	arns, _ := r.Properties["NotificationARNs"].([]any)
 	for _, a := range arns {
 		n.request.Notify = append(n.request.Notify, fmt.Sprint(a))
@@ -313,6 +314,9 @@ func (s *Service) ReadNested(ctx context.Context, r cfn.Request) (cfn.Properties
 	}
 	if len(tags) > 0 {
 		out["Tags"] = tags
+	}
+	if len(st.Version.Notify) > 0 {
+		out["NotificationARNs"] = asAny(st.Version.Notify)
 	}
 	if st.TimeoutMinutes > 0 {
 		out["TimeoutInMinutes"] = int64(st.TimeoutMinutes)

@@ -41,6 +41,7 @@ type processing struct {
 	ResourceTypes []string
 	RoleARN       string
 	Tags          []cloudformation.Tag
+	Notify        []string
 	Policy        string // that an update is bound by
 	Imports       []cloudformation.ResourceToImport
 	Existing      bool // ImportExistingResources
@@ -57,7 +58,7 @@ type processingParams struct{ ID string }
 // beginProcessing begins the workflow of that id for a request.
 func (s *Service) beginProcessing(l *apply.Ledger, id string, p *processing, r request, w *wanted) error {
 	p.Original, p.StackName, p.Parameters, p.Capabilities = w.original, r.stackName, r.Parameters, r.Capabilities
-	p.ResourceTypes, p.RoleARN, p.Tags = r.ResourceTypes, r.RoleARN, r.Tags
+	p.ResourceTypes, p.RoleARN, p.Tags, p.Notify = r.ResourceTypes, r.RoleARN, r.Tags, r.Notify
 	return errors.Join(
 		processings.Put(l.Tx, id, p),
 		s.cfg.Workflows.Begin(l.Tx, processingWorkflow, id, processingParams{ID: id}),
@@ -66,6 +67,7 @@ func (s *Service) beginProcessing(l *apply.Ledger, id string, p *processing, r r
 
 // prepare gives a stack the status of an operation and has its macros run.
 func (s *Service) prepare(l *apply.Ledger, st *apply.Stack, p *processing, r request, w *wanted, status string) error {
+	st.NotifyAs(p.Caller)
 	id, err := s.runner.Prepare(l, st, status, apply.UserInitiated)
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func (s *Service) processLater(ctx context.Context, p *processing, requestID str
 	}
 	w, err := s.want(ctx, previous, request{
 		source: source{text: p.Original}, Parameters: p.Parameters, Capabilities: p.Capabilities, ResourceTypes: p.ResourceTypes,
-		RoleARN: p.RoleARN, Tags: p.Tags, stackName: p.StackName, requestID: requestID,
+		RoleARN: p.RoleARN, Tags: p.Tags, Notify: p.Notify, stackName: p.StackName, requestID: requestID,
 	})
 	missing := ""
 	if err == nil && len(p.Imports) > 0 {

@@ -1,8 +1,9 @@
 // Package cloudformation is the CloudFormation service: it checks requests,
 // makes plans, begins the operations that package cfn/apply runs, and answers
 // from their records. It may import cfn and its folders, api, auth, arn, fault,
-// store and workflow; it calls other services through their api interfaces. Its
-// goroutines are the workflow engine's.
+// reconcile, store and workflow; it calls other services through their api interfaces.
+// Its goroutines are the workflow engine's and one loop, which publishes stacks'
+// events to their topics and which Stop ends.
 package cloudformation
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
+	"github.com/slipway/slipway/api/sns"
 	"github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -26,6 +28,7 @@ import (
 	"github.com/slipway/slipway/cfn/schema"
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/reconcile"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
 )
@@ -40,6 +43,7 @@ type Config struct {
 	S3        s3.Service             // reads TemplateURL
 	SSM       ssm.Service            // reads parameters and dynamic references
 	Secrets   secretsmanager.Service // reads dynamic references
+	SNS       sns.Service            // is told of stacks' events; nil: NotificationARNs are refused
 	Ring      *keyring.Ring          // seals secret attributes; nil: resources that have some cannot be made
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -75,6 +79,7 @@ type Service struct {
 	cfg    Config
 	runner *apply.Runner
 	types  plan.Types
+	notify *reconcile.Loop
 }
 
 // New makes the service. Call it before the workflow engine starts.
@@ -95,8 +100,18 @@ func New(cfg Config) *Service {
 		Seal: s.seal(), Open: s.open,
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
+	s.notify = reconcile.New("cloudformation notices", s.publishNotices, reconcile.Options{
+		Logger: cfg.Logger,
+		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.Notices.Prefix()) },
+	})
 	return s
 }
+
+// Start begins to publish stacks' events to their topics, and returns at once.
+func (s *Service) Start(ctx context.Context) { s.notify.Start(ctx) }
+
+// Stop ends that. It is safe to call twice.
+func (s *Service) Stop() { s.notify.Stop() }
 
 // call is the request's context. Instances call by their identity what
 // ofInstance allows, and nothing else.

@@ -65,6 +65,9 @@ func (s *Service) process(ctx context.Context, st *apply.Stack, w *wanted, r req
 		st = &apply.Stack{Name: r.stackName, Scope: auth.From(ctx).Scope}
 	}
 	in.Env.Pseudo = apply.PseudoOf(st)
+	if r.Notify != nil {
+		in.Env.Pseudo.NotificationARNs = r.Notify
+	}
 	tmpl, problems, err := transform.Process(in)
 	if err != nil {
 		return nil, err

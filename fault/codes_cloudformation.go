@@ -8,5 +8,11 @@ const (
 	CFNChangeSetNotFound        = "ChangeSetNotFound"
 	CFNInvalidChangeSetStatus   = "InvalidChangeSetStatus"
 	CFNTokenAlreadyExists       = "TokenAlreadyExistsException"
+	CFNResourceScanInProgress   = "ResourceScanInProgress"
+	CFNResourceScanLimit        = "ResourceScanLimitExceeded"
+	CFNResourceScanNotFound     = "ResourceScanNotFound"
+	CFNGeneratedTemplateMissing = "GeneratedTemplateNotFound"
+	CFNConcurrentLimit          = "ConcurrentResourcesLimitExceeded"
+	CFNStackRefactorNotFound    = "StackRefactorNotFoundException"
 	CFNLimitExceeded            = "LimitExceededException"
 )

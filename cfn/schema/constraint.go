@@ -234,3 +234,18 @@ func near(a, b string) bool {
 	}
 	return a[i:] == b[i+1:]
 }
+
+// Exclusive are the properties that have to go where some may not stand together:
+// of two, the one whose name comes later.
+func (s *Schema) Exclusive(p map[string]any) []string {
+	gone := map[string]bool{}
+	there := func(name string) bool { _, ok := p[name]; return ok && !gone[name] }
+	for _, name := range sortedKeys(s.root.DependentExcluded) {
+		for _, other := range s.root.DependentExcluded[name] {
+			if there(name) && there(other) {
+				gone[max(name, other)] = true
+			}
+		}
+	}
+	return sortedKeys(gone)
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
-	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/template"
@@ -99,7 +98,7 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 		return err
 	}
 	m, err := workflow.Step(f, "process", func(ctx context.Context, token string) (made, error) {
-		return s.processLater(p.context(ctx, s, token), p, apply.UUIDFrom(in.ID))
+		return s.processLater(contextOf(ctx, s, p.Caller, p.Scope, p.For, token), p, apply.UUIDFrom(in.ID))
 	})
 	if interrupted(f, err) {
 		return err
@@ -124,15 +123,6 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 
 func interrupted(f *workflow.Flow, err error) bool {
 	return errors.Is(err, workflow.ErrInterrupted) || err != nil && f.Context().Err() != nil
-}
-
-// context is that of the request's caller.
-func (p *processing) context(ctx context.Context, s *Service, token string) context.Context {
-	return auth.With(ctx, auth.Call{
-		Principal: p.Caller.Principal, Scope: p.Scope, RequestID: p.Caller.RequestID, Service: "cloudformation", Operation: p.For,
-		Time: s.cfg.Now(), UserAgent: "cloudformation.amazonaws.com", SourceIP: "cloudformation.amazonaws.com",
-		Endpoint: p.Caller.Endpoint, Token: token,
-	})
 }
 
 // processLater runs a request's transforms and checks what they made.

@@ -104,6 +104,8 @@ func New(cfg Config) *Service {
 		Logger: cfg.Logger,
 		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.Notices.Prefix()) },
 	})
+	workflow.Register(cfg.Workflows, scanWorkflow, s.scan)
+	workflow.Register(cfg.Workflows, generateWorkflow, s.generate)
 	return s
 }
 

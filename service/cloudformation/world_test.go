@@ -77,6 +77,7 @@ type cloud struct {
 	// The functions, where they are set, come before what the types do.
 	create, update, delete, snapshot func(ctx context.Context, r cfn.Request) error
 	read                             func(r cfn.Request) error
+	listed                           map[string][]string // by type
 
 	s3.Unimplemented
 	files map[string]string // templates in the bucket "templates", by key
@@ -209,6 +210,11 @@ func (c *cloud) typed(name string) cfn.Type {
 			c.note("snapshot %s", r.LogicalID)
 			return "snap-" + r.PhysicalID, nil
 		}
+	}
+	t.List = func(context.Context) ([]string, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.listed[name], nil
 	}
 	t.Delete = func(ctx context.Context, r cfn.Request) error {
 		if c.delete != nil {

@@ -50,6 +50,7 @@ var rooms = map[string]string{
 	"cfn":             "arn fault",
 	"cfn/template":    ". arn cfn fault",
 	"cfn/transform":   ". cfn cfn/template fault",
+	"cfn/generate":    ". cfn cfn/schema cfn/template",
 	"cfn/schema":      ". cfn cfn/template model",
 	"cfn/plan":        ". cfn cfn/schema cfn/template fault",
 	"cfn/drift":       ". cfn cfn/schema cfn/template",
@@ -171,7 +172,7 @@ func TestOnlyTheWiringKnowsImplementations(t *testing.T) {
 
 // deciding are the packages whose results are values: they neither look at the
 // world nor change it.
-var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "cfn/transform", "auth/policy"}
+var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "cfn/transform", "cfn/generate", "auth/policy"}
 
 func TestDecidingNeverActs(t *testing.T) {
 	acting := []string{"os", "os/exec", "net", "net/http", "syscall", "database/sql", "log/slog", "math/rand/v2", "crypto/rand"}

@@ -66,16 +66,27 @@ func (l *Ledger) Say(s *Stack, reason string) error {
 
 // resource gives a resource a status, keeps it and tells of it.
 func (l *Ledger) resource(s *Stack, r *Resource, status, reason string) error {
-	r.StackID, r.StackName = s.ID, s.Name
-	r.Status, r.Reason, r.Time = status, reason, l.Now
-	if err := Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r); err != nil {
-		return err
-	}
 	physical := r.PhysicalID
 	if r.Pending != "" {
 		physical = r.Pending
 	}
-	return l.event(s, Event{LogicalID: r.LogicalID, PhysicalID: physical, Type: r.Type, Status: status, Reason: reason, Properties: r.Shown})
+	return l.resourceBy(s, r, Event{LogicalID: r.LogicalID, PhysicalID: physical, Type: r.Type, Status: status, Reason: reason, Properties: r.Shown})
+}
+
+// cleaned tells of a physical resource that an update's clean-up removes: AWS's
+// events of it have random ids and no properties.
+func cleaned(v victim, status, reason string) Event {
+	return Event{ID: v.LogicalID + "-" + newUUID(), LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Type: v.Type, Status: status, Reason: reason}
+}
+
+// resourceBy gives a resource the status of an event, keeps it and tells so.
+func (l *Ledger) resourceBy(s *Stack, r *Resource, e Event) error {
+	r.StackID, r.StackName = s.ID, s.Name
+	r.Status, r.Reason, r.Time = e.Status, e.Reason, l.Now
+	if err := Resources.Put(l.Tx, resourceKey(s, r.LogicalID), r); err != nil {
+		return err
+	}
+	return l.event(s, e)
 }
 
 // NewUUID makes a random UUID, as stack, change set and event ids have.

@@ -97,7 +97,7 @@ func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 	s.Count++
 	op.ID = "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	op.StackKey, op.Started = s.Key(), l.Now
-	s.begin(op.ID)
+	s.begin(op.ID, op.Kind)
 	s.NotifyAs(op.Caller)
 	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (r *Runner) Prepare(l *Ledger, s *Stack, status, reason string) (workflow s
 	s.Count++
 	id := "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	from := s.Status
-	s.begin(id)
+	s.begin(id, "")
 	s.PreparedFrom = from
 	if last != nil && from == UpdateFailed {
 		// That update's rollback is this one's, too: whoever asks finds it as before.

@@ -24,7 +24,9 @@ type victim struct {
 	Name   string // of its branch
 	Old    bool   // replaced, or the replacement that is given up
 	Retain bool
-	Clean  bool // a nested stack that stays, and removes what it kept
+	// Obsolete: the template has it no more.
+	Obsolete bool
+	Clean    bool // a nested stack that stays, and removes what it kept
 	// Snapshot: one is made before the resource goes.
 	Snapshot bool
 }
@@ -86,7 +88,7 @@ func (o *operation) victims(s *Stack, all map[string]*Resource, which scopeOfRem
 				Snapshot: which != removeNew && r.UpdateReplacePolicy == cfn.PolicySnapshot})
 		}
 		if !stays[id] && r.Status != DeleteComplete && r.Status != DeleteSkipped {
-			out = append(out, victim{Resource: r.Resource, Name: id,
+			out = append(out, victim{Resource: r.Resource, Name: id, Obsolete: which == removeObsolete,
 				Retain: o.retains(s, r, which), Snapshot: r.Exists() && r.Policy() == cfn.PolicySnapshot})
 		}
 	}
@@ -198,8 +200,11 @@ func (o *operation) removing(l *Ledger, s *Stack, v victim, status, reason strin
 	if err != nil {
 		return err
 	}
-	if v.Old || r == nil {
-		return l.event(s, Event{ID: v.LogicalID + "-" + newUUID(), LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Type: v.Type, Status: status, Reason: reason})
+	switch {
+	case v.Old || r == nil:
+		return l.event(s, cleaned(v, status, reason))
+	case v.Obsolete:
+		return l.resourceBy(s, r, cleaned(v, status, reason))
 	}
 	return l.resource(s, r, status, reason)
 }

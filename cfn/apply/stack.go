@@ -116,6 +116,7 @@ type Stack struct {
 	// operation is set, but for REVIEW_IN_PROGRESS and what is Held.
 	Operation string
 	Last      string // id of the latest operation
+	LastKind  Kind   `json:",omitempty"` // what it does; "" while its template is processed
 	// PreparedFrom is the status before the operation whose plan is being made.
 	PreparedFrom string `json:",omitempty"`
 	Count        int    // of the operations so far
@@ -212,8 +213,8 @@ type Caller struct {
 }
 
 // begin clears what the stack's previous operation left.
-func (s *Stack) begin(operation string) {
-	s.Operation, s.Last, s.PreparedFrom = operation, operation, ""
+func (s *Stack) begin(operation string, kind Kind) {
+	s.Operation, s.Last, s.LastKind, s.PreparedFrom = operation, operation, kind, ""
 	s.Stop, s.Cancel, s.Failure, s.Failed = false, false, "", nil
 	s.Held, s.Why = false, ""
 }

@@ -375,7 +375,12 @@ func asText(v any) any {
 			out[i] = asText(x)
 		}
 		return out
-	case nil, string:
+	case string:
+		if template.HasUnknown(v) {
+			return template.Unknown // AWS tells no part of such a text
+		}
+		return v
+	case nil:
 		return v
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)

@@ -144,6 +144,10 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 	if st.Status != apply.DeleteComplete {
 		out.EnableTerminationProtection = &st.TerminationProtection
 	}
+	switch st.LastKind {
+	case apply.CreateStack, apply.UpdateStack, apply.DeleteStack, apply.Continue:
+		out.LastOperations = []cloudformation.OperationEntry{{OperationId: operationID(st.Last), OperationType: string(st.LastKind)}}
+	}
 	for _, o := range st.Version.Outputs {
 		out.Outputs = append(out.Outputs, cloudformation.Output{OutputKey: o.Key, OutputValue: o.Value, Description: o.Description, ExportName: o.Export})
 	}

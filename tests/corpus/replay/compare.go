@@ -107,6 +107,7 @@ func (c *Case) Compare(path string, want, got any) {
 			c.differs(path, "AWS has %v, the answer %v", want, got)
 			return
 		}
+		want, list = inOrder(want), inOrder(list)
 		for i := range want {
 			c.Compare(path+"/"+strconv.Itoa(i), want[i], list[i])
 		}
@@ -117,6 +118,24 @@ func (c *Case) Compare(path string, want, got any) {
 			c.differs(path, "AWS has %v, the answer %v", want, got)
 		}
 	}
+}
+
+// inOrder puts lists whose order nobody promises into one: a stack's parameters by
+// their keys, the details of a change by what they say.
+func inOrder(list []any) []any {
+	key := func(v any) string {
+		m, _ := v.(map[string]any)
+		if k, ok := m["ParameterKey"].(string); ok {
+			return k
+		}
+		if _, ok := m["ChangeSource"]; !ok {
+			return ""
+		}
+		return fmt.Sprint(m["Target"], m["ChangeSource"], m["CausingEntity"])
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(key(a), key(b)) })
+	return list
 }
 
 func (c *Case) members(path string, want, got map[string]any) {
@@ -151,8 +170,8 @@ func (c *Case) members(path string, want, got map[string]any) {
 func (c *Case) named(want map[string]any) map[string]any {
 	out := make(map[string]any, len(want))
 	for name, v := range want {
-		if text, ok := c.bound[name]; ok {
-			name = text
+		for placeholder, text := range c.bound {
+			name = strings.ReplaceAll(name, placeholder, text)
 		}
 		out[name] = v
 	}

@@ -29,7 +29,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -111,13 +113,14 @@ type Case struct {
 	bound    map[string]string
 	expected map[string]string // path to the reason of a difference
 	differed map[string]bool
+	blanks   map[string]string // what Blank has replaced, and by what
 }
 
 // Case finds a case by the end of its name, "Class::test" or "test[parameter]".
 func (r *Records) Case(t testing.TB, name string) *Case {
 	t.Helper()
 	c := &Case{TB: t, records: r, bound: map[string]string{"<partition>": "aws", "<region>": "us-east-1"},
-		expected: map[string]string{}, differed: map[string]bool{}}
+		expected: map[string]string{}, differed: map[string]bool{}, blanks: map[string]string{}}
 	for full, content := range r.cases {
 		if full != name && !strings.HasSuffix(full, "::"+name) {
 			continue
@@ -201,6 +204,26 @@ func (c *Case) Call(entry string, ctx context.Context, in any) (any, error) {
 	}
 	c.Compare(entry, trimmed(want), got)
 	return out, err
+}
+
+// Refusal makes a call as over the wire, and returns its error and HTTP status.
+func (c *Case) Refusal(ctx context.Context, in any) (e *fault.Error, status int) {
+	c.Helper()
+	name := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
+	op := c.records.desc.Operation(name)
+	if op == nil {
+		c.Fatalf("%s has no operation %s", c.records.desc.Name, name)
+	}
+	err := wire.Validate(c.records.desc, name, in)
+	if err == nil {
+		_, err = op.Call(ctx, c.records.impl, in)
+	}
+	if err == nil {
+		c.Fatalf("%s is not refused", name)
+	}
+	status = int(c.refusal(op, err)[metadata].(map[string]any)["HTTPStatusCode"].(float64))
+	e, _ = fault.As(err)
+	return e, status
 }
 
 // Hold holds a value, as JSON has it, against an entry that is no answer of one
@@ -288,4 +311,51 @@ func (c *Case) refusal(op *api.Operation, err error) map[string]any {
 		text[name] = v
 	}
 	return out
+}
+
+// Entry is what the record has, for a test that looks before it holds.
+func (c *Case) Entry(name string) any {
+	c.Helper()
+	entry, ok := c.content[name]
+	if !ok {
+		c.Fatalf("the record has no entry %s", name)
+	}
+	return entry
+}
+
+// Blank puts a placeholder in the place of each text of the record that a pattern
+// matches: ids of the recording that its makers have left as they were.
+func (c *Case) Blank(pattern *regexp.Regexp) {
+	known := c.blanks
+	for entry, v := range c.content {
+		c.content[entry] = blanked(v, func(text string) string {
+			return pattern.ReplaceAllStringFunc(text, func(id string) string {
+				if known[id] == "" {
+					known[id] = "<blank:" + strconv.Itoa(len(known)+1) + ">"
+				}
+				return known[id]
+			})
+		})
+	}
+}
+
+// blanked is a copy of a tree with each text replaced.
+func blanked(v any, replace func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return replace(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = blanked(v[i], replace)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name := range v {
+			out[name] = blanked(v[name], replace)
+		}
+		return out
+	}
+	return v
 }

@@ -14,19 +14,17 @@ import (
 // asked for, and none again once no new environment was needed for a while.
 type blanks struct {
 	wake chan struct{}
+	most int // may be less than none
 
 	mu     sync.Mutex
 	ready  []compute.Enclosure
 	wanted time.Time // when one was last taken or asked for
 }
 
-// keepReady is how many there are.
-const keepReady = 2
-
 // failedPause is between two tries where the host cannot make any.
 const failedPause = 5 * time.Second
 
-func newBlanks() *blanks { return &blanks{wake: make(chan struct{}, 1)} }
+func newBlanks(most int) *blanks { return &blanks{wake: make(chan struct{}, 1), most: most} }
 
 // prepare has blanks made.
 func (b *blanks) prepare() {
@@ -59,7 +57,7 @@ func (b *blanks) missing(idle time.Duration) int {
 	if b.wanted.IsZero() || time.Since(b.wanted) > idle {
 		return 0
 	}
-	return keepReady - len(b.ready)
+	return b.most - len(b.ready)
 }
 
 // unwanted takes those that nobody has wanted for a while, or all.

@@ -78,6 +78,8 @@ func bootstrap() int {
 		return 7
 	case "init hang":
 		time.Sleep(time.Hour)
+	case "init slow":
+		time.Sleep(time.Second)
 	}
 	for n := 1; ; n++ {
 		resp, err := http.Get(r.base + api + "invocation/next")
@@ -130,10 +132,16 @@ func handle(r runtimeClient, name string, n int, event []byte, header http.Heade
 	case "hang":
 		fmt.Println("hanging")
 		time.Sleep(time.Hour)
-	case "slow":
-		var s struct{ Millis int }
-		_ = json.Unmarshal(event, &s)
-		time.Sleep(time.Duration(s.Millis) * time.Millisecond)
+	case "wait": // for a file that the event names
+		var name string
+		_ = json.Unmarshal(event, &name)
+		fmt.Println("waiting", id)
+		for name != "" {
+			if _, err := os.Stat(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), name)); err == nil {
+				break
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
 		answer(id)
 	case "memory":
 		hog := make([][]byte, 0, 4096)
@@ -165,6 +173,8 @@ func handle(r runtimeClient, name string, n int, event []byte, header http.Heade
 			break
 		}
 		answer(os.Getpid())
+	case "init slow":
+		answer("at last")
 	default:
 		answer("no such behaviour: " + name)
 	}

@@ -22,6 +22,7 @@ const (
 	mostCPUs        = 6
 	defaultIdle     = 10 * time.Minute
 	defaultAtOnce   = 250
+	defaultReady    = 2
 	startsAtOnce    = 8
 	startPatience   = 60 * time.Second // for the host itself to make an environment
 	memoryIfUnknown = 4 << 30
@@ -33,6 +34,9 @@ func (c *Config) bound() {
 	}
 	if c.Memory <= 0 {
 		c.Memory = hostMemory()
+	}
+	if c.Ready == 0 {
+		c.Ready = defaultReady
 	}
 	if c.Idle <= 0 {
 		c.Idle = defaultIdle

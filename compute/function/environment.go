@@ -149,7 +149,7 @@ const (
 // start makes the environment and runs its init phase. The failure is the
 // function's, the error the host's.
 func (e *environment) start(p phase) (*failure, error) {
-	limit := initTimeout
+	limit := e.host.initTimeout
 	if p == phaseInvoke {
 		limit = e.spec.Timeout
 	}

@@ -100,6 +100,9 @@ type Config struct {
 	// what the host has. Idle ones make room for those that are asked for.
 	Environments int
 	Memory       int64 // bytes
+	// Ready is how many blank environments are kept ready, once any was needed; 0 is
+	// 2, and less than 0 is none.
+	Ready int
 	// Idle is how long an environment stays without an invocation; 0 is 10 minutes.
 	Idle time.Duration
 }

@@ -29,7 +29,8 @@ type Host struct {
 	idle    map[string][]*environment // by Key; the last one was used last
 	memory  int64                     // of all
 
-	spare *blanks
+	spare       *blanks
+	initTimeout time.Duration // tests have less patience
 }
 
 // New makes a host. What an earlier one has left, the driver removed when it was
@@ -57,7 +58,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, make: e, runtimes: newRuntimes(filepath.Join(dir, "runtime")),
 		all: map[*environment]bool{}, idle: map[string][]*environment{}, starts: make(chan struct{}, startsAtOnce),
-		spare: newBlanks(),
+		spare: newBlanks(cfg.Ready), initTimeout: initTimeout,
 	}
 	if err := h.runtimes.write(); err != nil {
 		return nil, fmt.Errorf("function: write the runtimes' programs: %w", err)

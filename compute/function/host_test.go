@@ -4,165 +4,21 @@ package function
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/slipway/slipway/compute"
 	"github.com/slipway/slipway/compute/process"
 	"github.com/slipway/slipway/compute/sandbox"
 )
-
-// world is a host on one driver, and what its functions printed.
-type world struct {
-	*testing.T
-	host   *Host
-	driver compute.Driver
-	code   string // with the bootstrap
-
-	mu    sync.Mutex
-	lines []string
-}
-
-// stage is what all tests use: drivers, and a folder with the bootstrap.
-type stage struct {
-	dir, code string
-
-	mu   sync.Mutex
-	open map[string]compute.Driver
-}
-
-var shared = stage{open: map[string]compute.Driver{}}
-
-// setUp makes the folder. The function's user must be able to read the program.
-func (s *stage) setUp() (err error) {
-	if s.dir, err = os.MkdirTemp("", "function-test-"); err != nil {
-		return err
-	}
-	s.code = filepath.Join(s.dir, "code")
-	if err := os.Mkdir(s.code, 0o755); err != nil {
-		return err
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(exe)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(s.code, "bootstrap"), b, 0o755)
-}
-
-// tearDown removes all, and tells what cannot be.
-func (s *stage) tearDown() error {
-	var errs []error
-	for _, d := range s.open {
-		_, err := d.Clean(context.Background())
-		errs = append(errs, err, d.Close())
-	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
-}
-
-// driver opens a driver, or skips where this host has none.
-func (s *stage) driver(t testing.TB, name string) compute.Driver {
-	t.Helper()
-	if name == sandbox.Name {
-		for _, f := range sandbox.Probe() {
-			if f.Required && !f.OK {
-				t.Skipf("this host cannot run sandboxes: %s: %s", f.Check, f.Detail)
-			}
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[name] == nil {
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := openers[name](filepath.Join(s.dir, name), exe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.open[name] = d
-	}
-	return s.open[name]
-}
-
-// openers open the drivers by their names.
-var openers = map[string]func(dir, exe string) (compute.Driver, error){
-	process.Name: func(dir, exe string) (compute.Driver, error) {
-		return process.New(process.Config{Dir: dir, Slipway: exe})
-	},
-	sandbox.Name: func(dir, exe string) (compute.Driver, error) {
-		return sandbox.New(sandbox.Config{Dir: dir, Slipway: exe})
-	},
-}
-
-// on runs a test with a host on each driver. Afterwards nothing of it is left.
-func on(t *testing.T, change func(*Config), run func(w *world)) {
-	t.Helper()
-	for _, name := range []string{process.Name, sandbox.Name} {
-		t.Run(name, func(t *testing.T) {
-			w := &world{T: t, driver: shared.driver(t, name), code: shared.code}
-			cfg := Config{Driver: w.driver, Dir: t.TempDir(), Log: w.log}
-			if change != nil {
-				change(&cfg)
-			}
-			h, err := New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.host = h
-			t.Cleanup(func() {
-				h.Stop()
-				left, err := os.ReadDir(filepath.Join(shared.dir, name, "enclosures"))
-				if err != nil && !errors.Is(err, fs.ErrNotExist) || len(left) > 0 {
-					t.Errorf("left are %v (%v)", left, err)
-				}
-			})
-			run(w)
-		})
-	}
-}
-
-func (w *world) log(spec Spec, stream string, _ time.Time, line []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lines = append(w.lines, string(line))
-}
-
-// logged is all that was logged until now.
-func (w *world) logged() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.Join(w.lines, "\n") + "\n"
-}
-
-// spec is a function of the test's bootstrap.
-func (w *world) spec(handler string) Spec {
-	return Spec{
-		Key: "k-" + handler, ARN: "arn:aws:lambda:eu-west-1:000000000000:function:f", Account: "000000000000", Region: "eu-west-1",
-		Name: "f", Version: "$LATEST", Handler: handler, Runtime: "provided.al2023", Code: w.code,
-		Memory: 512 << 20, Timeout: 30 * time.Second,
-	}
-}
-
-func (w *world) invoke(spec Spec, id, payload string) Result {
-	w.Helper()
-	r, err := w.host.Invoke(w.Context(), spec, Invocation{RequestID: id, InvokedARN: spec.ARN + ":$LATEST", Payload: []byte(payload)})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return r
-}
 
 func TestInvoke(t *testing.T) {
 	on(t, nil, func(w *world) {
@@ -193,6 +49,30 @@ func TestInvoke(t *testing.T) {
 	})
 }
 
+// TestReady: blank environments are made once one was needed, used, and let go.
+func TestReady(t *testing.T) {
+	on(t, func(c *Config) { c.Ready, c.Idle = 1, 2*time.Second }, func(w *world) {
+		ready := func() int {
+			w.host.spare.mu.Lock()
+			defer w.host.spare.mu.Unlock()
+			return len(w.host.spare.ready)
+		}
+		if ready() != 0 {
+			w.Error("there is one before any is needed")
+		}
+		wanted := func() bool { // again and again: it may take longer than it is wanted for
+			w.host.Prepare()
+			return ready() == 1
+		}
+		w.until("one is ready", wanted)
+		if r := w.invoke(w.spec("echo"), "id-1", `1`); string(r.Payload) != `1` {
+			w.Errorf("%s", r.Payload)
+		}
+		w.until("another is ready", wanted)
+		w.until("none is wanted any more", func() bool { return ready() == 0 })
+	})
+}
+
 func TestTmpStaysWithinAnEnvironment(t *testing.T) {
 	on(t, nil, func(w *world) {
 		for i := 1; i <= 3; i++ {
@@ -205,13 +85,13 @@ func TestTmpStaysWithinAnEnvironment(t *testing.T) {
 
 // failures are the ways in which functions fail, and what callers and logs see.
 var failures = []struct {
-	handler    string
-	change     func(*Spec)
-	payload    string // what it has
-	log        []string
-	reused     bool
-	sandboxed  bool // the other driver has no such limit
-	executable bool
+	handler string
+	change  func(*Spec)
+	payload string // what it has
+	process string // with the process driver, where that differs
+	sandbox string // what the log has with the sandbox driver
+	log     []string
+	reused  bool
 }{
 	{handler: "error", payload: `{"errorType":"Broken","errorMessage":"it broke"}`, reused: true},
 	{
@@ -238,7 +118,9 @@ var failures = []struct {
 	{
 		handler: "memory", change: func(s *Spec) { s.Memory = 192 << 20 },
 		payload: `"errorMessage":"RequestId: id-1 Error: Runtime exited with error: signal: killed"`,
-		log:     []string{"\tStatus: error\tError Type: Runtime.OutOfMemory\t"}, sandboxed: true,
+		// Without control groups each process's memory is limited: allocations fail.
+		process: `"errorMessage":"RequestId: id-1 Error: Runtime exited with error: exit status 2"`,
+		sandbox: "\tStatus: error\tError Type: Runtime.OutOfMemory\t",
 	},
 }
 
@@ -246,8 +128,11 @@ func TestFailures(t *testing.T) {
 	on(t, nil, func(w *world) {
 		for _, tt := range failures {
 			w.Run(tt.handler, func(t *testing.T) {
-				if tt.sandboxed && w.driver.Name() != sandbox.Name {
-					t.Skip("without control groups each process's memory is limited: allocations fail")
+				if w.driver.Name() == process.Name && tt.process != "" {
+					tt.payload = tt.process
+				}
+				if w.driver.Name() == sandbox.Name && tt.sandbox != "" {
+					tt.log = append(tt.log, tt.sandbox)
 				}
 				v := &world{T: t, host: w.host, driver: w.driver, code: w.code}
 				spec := v.spec(tt.handler)
@@ -266,8 +151,11 @@ func TestFailures(t *testing.T) {
 						t.Errorf("log lacks %q:\n%s", want, log)
 					}
 				}
-				if again := v.invoke(spec, "id-2", `{}`); again.Cold == tt.reused {
-					t.Errorf("the next one is cold: %v", again.Cold)
+				w.host.mu.Lock()
+				kept := len(w.host.idle[spec.Key]) == 1
+				w.host.mu.Unlock()
+				if kept != tt.reused {
+					t.Errorf("the next one may have the environment: %v", kept)
 				}
 			})
 		}
@@ -284,6 +172,17 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// release lets functions go on that wait for a file.
+func (w *world) release(file string) {
+	w.Helper()
+	if err := os.WriteFile(filepath.Join(w.code, file), nil, 0o644); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// fileName is one that no other test has.
+func fileName(t *testing.T) string { return strings.ReplaceAll(t.Name(), "/", "-") }
+
 func TestParallel(t *testing.T) {
 	on(t, nil, func(w *world) {
 		var all sync.WaitGroup
@@ -291,13 +190,15 @@ func TestParallel(t *testing.T) {
 		for i := range streams {
 			all.Go(func() {
 				id := fmt.Sprint("id-", i)
-				r := w.invoke(w.spec("slow"), id, `{"Millis":400}`)
+				r := w.invoke(w.spec("wait"), id, `"`+fileName(w.T)+`"`)
 				streams[i] = r.Stream
 				if string(r.Payload) != `"`+id+`"` {
 					w.Errorf("%s got %s", id, r.Payload)
 				}
 			})
 		}
+		w.until("all run", func() bool { return strings.Count(w.logged(), "waiting id-") == 4 })
+		w.release(fileName(w.T))
 		all.Wait()
 		seen := map[string]bool{}
 		for _, s := range streams {
@@ -305,6 +206,44 @@ func TestParallel(t *testing.T) {
 		}
 		if n, idle := w.host.Environments(); len(seen) != 4 || n != 4 || idle != 4 {
 			w.Errorf("4 at once ran in %d environments; now there are %d, %d idle", len(seen), n, idle)
+		}
+	})
+}
+
+// TestCrowd: more callers than there may be environments get an answer or are
+// throttled, while versions retire, and nothing is left.
+func TestCrowd(t *testing.T) {
+	on(t, func(c *Config) { c.Environments = 3 }, func(w *world) {
+		var all sync.WaitGroup
+		var answered, throttled atomic.Int32
+		for caller := range 4 {
+			all.Go(func() {
+				for i := range 8 {
+					spec := w.spec("echo")
+					spec.Key = fmt.Sprint("crowd-", (caller+i)%3)
+					want := fmt.Sprint(caller*100 + i)
+					r, err := w.host.Invoke(w.Context(), spec, Invocation{RequestID: "id-" + want, Payload: []byte(want)})
+					switch {
+					case errors.Is(err, ErrThrottled):
+						throttled.Add(1)
+					case err != nil:
+						w.Error(err)
+					case string(r.Payload) != want || r.FunctionError != "":
+						w.Errorf("%s got %s", want, r.Payload)
+					default:
+						answered.Add(1)
+					}
+					if i == 4 {
+						if err := w.host.Retire(spec.Key)(w.Context()); err != nil {
+							w.Error(err)
+						}
+					}
+				}
+			})
+		}
+		all.Wait()
+		if answered.Load() == 0 || answered.Load()+throttled.Load() != 32 {
+			w.Errorf("%d were answered, %d throttled", answered.Load(), throttled.Load())
 		}
 	})
 }
@@ -334,25 +273,15 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-func (w *world) until(what string, is func() bool) {
-	w.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !is() {
-		if time.Now().After(deadline) {
-			w.Fatalf("not in time: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 func TestRetire(t *testing.T) {
 	on(t, nil, func(w *world) {
-		spec := w.spec("slow")
-		w.invoke(spec, "id-1", `{}`)
+		spec := w.spec("wait")
+		w.invoke(spec, "id-1", `""`)
 		done := make(chan Result, 1)
-		go func() { done <- w.invoke(spec, "id-2", `{"Millis":300}`) }()
-		w.until("it runs", func() bool { _, idle := w.host.Environments(); return idle == 0 })
+		go func() { done <- w.invoke(spec, "id-2", `"`+fileName(w.T)+`"`) }()
+		w.until("it runs", func() bool { return strings.Contains(w.logged(), "waiting id-2") })
 		wait := w.host.Retire(spec.Key)
+		w.release(fileName(w.T))
 		if r := <-done; string(r.Payload) != `"id-2"` {
 			w.Errorf("the one under way: %s %s", r.Payload, r.FunctionError)
 		}
@@ -362,8 +291,94 @@ func TestRetire(t *testing.T) {
 		if n, _ := w.host.Environments(); n != 0 {
 			w.Errorf("%d environments are left", n)
 		}
-		if r := w.invoke(spec, "id-3", `{}`); !r.Cold {
+		if r := w.invoke(spec, "id-3", `""`); !r.Cold {
 			w.Error("a retired environment was used again")
+		}
+	})
+}
+
+// TestInitTimeout: an init phase that takes too long is tried again on the
+// invocation's time.
+func TestInitTimeout(t *testing.T) {
+	on(t, nil, func(w *world) {
+		w.host.initTimeout = 100 * time.Millisecond
+		r := w.invoke(w.spec("init slow"), "id-1", `1`)
+		if string(r.Payload) != `"at last"` || r.Duration < time.Second {
+			w.Errorf("%s after %v, error %q", r.Payload, r.Duration, r.FunctionError)
+		}
+		spec := w.spec("init hang")
+		spec.Timeout = 200 * time.Millisecond
+		r = w.invoke(spec, "id-2", `1`)
+		if r.FunctionError == "" || !strings.Contains(string(r.Payload), "RequestId: id-2 Error: Task timed out after 0.20 seconds") {
+			w.Errorf("%s, error %q", r.Payload, r.FunctionError)
+		}
+		for _, want := range []string{" ms\tPhase: init\tStatus: timeout\n", " ms\tPhase: invoke\tStatus: timeout\n", "\tStatus: timeout\t\n"} {
+			if !strings.Contains(w.logged(), want) {
+				w.Errorf("log lacks %q:\n%s", want, w.logged())
+			}
+		}
+	})
+}
+
+// TestWhatARuntimeIsTold: headers of an invocation, and the environment.
+func TestWhatARuntimeIsTold(t *testing.T) {
+	on(t, nil, func(w *world) {
+		began := time.Now()
+		r, err := w.host.Invoke(w.Context(), w.spec("headers"), Invocation{
+			RequestID: "id-1", InvokedARN: "arn:x:live", Payload: []byte("{}"), ClientContext: `{"custom":{}}`, Identity: `{"cognitoIdentityId":"c"}`, Trace: "Root=1-2-3",
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+		var headers map[string][]string
+		if err := json.Unmarshal(r.Payload, &headers); err != nil {
+			w.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"Lambda-Runtime-Aws-Request-Id": "id-1", "Lambda-Runtime-Invoked-Function-Arn": "arn:x:live", "Lambda-Runtime-Trace-Id": "Root=1-2-3",
+			"Lambda-Runtime-Client-Context": `{"custom":{}}`, "Lambda-Runtime-Cognito-Identity": `{"cognitoIdentityId":"c"}`, "Content-Type": "application/json",
+		} {
+			if got := headers[name]; len(got) != 1 || got[0] != want {
+				w.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		var deadline int64
+		if _, err := fmt.Sscan(strings.Join(headers["Lambda-Runtime-Deadline-Ms"], ""), &deadline); err != nil {
+			w.Error(err)
+		}
+		if left := time.UnixMilli(deadline).Sub(began); left < 29*time.Second || left > 60*time.Second {
+			w.Errorf("the deadline is %v away", left)
+		}
+		spec := w.spec("environment")
+		spec.Environment = map[string]string{"MINE": "a=b\nc", "AWS_LAMBDA_FUNCTION_NAME": "other", "AWS_ENDPOINT_URL": "http://x"}
+		var vars []string
+		if err := json.Unmarshal(w.invoke(spec, "id-2", "{}").Payload, &vars); err != nil {
+			w.Fatal(err)
+		}
+		for _, want := range []string{
+			"MINE=a=b\nc", "AWS_ENDPOINT_URL=http://x", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_REGION=eu-west-1",
+			"AWS_DEFAULT_REGION=eu-west-1", "_HANDLER=environment", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/f", "TZ=:UTC",
+		} {
+			if !slices.Contains(vars, want) {
+				w.Errorf("%q lacks %q", vars, want)
+			}
+		}
+	})
+}
+
+// TestLayers: a bootstrap may come from one.
+func TestLayers(t *testing.T) {
+	on(t, nil, func(w *world) {
+		spec := w.spec("echo")
+		spec.Layers = []string{w.TempDir(), shared.code}
+		spec.Code = w.TempDir()
+		for _, dir := range []string{spec.Code, spec.Layers[0]} {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if r := w.invoke(spec, "id-1", `1`); string(r.Payload) != `1` || r.FunctionError != "" {
+			w.Errorf("%s %s", r.Payload, r.FunctionError)
 		}
 	})
 }

@@ -45,15 +45,19 @@ func openCgroups(name string) (cgroups, error) {
 	if err != nil {
 		return c, err
 	}
+	return c, c.makeParents()
+}
+
+func (c cgroups) makeParents() error {
 	for _, dir := range c.parents {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return c, fmt.Errorf("make %s: %w", dir, err)
+			return fmt.Errorf("make %s: %w", dir, err)
 		}
 	}
 	if c.v2 {
-		return c, c.delegate()
+		return c.delegate()
 	}
-	return c, nil
+	return nil
 }
 
 // locateCgroups reads mountinfo(5) and /proc/self/cgroup. With cgroup v1 the
@@ -135,7 +139,15 @@ func (c cgroups) folders(id string) []string {
 // create makes the instance's groups with its limits.
 func (c cgroups) create(id string, l compute.Limits) error {
 	for _, dir := range c.folders(id) {
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		err := os.Mkdir(dir, 0o755)
+		if errors.Is(err, fs.ErrNotExist) {
+			// Nothing was in the parent, and somebody removed it: another Slipway's
+			// doctor, in a network namespace where it cannot see that we run.
+			if err = c.makeParents(); err == nil {
+				err = os.Mkdir(dir, 0o755)
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

@@ -103,3 +103,18 @@ func TestParentGroupsAreThoseOfAllInstances(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestParentIsMadeAgain: a parent group that was removed while nothing was in it.
+func TestParentIsMadeAgain(t *testing.T) {
+	c := cgroups{parents: map[string]string{"pids": t.TempDir() + "/parent"}}
+	for range 2 {
+		if err := c.create("i-1", compute.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range append(c.folders("i-1"), c.parents["pids"]) {
+			if err := os.Remove(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -166,3 +166,33 @@ func TestEnclosureLimits(t *testing.T) {
 		t.Errorf("left are %v (%v)", removed, err)
 	}
 }
+
+// BenchmarkEnclose makes and removes an enclosure with a /tmp of 512 MiB.
+func BenchmarkEnclose(b *testing.B) {
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := New(Config{Dir: b.TempDir(), Slipway: exe})
+	if err != nil {
+		b.Skip(err)
+	}
+	defer d.Close()
+	defer d.Clean(b.Context())
+	least, n := time.Hour, 0
+	for b.Loop() {
+		began := time.Now()
+		n++
+		e, err := d.(*Driver).Enclose(b.Context(), compute.EnclosureSpec{ID: fmt.Sprint("fn-", n), Temporary: 512 << 20})
+		if err != nil {
+			b.Fatal(err)
+		}
+		least = min(least, time.Since(began))
+		b.StopTimer()
+		if err := e.Close(); err != nil {
+			b.Error(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(least.Microseconds()), "least-us")
+}

@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"errors"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -35,7 +36,7 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 	}
 	s.lambda, err = lambda.New(lambda.Config{
 		Store: p.store, Ring: p.ring, Dir: dir, Runner: s.functions, S3: s.apis.s3, Credentials: s.insiders.executionCredentials,
-		SQS: s.apis.sqs, SNS: s.apis.sns, Logs: s.apis.logs, Self: func() lambdaapi.Service { return s.apis.lambda }, Assume: s.insiders.executionRole, WaitScale: p.cfg.WaitScale,
+		SQS: s.apis.sqs, SNS: s.apis.sns, Logs: s.apis.logs, Self: func() lambdaapi.Service { return s.apis.lambda }, Assume: s.insiders.executionRole, WaitScale: p.cfg.WaitScale, Public: p.public, Authorizer: s.authorizer,
 		Endpoint: p.instanceEndpoint, Now: p.cfg.Now, Logger: p.cfg.Logger,
 	})
 	if err == nil {
@@ -51,6 +52,15 @@ func (s *services) answerMacro(ctx context.Context, name string, payload []byte)
 		return nil, err
 	}
 	return out.Payload, nil
+}
+
+// public is the scheme and the port at which the API is reached.
+func (p *Platform) public() (scheme, port string) {
+	u, err := url.Parse(p.endpoint)
+	if err != nil {
+		return "http", ""
+	}
+	return u.Scheme, u.Port()
 }
 
 // noFunctions is the host where the compute driver runs none: it says so.

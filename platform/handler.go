@@ -80,9 +80,10 @@ func (e enforcement) Effect(ctx context.Context, c *auth.Call, input any) (any, 
 func (p *Platform) handler(closed bool) http.Handler {
 	s := p.services
 	authenticator := &auth.Authenticator{Open: !closed, Keys: s.keys, Sessions: s.sessions, Now: p.cfg.Now}
+	authenticate := gate{authenticator, closed, s.know}
 	apis := wire.New(wire.Config{
 		Services:      s.mounts,
-		Authenticator: gate{authenticator, closed, s.know},
+		Authenticator: authenticate,
 		Authorize: func(ctx context.Context, call *auth.Call, _ *api.Service, _ *api.Operation, input any) error {
 			if !call.Principal.Enforced {
 				return nil
@@ -100,7 +101,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.lambda.Front(lambda.URLFront{Authenticate: authenticate.Authenticate, Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// No ServeMux: it would clean the paths that S3's keys stand in.
 		switch path := r.URL.Path; {
 		case path == "/_slipway/health":
@@ -118,7 +119,7 @@ func (p *Platform) handler(closed bool) http.Handler {
 		default:
 			front.ServeHTTP(w, r)
 		}
-	})
+	})})
 }
 
 // fromHost reports whether a request comes from this host itself: metrics need

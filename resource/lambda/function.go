@@ -23,7 +23,7 @@ import (
 func Types(svc api.Service) []cfn.Type {
 	return []cfn.Type{
 		functionType(svc), versionType(svc), aliasType(svc), permissionType(svc), layerType(svc), layerPermissionType(svc),
-		mappingType(svc), invokeConfigType(svc),
+		mappingType(svc), invokeConfigType(svc), urlType(svc),
 	}
 }
 

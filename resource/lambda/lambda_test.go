@@ -298,3 +298,27 @@ func TestMappingAndInvokeConfig(t *testing.T) {
 	read(t, config, c.PhysicalID, cp2, cp2)
 	remove(t, config, c.PhysicalID, cp2)
 }
+
+func TestURL(t *testing.T) {
+	svc := service(t)
+	create(t, find(t, svc, functionName), "f", functionProps(nil))
+	typ := find(t, svc, urlName)
+	props := cfn.Properties{"TargetFunctionArn": "f", "AuthType": "NONE", "Cors": map[string]any{"AllowOrigins": []any{"*"}}}
+	u := create(t, typ, "u", props)
+	address, _ := u.Attributes["FunctionUrl"].(string)
+	if u.PhysicalID != prefix+"function:f" || !strings.Contains(address, ".lambda-url.us-east-1.localhost") {
+		t.Errorf("made %+v", u)
+	}
+	shown := cfn.Properties{"InvokeMode": "BUFFERED", "FunctionArn": u.PhysicalID, "FunctionUrl": address}
+	for k, v := range props {
+		shown[k] = v
+	}
+	read(t, typ, u.PhysicalID, props, shown)
+	next := cfn.Properties{"TargetFunctionArn": "f", "AuthType": "AWS_IAM"}
+	if _, err := typ.Update(as(t, "x"), request("x", u.PhysicalID, next, props)); err != nil {
+		t.Fatal(err)
+	}
+	shown["AuthType"], shown["Cors"] = "AWS_IAM", map[string]any{}
+	read(t, typ, u.PhysicalID, next, shown)
+	remove(t, typ, u.PhysicalID, next)
+}

@@ -79,7 +79,13 @@ func (s *Service) deleteAll(tx store.Tx, p place) error {
 // deleteParts deletes what hangs on a qualifier of a function; "" is on any.
 func deleteParts(tx store.Tx, p place, qualifier string) error {
 	if qualifier == "" {
+		if err := deleteUnder(tx, urls, p.key()+"|"); err != nil {
+			return err
+		}
 		return deleteUnder(tx, invokeConfigs, p.key()+"|")
+	}
+	if err := urls.Delete(tx, p.urlKey(qualifier)); err != nil {
+		return err
 	}
 	return invokeConfigs.Delete(tx, p.versionKey(qualifier))
 }

@@ -51,6 +51,10 @@ type Config struct {
 	Self func() api.Service
 	// Assume is the principal of an execution role, which must trust Lambda.
 	Assume func(ctx context.Context, scope arn.Scope, roleARN, session string) (auth.Principal, error)
+	// Public is the scheme and the port by which the world reaches functions' URLs.
+	Public func() (scheme, port string)
+	// Authorizer decides who may use a URL that asks; the default is everyone, for tests.
+	Authorizer auth.Authorizer
 	// WaitScale shortens deliberate waits; 0 is 1.
 	WaitScale float64
 	// Credentials are those of an execution role, which must trust Lambda.
@@ -107,6 +111,9 @@ var _ api.Service = (*Service)(nil)
 func New(cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Authorizer == nil {
+		cfg.Authorizer = auth.Everyone{}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -19,7 +19,9 @@ const (
 	DeleteStack Kind = "DELETE_STACK"
 	Continue    Kind = "CONTINUE_ROLLBACK"
 	ImportStack Kind = "IMPORT_STACK" // what is in the account becomes the stack's
-	CleanUp     Kind = "CLEAN_UP"     // of a nested stack, once its parent is in its own
+	// RollBackCreation removes what a creation made that failed and was left as it was.
+	RollBackCreation Kind = "ROLLBACK_CREATION"
+	CleanUp          Kind = "CLEAN_UP" // of a nested stack, once its parent is in its own
 )
 
 // Operation is what a workflow works from. It does not change once the workflow

@@ -105,7 +105,7 @@ func (o *operation) retains(s *Stack, r *Resource, which scopeOfRemoval) bool {
 	if slices.Contains(o.Retain, r.LogicalID) {
 		return true
 	}
-	undoing := which == removeNew || which == removeAll && o.Kind == CreateStack
+	undoing := which == removeNew || which == removeAll && (o.Kind == CreateStack || o.Kind == RollBackCreation)
 	if undoing && r.Imported != "" && (r.Imported == o.ID || slices.Contains(o.Undone(), r.Imported)) {
 		return true // it was there before
 	}

@@ -92,6 +92,8 @@ func (r *Runner) operate(f *workflow.Flow, p params) error {
 		return o.deleteStack(f)
 	case Continue:
 		return o.rollBack(f)
+	case RollBackCreation:
+		return o.unmake(f)
 	case ImportStack:
 		return o.importAll(f)
 	case CleanUp:
@@ -179,6 +181,7 @@ func (o *operation) create(f *workflow.Flow) error {
 		case s.Status == DeleteInProgress: // the user asked for it meanwhile
 			return true, nil
 		case s.OnFailure == "DO_NOTHING" || s.DisableRollback:
+			s.Unmade = true
 			return false, o.end(l, s, CreateFailed, reason)
 		case s.OnFailure == "DELETE":
 			return true, l.Stack(s, DeleteInProgress, strings.TrimSpace(reason)+deletionRequested)
@@ -188,10 +191,15 @@ func (o *operation) create(f *workflow.Flow) error {
 	if err != nil || !failed {
 		return err
 	}
+	return o.unmake(f)
+}
+
+// unmake removes all that a creation that failed has made.
+func (o *operation) unmake(f *workflow.Flow) error {
 	if _, err := o.remove(f, "rollback", removeAll); err != nil {
 		return err
 	}
-	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+	_, err := tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
 		whole, gone := RollbackFailed, RollbackComplete
 		if s.Status == DeleteInProgress {
 			whole, gone = DeleteFailed, DeleteComplete
@@ -225,6 +233,7 @@ func (o *operation) finish(l *Ledger, s *Stack) (bool, error) {
 		s.Before = nil
 		return true, o.end(l, s, ImportComplete, "")
 	}
+	s.Unmade = false
 	if o.Holds {
 		return true, o.hold(l, s, UpdateCleanup)
 	}

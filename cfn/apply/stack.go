@@ -132,6 +132,9 @@ type Stack struct {
 	// Held is set while a nested stack that has reached its version, or is back from
 	// it, waits for the parent to come to its clean-up.
 	Held bool `json:",omitempty"`
+	// Unmade is set while the stack has never been whole: its creation has failed and
+	// was left as it was.
+	Unmade bool `json:",omitempty"`
 	// Why is why the latest operation did not reach what it was to.
 	Why string `json:",omitempty"`
 	// Stop is set once an operation must begin nothing more: a resource or the

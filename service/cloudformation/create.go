@@ -121,13 +121,26 @@ func (s *Service) repeated(ctx context.Context, c auth.Call, nameOrID, operation
 		st, err = find(tx, c.Scope, nameOrID)
 		return err
 	})
-	if err != nil || st == nil || st.Request != token {
+	if err != nil || st == nil {
 		return nil, err
 	}
-	if st.RequestOp != operation {
-		return nil, fault.New(fault.CFNTokenAlreadyExists, "Token [%s] has been used by another operation on stack [%s]", token, st.Name)
+	again, err := sameRequest(st, operation, token)
+	if err != nil || !again {
+		return nil, err
 	}
 	return st, nil
+}
+
+// sameRequest reports whether an operation with this token is what last changed the
+// stack. The token of another operation is refused.
+func sameRequest(st *apply.Stack, operation, token string) (bool, error) {
+	if token == "" || st.Request != token {
+		return false, nil
+	}
+	if st.RequestOp != operation {
+		return false, fault.New(fault.CFNTokenAlreadyExists, "Token [%s] has been used by another operation on stack [%s]", token, st.Name)
+	}
+	return true, nil
 }
 
 // claim takes a name for a new stack, or takes over the stack that change sets

@@ -48,6 +48,9 @@ func (s *Service) DeleteStack(ctx context.Context, in *cloudformation.DeleteStac
 }
 
 func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformation.DeleteStackInput, caller apply.Caller) error {
+	if again, err := sameRequest(st, "DeleteStack", in.ClientRequestToken); again || err != nil {
+		return err
+	}
 	force := in.DeletionMode == "FORCE_DELETE_STACK"
 	switch {
 	case st.Status == apply.DeleteFailed:
@@ -145,6 +148,9 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 	if err != nil {
 		return nil, err
 	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
+		return nil, err
+	}
 	return &cloudformation.CancelUpdateStackOutput{}, s.update(ctx, func(l *apply.Ledger) error {
 		st, err := must(l.Tx, c.Scope, in.StackName, noStack)
 		if err != nil {
@@ -153,8 +159,14 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 		if err := notNested(st, "CancelUpdateStack"); err != nil {
 			return err
 		}
+		if again, err := sameRequest(st, "CancelUpdateStack", in.ClientRequestToken); again || err != nil {
+			return err
+		}
 		if st.Status != apply.UpdateInProgress {
 			return fault.New(fault.ValidationError, "CancelUpdateStack cannot be called from current stack status")
+		}
+		if in.ClientRequestToken != "" {
+			st.Request, st.RequestOp = in.ClientRequestToken, "CancelUpdateStack"
 		}
 		return s.runner.Cancel(l, st)
 	})
@@ -164,6 +176,9 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 func (s *Service) ContinueUpdateRollback(ctx context.Context, in *cloudformation.ContinueUpdateRollbackInput) (*cloudformation.ContinueUpdateRollbackOutput, error) {
 	c, err := s.call(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkToken("clientRequestToken", in.ClientRequestToken); err != nil {
 		return nil, err
 	}
 	out := &cloudformation.ContinueUpdateRollbackOutput{}

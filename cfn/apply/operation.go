@@ -107,6 +107,11 @@ func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
 		return err
 	}
+	if op.triggered() {
+		if err := watches.Put(l.Tx, s.Key(), &watch{op.ID}); err != nil {
+			return err
+		}
+	}
 	return r.cfg.Workflows.Begin(l.Tx, workflowName, op.ID, params{StackKey: op.StackKey, Operation: op.ID})
 }
 

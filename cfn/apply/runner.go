@@ -14,6 +14,7 @@ import (
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/stackpolicy"
 	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
 )
@@ -25,6 +26,10 @@ type Config struct {
 	Types     plan.Types
 	Logger    *slog.Logger
 	Now       func() time.Time
+	// Alarm looks at a rollback trigger, as the caller that the context carries.
+	Alarm func(ctx context.Context, t Trigger) (Alarm, error)
+	// WaitScale scales the time of monitoring; 0 is 1.
+	WaitScale float64
 	// Parallel bounds the resource actions of one stack operation that run at
 	// the same time; 0 is 32.
 	Parallel int
@@ -53,6 +58,14 @@ func New(cfg Config) *Runner {
 	}
 	if cfg.Parallel <= 0 {
 		cfg.Parallel = 32
+	}
+	if cfg.WaitScale == 0 {
+		cfg.WaitScale = 1
+	}
+	if cfg.Alarm == nil {
+		cfg.Alarm = func(context.Context, Trigger) (Alarm, error) {
+			return Alarm{}, fault.New(fault.NotImplemented, "there are no alarms")
+		}
 	}
 	r := &Runner{cfg: cfg}
 	workflow.Register(cfg.Workflows, workflowName, r.run)
@@ -85,9 +98,9 @@ func (r *Runner) operate(f *workflow.Flow, p params) error {
 	}
 	switch o.Kind {
 	case CreateStack:
-		return o.create(f)
+		return o.create(f, s)
 	case UpdateStack:
-		return o.update(f)
+		return o.update(f, s)
 	case DeleteStack:
 		return o.deleteStack(f)
 	case Continue:
@@ -167,8 +180,8 @@ func tx[T any](o *operation, f *workflow.Flow, name string, fn func(l *Ledger, s
 }
 
 // create makes a stack.
-func (o *operation) create(f *workflow.Flow) error {
-	if err := o.apply(f); err != nil {
+func (o *operation) create(f *workflow.Flow, s *Stack) error {
+	if err := o.monitored(f, s); err != nil {
 		return err
 	}
 	failed, err := tx(o, f, "finish", func(l *Ledger, s *Stack) (bool, error) {
@@ -301,11 +314,11 @@ func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix string, keep
 }
 
 // update changes a stack.
-func (o *operation) update(f *workflow.Flow) error {
+func (o *operation) update(f *workflow.Flow, s *Stack) error {
 	if err := o.mayRemove(f); err != nil {
 		return err
 	}
-	if err := o.apply(f); err != nil {
+	if err := o.monitored(f, s); err != nil {
 		return err
 	}
 	next, err := tx(o, f, "finish", func(l *Ledger, s *Stack) (string, error) {

@@ -86,6 +86,7 @@ type Version struct {
 	Notify       []string `json:",omitempty"` // ARNs of the topics that its events are published to
 	Outputs      []Output // as evaluated once the version was reached
 	Imports      []string // names of exports that the version uses
+	Rollback     Rollback `json:",omitzero"`
 	TemplateURL  string   `json:",omitempty"` // that the template came from, of nested stacks
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/apply"
@@ -29,6 +30,7 @@ type flowCase struct {
 	policy string // of that stack, "" for none
 	there  string // name of a thing that no stack has, "" for none
 	begin  func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error)
+	alarm  func(cl *cloud) bool // whether the alarm of a monitored operation is on
 	status string
 	events []string
 	things int
@@ -43,6 +45,13 @@ func creates(body string) func(*cloudformation.Service, context.Context) (cloudf
 func updates(body string) func(*cloudformation.Service, context.Context) (cloudformation.Beginning, error) {
 	return func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
 		return s.BeginUpdate(ctx, "s", body)
+	}
+}
+
+// monitors updates with a rollback trigger and a time of monitoring.
+func monitors(body string) func(*cloudformation.Service, context.Context) (cloudformation.Beginning, error) {
+	return func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error) {
+		return s.BeginMonitored(ctx, "s", body, &api.RollbackConfiguration{RollbackTriggers: trigger(alarmARN), MonitoringTimeInMinutes: new(int32(1))})
 	}
 }
 
@@ -96,6 +105,28 @@ Resources:
 			"A UPDATE_FAILED Action denied by stack policy: Statement [#2] does not allow [Update:Delete] for resource [LogicalResourceId/A]",
 			"(stack) UPDATE_ROLLBACK_IN_PROGRESS The following resource(s) failed to update: [A].",
 			"(stack) UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+			"(stack) UPDATE_ROLLBACK_COMPLETE",
+		}},
+	{name: "update that is monitored", before: pair, begin: monitors(strings.Replace(pair, "Name: first", "Name: second", 1)),
+		alarm: func(*cloud) bool { return false }, status: "UPDATE_COMPLETE", things: 2, events: []string{
+			"(stack) UPDATE_IN_PROGRESS User Initiated",
+			"A UPDATE_IN_PROGRESS Requested update requires the creation of a new physical resource; hence creating one.",
+			"A UPDATE_IN_PROGRESS Resource creation Initiated", "A UPDATE_COMPLETE",
+			"B UPDATE_IN_PROGRESS", "B UPDATE_COMPLETE",
+			"(stack) UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+			"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
+			"(stack) UPDATE_COMPLETE",
+		}},
+	{name: "update that a trigger ends", before: pair, begin: monitors(strings.Replace(pair, "Name: first", "Name: second", 1)),
+		alarm: func(cl *cloud) bool { return slices.Contains(cl.things(), "second") }, status: "UPDATE_ROLLBACK_COMPLETE", things: 2, events: []string{
+			"(stack) UPDATE_IN_PROGRESS User Initiated",
+			"A UPDATE_IN_PROGRESS Requested update requires the creation of a new physical resource; hence creating one.",
+			"A UPDATE_IN_PROGRESS Resource creation Initiated", "A UPDATE_COMPLETE",
+			"B UPDATE_IN_PROGRESS", "B UPDATE_COMPLETE",
+			"(stack) UPDATE_ROLLBACK_IN_PROGRESS The rollback trigger " + alarmARN + " is in ALARM state.",
+			"A UPDATE_IN_PROGRESS", "A UPDATE_COMPLETE", "B UPDATE_IN_PROGRESS", "B UPDATE_COMPLETE",
+			"(stack) UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+			"A DELETE_IN_PROGRESS", "A DELETE_COMPLETE",
 			"(stack) UPDATE_ROLLBACK_COMPLETE",
 		}},
 	{name: "delete", before: pair, begin: deletes, status: "DELETE_COMPLETE", events: []string{
@@ -213,6 +244,11 @@ func ofTrees(what, key string) bool {
 	return what != "crash after" && (strings.Contains(key, "Child") || key == "finish" || key == "rolled%20back" || key == "end")
 }
 
+// ofTriggers chooses the entries in which a monitored update differs from others.
+func ofTriggers(what, key string) bool {
+	return what != "crash after" && (strings.Contains(key, "trigger") || strings.Contains(key, "monitor") || key == "finish")
+}
+
 // nestedChild is what tree nests. Each of its operations, a clean-up too, acts.
 const nestedChild = `
 Parameters: {V: {Type: String}}
@@ -295,6 +331,9 @@ func TestOperationsSurvive(t *testing.T) {
 			if strings.Contains(c.name, "custom") {
 				check.Only = ofCustom
 			}
+			if c.alarm != nil {
+				check.Only = ofTriggers
+			}
 			workflowtest.Check(t, check)
 		})
 	}
@@ -326,11 +365,15 @@ func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 		e.Stop()
 		skip = len(w.events("s"))
 	}
+	change := custom.config
+	if c.alarm != nil {
+		change = (&alarms{on: func() bool { return c.alarm(cl) }}).config(1e-6)
+	}
 	var svc *cloudformation.Service
 	var last *workflow.Engine
 	return workflowtest.Scenario{
 		Register: func(e *workflow.Engine) {
-			svc, last = service(s, e, cl, custom.config), e
+			svc, last = service(s, e, cl, change), e
 			custom.handler = svc.AnswerHandler
 		},
 		Begin: func(tx store.Tx, _ *workflow.Engine) (string, error) {

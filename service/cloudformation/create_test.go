@@ -151,7 +151,6 @@ func TestUpdateAfterCreateFailed(t *testing.T) {
 
 func TestCreateStackRefusals(t *testing.T) {
 	w := newWorld(t, nil)
-	soon := int32(1)
 	for _, c := range []struct {
 		name    string
 		in      api.CreateStackInput
@@ -163,7 +162,7 @@ func TestCreateStackRefusals(t *testing.T) {
 		{"too long", api.CreateStackInput{StackName: "x", TemplateBody: strings.Repeat(" ", 51201)}, fault.ValidationError, "51200"},
 		{"foreign host", api.CreateStackInput{StackName: "x", TemplateURL: "https://example.com/b/k"}, fault.ValidationError, "S3 error: Domain name specified in example.com is not a valid S3 domain"},
 		{"notifications", api.CreateStackInput{StackName: "x", TemplateBody: chain, NotificationARNs: []string{"arn:aws:sns:us-east-1:111111111111:t"}}, fault.NotImplemented, "SNS"},
-		{"monitoring", api.CreateStackInput{StackName: "x", TemplateBody: chain, RollbackConfiguration: &api.RollbackConfiguration{MonitoringTimeInMinutes: &soon}}, fault.NotImplemented, "MonitoringTimeInMinutes"},
+		{"triggers", api.CreateStackInput{StackName: "x", TemplateBody: chain, RollbackConfiguration: &api.RollbackConfiguration{RollbackTriggers: []api.RollbackTrigger{{}}}}, fault.NotImplemented, "no CloudWatch alarms"},
 		{"role", api.CreateStackInput{StackName: "x", TemplateBody: chain, RoleARN: "arn:aws:iam::111111111111:role/r"}, fault.NotImplemented, "RoleARN"},
 		{"policy", api.CreateStackInput{StackName: "x", TemplateBody: chain, StackPolicyBody: "{"}, fault.ValidationError, "Error validating stack policy"},
 		{"unknown property", api.CreateStackInput{StackName: "x", TemplateBody: "Resources:\n  A:\n    Type: AWS::Test::Thing\n    Properties:\n      Wrong: 1\n"}, fault.ValidationError, "line 5"},

@@ -125,7 +125,7 @@ func describeStack(st *apply.Stack) cloudformation.Stack {
 		StackId: st.ID, StackName: st.Name, ChangeSetId: st.ChangeSetID, Description: st.Version.Description,
 		Parameters: describeParameters(st.Version.Parameters), CreationTime: &st.Created,
 		LastUpdatedTime: st.Updated, DeletionTime: st.Deleted,
-		RollbackConfiguration: &cloudformation.RollbackConfiguration{},
+		RollbackConfiguration: describeRollback(st.Version.Rollback),
 		StackStatus:           st.Status, StackStatusReason: st.Reason,
 		DisableRollback:  &st.DisableRollback,
 		NotificationARNs: append([]string{}, st.Version.Notify...), Capabilities: st.Version.Capabilities,

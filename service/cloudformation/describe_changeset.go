@@ -57,7 +57,7 @@ func describeChangeSet(cs *changeSet, st *apply.Stack) *cloudformation.DescribeC
 		ChangeSetName: cs.Name, ChangeSetId: cs.ID, StackId: cs.StackID, StackName: cs.StackName,
 		Description: cs.Description, Parameters: describeParameters(cs.Version.Parameters),
 		CreationTime: &cs.Created, ExecutionStatus: cs.execution(st), Status: cs.Status, StatusReason: cs.Reason,
-		NotificationARNs: append([]string{}, cs.Version.Notify...), RollbackConfiguration: &cloudformation.RollbackConfiguration{},
+		NotificationARNs: append([]string{}, cs.Version.Notify...), RollbackConfiguration: describeRollback(cs.Version.Rollback),
 		Capabilities: cs.Version.Capabilities, Changes: []cloudformation.Change{},
 		IncludeNestedStacks: &cs.Nested, OnStackFailure: cs.OnFailure,
 	}

@@ -217,7 +217,7 @@ func (s *Service) want(ctx context.Context, st *apply.Stack, r request) (*wanted
 	if err := s.checkTopics(ctx, r.Notify); err != nil {
 		return nil, err
 	}
-	w.version.Notify = r.Notify
+	w.version.Notify, w.version.Rollback = r.Notify, rollbackOf(r.Rollback, st)
 	if st != nil {
 		if r.Notify == nil {
 			w.version.Notify = st.Version.Notify
@@ -237,12 +237,8 @@ func (s *Service) refuse(r request) error {
 	switch {
 	case len(r.Notify) > 0 && s.cfg.SNS == nil:
 		return fault.New(fault.NotImplemented, "NotificationARNs are not implemented: this Slipway has no SNS")
-	case r.Rollback != nil && len(r.Rollback.RollbackTriggers) > 0:
-		return fault.New(fault.NotImplemented, "RollbackConfiguration with triggers is not implemented: this Slipway has no CloudWatch alarms yet")
-	case r.Rollback != nil && r.Rollback.MonitoringTimeInMinutes != nil && *r.Rollback.MonitoringTimeInMinutes > 0:
-		return fault.New(fault.NotImplemented, "RollbackConfiguration with MonitoringTimeInMinutes is not implemented")
 	}
-	return nil
+	return s.checkRollback(r.Rollback)
 }
 
 // parse reads a template that is to be deployed: one without transforms, or one

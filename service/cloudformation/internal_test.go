@@ -45,6 +45,23 @@ func (s *Service) BeginUpdate(ctx context.Context, name, body string) (Beginning
 	}, err
 }
 
+// BeginMonitored begins an update with rollback triggers.
+func (s *Service) BeginMonitored(ctx context.Context, name, body string, rollback *api.RollbackConfiguration) (Beginning, error) {
+	st, err := s.updatable(ctx, auth.From(ctx).Scope, name)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.want(ctx, st, request{source: source{Body: body}, Rollback: rollback})
+	return func(tx store.Tx) (string, error) {
+		st, err := must(tx, auth.From(ctx).Scope, name, noStack)
+		if err != nil {
+			return "", err
+		}
+		err = s.beginUpdate(ledger(tx), st, w, apply.Caller{Principal: auth.From(ctx).Principal}, st.Policy)
+		return st.Operation, err
+	}, err
+}
+
 func (s *Service) BeginDelete(ctx context.Context, name string) Beginning {
 	return func(tx store.Tx) (string, error) {
 		st, err := must(tx, auth.From(ctx).Scope, name, noStack)

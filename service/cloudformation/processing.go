@@ -41,6 +41,7 @@ type processing struct {
 	RoleARN       string
 	Tags          []cloudformation.Tag
 	Notify        []string
+	Rollback      *cloudformation.RollbackConfiguration
 	Policy        string // that an update is bound by
 	Imports       []cloudformation.ResourceToImport
 	Existing      bool // ImportExistingResources
@@ -57,7 +58,7 @@ type processingParams struct{ ID string }
 // beginProcessing begins the workflow of that id for a request.
 func (s *Service) beginProcessing(l *apply.Ledger, id string, p *processing, r request, w *wanted) error {
 	p.Original, p.StackName, p.Parameters, p.Capabilities = w.original, r.stackName, r.Parameters, r.Capabilities
-	p.ResourceTypes, p.RoleARN, p.Tags, p.Notify = r.ResourceTypes, r.RoleARN, r.Tags, r.Notify
+	p.ResourceTypes, p.RoleARN, p.Tags, p.Notify, p.Rollback = r.ResourceTypes, r.RoleARN, r.Tags, r.Notify, r.Rollback
 	return errors.Join(
 		processings.Put(l.Tx, id, p),
 		s.cfg.Workflows.Begin(l.Tx, processingWorkflow, id, processingParams{ID: id}),
@@ -141,7 +142,7 @@ func (s *Service) processLater(ctx context.Context, p *processing, requestID str
 	}
 	w, err := s.want(ctx, previous, request{
 		source: source{text: p.Original}, Parameters: p.Parameters, Capabilities: p.Capabilities, ResourceTypes: p.ResourceTypes,
-		RoleARN: p.RoleARN, Tags: p.Tags, Notify: p.Notify, stackName: p.StackName, requestID: requestID,
+		RoleARN: p.RoleARN, Tags: p.Tags, Notify: p.Notify, Rollback: p.Rollback, stackName: p.StackName, requestID: requestID,
 	})
 	missing := ""
 	if err == nil && len(p.Imports) > 0 {

@@ -2,8 +2,8 @@
 // makes plans, begins the operations that package cfn/apply runs, and answers
 // from their records. It may import cfn and its folders, api, auth, arn, fault,
 // reconcile, store and workflow; it calls other services through their api interfaces.
-// Its goroutines are the workflow engine's and one loop, which publishes stacks'
-// events to their topics and which Stop ends.
+// Its goroutines are the workflow engine's and two loops, which publish stacks'
+// events to their topics and watch rollback triggers, and which Stop ends.
 package cloudformation
 
 import (
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/api/cloudwatch"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/sns"
@@ -44,6 +45,8 @@ type Config struct {
 	SSM       ssm.Service            // reads parameters and dynamic references
 	Secrets   secretsmanager.Service // reads dynamic references
 	SNS       sns.Service            // is told of stacks' events; nil: NotificationARNs are refused
+	Alarms    cloudwatch.Service     // rollback triggers; nil: there are none
+	WaitScale float64                // scales the time of monitoring; 0 is 1
 	Ring      *keyring.Ring          // seals secret attributes; nil: resources that have some cannot be made
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -80,6 +83,8 @@ type Service struct {
 	runner *apply.Runner
 	types  plan.Types
 	notify *reconcile.Loop
+	// watches looks at rollback triggers while operations have some.
+	watches *reconcile.Loop
 }
 
 // New makes the service. Call it before the workflow engine starts.
@@ -96,7 +101,7 @@ func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, types: plan.Types{Schema: cfg.Schemas.Lookup, Provider: cfg.Types.Lookup}}
 	s.runner = apply.New(apply.Config{
 		Store: cfg.Store, Workflows: cfg.Workflows, Types: s.types, Logger: cfg.Logger, Now: cfg.Now,
-		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic,
+		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic, Alarm: s.alarm, WaitScale: cfg.WaitScale,
 		Seal: s.seal(), Open: s.open,
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
@@ -104,16 +109,27 @@ func New(cfg Config) *Service {
 		Logger: cfg.Logger,
 		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.Notices.Prefix()) },
 	})
+	s.watches = reconcile.New("cloudformation triggers", s.watchTriggers, reconcile.Options{
+		Logger: cfg.Logger,
+		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.WatchPrefix()) },
+	})
 	workflow.Register(cfg.Workflows, scanWorkflow, s.scan)
 	workflow.Register(cfg.Workflows, generateWorkflow, s.generate)
 	return s
 }
 
-// Start begins to publish stacks' events to their topics, and returns at once.
-func (s *Service) Start(ctx context.Context) { s.notify.Start(ctx) }
+// Start begins to publish stacks' events to their topics and to watch the rollback
+// triggers of operations, and returns at once.
+func (s *Service) Start(ctx context.Context) {
+	s.notify.Start(ctx)
+	s.watches.Start(ctx)
+}
 
 // Stop ends that. It is safe to call twice.
-func (s *Service) Stop() { s.notify.Stop() }
+func (s *Service) Stop() {
+	s.watches.Stop()
+	s.notify.Stop()
+}
 
 // call is the request's context. Instances call by their identity what
 // ofInstance allows, and nothing else.

@@ -10,6 +10,7 @@ import (
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
 	kmsapi "github.com/slipway/slipway/api/kms"
+	lambdaapi "github.com/slipway/slipway/api/lambda"
 	logsapi "github.com/slipway/slipway/api/logs"
 	organizationsapi "github.com/slipway/slipway/api/organizations"
 	s3api "github.com/slipway/slipway/api/s3"
@@ -141,7 +142,8 @@ func (p *Platform) wireMessages(s *services) {
 	s.sqs = sqs.New(sqs.Config{Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger})
 	s.apis.sqs = sqsapi.Intercept(s.sqs, s.guard())
 	s.sns = sns.New(sns.Config{
-		Store: p.store, Ring: p.ring, KMS: s.apis.kms, SQS: s.apis.sqs, Endpoint: p.instanceEndpoint, WaitScale: p.cfg.WaitScale,
+		Store: p.store, Ring: p.ring, KMS: s.apis.kms, SQS: s.apis.sqs, Lambda: func() lambdaapi.Service { return s.apis.lambda },
+		Endpoint: p.instanceEndpoint, WaitScale: p.cfg.WaitScale,
 		Now: p.cfg.Now, Logger: p.cfg.Logger,
 	})
 	s.apis.sns = snsapi.Intercept(s.sns, s.guard())
@@ -152,7 +154,7 @@ func (p *Platform) wireObjects(s *services) (err error) {
 	s.s3, err = s3.New(s3.Config{
 		Store: p.store, Dir: filepath.Join(p.cfg.Dir, "objects"), Clock: p.cfg.Now, Logger: p.cfg.Logger,
 		KMS: s.apis.kms, Authorizer: s.authorizer,
-		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: s.apis.sqs}},
+		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: s.apis.sqs}, "sns": s3.Topics{SNS: s.apis.sns}},
 	})
 	if err == nil {
 		s.apis.s3 = s3api.Intercept(s.s3.API(), s.guard())

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	snsapi "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -48,6 +49,24 @@ func (q Queues) Send(ctx context.Context, to arn.ARN, body string) error {
 	}
 	return err
 }
+
+// Topics are SNS topics as destinations.
+type Topics struct{ SNS snsapi.Service }
+
+// Send publishes a message, by leave of the topic's policy.
+func (t Topics) Send(ctx context.Context, to arn.ARN, body string) error {
+	_, err := t.SNS.Publish(ctx, &snsapi.PublishInput{TopicArn: to.String(), Subject: notificationSubject, Message: body})
+	switch {
+	case fault.Is(err, fault.SNSNotFound):
+		return fault.New(fault.InvalidArgument, "The destination topic does not exist").Because(err)
+	case fault.Is(err, fault.AuthorizationError):
+		return fault.New(fault.InvalidArgument, "Permissions on the destination topic do not allow S3 to publish notifications from this bucket").Because(err)
+	}
+	return err
+}
+
+// notificationSubject is that of the events that topics get.
+const notificationSubject = "Amazon S3 Notification"
 
 // asS3 is the context in which S3 itself calls on behalf of a bucket. It acts in
 // no account, so that what it calls asks its own policy.

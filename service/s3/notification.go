@@ -157,6 +157,8 @@ func (s *Service) readNotification(w wanted, b *bucket) (*notification, error) {
 		return nil, invalidArgument(w.element, w.arn, "The notification destination service region is not valid for the bucket location constraint")
 	case kind == "sqs" && strings.HasSuffix(at.Resource, ".fifo"):
 		return nil, invalidArgument(w.element, w.arn, "FIFO SQS queues are not supported as a notification destination")
+	case kind == "sns" && strings.HasSuffix(at.Resource, ".fifo"):
+		return nil, invalidArgument(w.element, w.arn, "FIFO SNS topics are not supported as a notification destination")
 	case len(w.events) == 0:
 		return nil, malformedXML()
 	case len(w.id) > 255:

@@ -31,12 +31,12 @@ type delivery struct {
 type courierKind int
 
 const (
-	kindQueue courierKind = iota // queues of standard topics
+	kindQueue courierKind = iota // queues and functions of standard topics
 	kindFIFO                     // queues of FIFO topics
 	kindWeb                      // HTTP endpoints
 )
 
-// The deliveries of each courier: of queues by time, of web endpoints by time and
+// The deliveries of each courier: of queues and functions by time, of web endpoints by time and
 // subscription, of FIFO topics by subscription, group and sequence number.
 var works = map[courierKind]*store.Collection[delivery]{
 	kindQueue: store.NewCollection[delivery]("bulk/sns/queue"),
@@ -138,7 +138,8 @@ func judge(err error) verdict {
 	}
 	switch f.Code {
 	case fault.RequestThrottled, fault.KmsThrottled, fault.TopicKMSThrottling, fault.Throttling, fault.ThrottlingException, fault.RequestLimitExceeded,
-		fault.ServiceUnavailable, fault.InternalFailure:
+		fault.ServiceUnavailable, fault.InternalFailure, fault.TooManyRequestsException, fault.LambdaServiceException,
+		fault.ResourceConflictException: // a function that is not active yet
 		return failed
 	}
 	return refused
@@ -155,6 +156,10 @@ func (s *Service) bring(ctx context.Context, t *topic, sub *subscription, d *del
 	}
 	if sub.isWeb() {
 		return s.post(ctx, t, sub, m)
+	}
+	if sub.Protocol == protoLambda {
+		err := s.invoke(ctx, sub, m)
+		return judge(err), err
 	}
 	err := s.send(ctx, sub, m)
 	return judge(err), err

@@ -479,6 +479,29 @@ func TestABatchTellsEachEntry(t *testing.T) {
 	}
 }
 
+func TestFunctionsThatRefuse(t *testing.T) {
+	b := newBench(t)
+	topicARN, dead := b.topic("t", nil), b.open("dead")
+	b.functions.refuse = fault.New(fault.AccessDeniedException, "no")
+	in := &api.SubscribeInput{
+		TopicArn: topicARN, Protocol: "lambda", Endpoint: "arn:aws:lambda:us-east-1:" + account + ":function:f",
+		Attributes: map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + dead + `"}`},
+	}
+	if _, err := b.Subscribe(b.ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(api.PublishInput{TopicArn: topicARN, Message: "m"})
+	if e := parsed(t, b.receive(dead).Body); e.Message != "m" {
+		t.Errorf("the dead-letter queue has %+v", e)
+	}
+	in.Endpoint = "f"
+	_, err := b.Subscribe(b.ctx, in)
+	refusedWith(t, err, fault.InvalidParameter, "Lambda endpoint ARN")
+	in.TopicArn, in.Endpoint = b.fifo("f.fifo"), "arn:aws:lambda:us-east-1:"+account+":function:f"
+	_, err = b.Subscribe(b.ctx, in)
+	refusedWith(t, err, fault.InvalidParameter, "FIFO SQS queue")
+}
+
 func TestWhatIsNotBuiltSaysSo(t *testing.T) {
 	b := start(t, benchConfig{account: account})
 	topicARN := b.topic("t", nil)

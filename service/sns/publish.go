@@ -132,10 +132,10 @@ func (s *Service) wants(sub *subscription, o *outgoing) (bool, error) {
 	return f.matchesAttributes(o.Attributes), nil
 }
 
-// deliveries are what a message is to be delivered by: one for all queues of a standard
-// topic, one for each web endpoint, and one for each queue of a FIFO topic.
+// deliveries are what a message is to be delivered by: one for all queues and functions
+// of a standard topic, one for each web endpoint, and one for each queue of a FIFO topic.
 func (s *Service) deliveries(a *addressed, o *outgoing, seal sealer) ([]filed, error) {
-	together := map[string][]string{} // the queues that get the same body
+	together := map[string][]string{} // those that get the same body
 	var out []filed
 	add := func(k courierKind, body string, due time.Time, targets []string) error {
 		m := o.message

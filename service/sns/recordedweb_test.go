@@ -209,6 +209,33 @@ func TestRecordedRegions(t *testing.T) {
 	c.Call("confirm-subscription", b.ctx, &api.ConfirmSubscriptionInput{TopicArn: topicARN, Token: parsed(t, hook.next().body).Token})
 }
 
+func TestRecordedFunctions(t *testing.T) {
+	b, records := records(t, "test_sns")
+	for name, version := range map[string]string{"test_python_lambda_subscribe_sns_topic": "", "test_publish_lambda_verify_signature[2]": "2"} {
+		c := records.Case(t, "TestSNSSubscriptionLambda::"+name)
+		topicARN := b.topic("functions"+version, map[string]string{"SignatureVersion": version})
+		function := "arn:aws:lambda:us-east-1:" + replay.Account + ":function:f" + version
+		c.Call("", b.ctx, &api.SubscribeInput{TopicArn: topicARN, Protocol: "lambda", Endpoint: function})
+		subject := "[Subject] Test subject"
+		if version != "" {
+			subject += " Signature v2"
+		}
+		c.Call("", b.ctx, &api.PublishInput{TopicArn: topicARN, Message: "Hello world.", Subject: subject})
+		b.settled()
+		got := b.functions.got[len(b.functions.got)-1]
+		var event struct{ Records []map[string]any }
+		if err := json.Unmarshal(got.Payload, &event); err != nil || got.FunctionName != function || got.InvocationType != "Event" {
+			t.Fatalf("invoked %+v: %v", got, err)
+		}
+		message := event.Records[0]["Sns"].(map[string]any)
+		message["Timestamp"] = "date"
+		c.Hold("notification", message)
+	}
+	if call := b.functions.callers[0]; call.Principal.Name != "sns.amazonaws.com" || call.SourceAccount != replay.Account || call.Scope.Account != "" {
+		t.Errorf("the function is invoked by %+v", call)
+	}
+}
+
 func TestRecordedFilterRefusals(t *testing.T) {
 	b, records := records(t, "test_sns_filter_policy")
 	topicARN, q := b.topic("refused", nil), b.open("refused")

@@ -1,7 +1,7 @@
 // Package sns implements the SNS API: standard and FIFO topics, whose messages are
 // durable before the reply and are then delivered to queues, functions and HTTP
-// endpoints. It may import api/sns, api/sqs, api/kms, arn, auth, fault, reconcile
-// and store.
+// endpoints. It may import api/sns, api/sqs, api/lambda, api/kms, arn, auth,
+// fault, reconcile and store.
 //
 // A publication commits the message with the list of where it goes. Couriers, which
 // are reconcile loops with workers of their own, deliver what is due and commit what
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	kms "github.com/slipway/slipway/api/kms"
+	lambda "github.com/slipway/slipway/api/lambda"
 	api "github.com/slipway/slipway/api/sns"
 	sqs "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/auth/keyring"
@@ -32,6 +33,9 @@ type Config struct {
 	Ring  *keyring.Ring // seals messages that wait, tokens and the signing key
 	KMS   kms.Service   // makes and opens the data keys of topics with a KMS key, as their callers
 	SQS   sqs.Service   // takes messages, as the principal sns.amazonaws.com
+	// Lambda, once there is one, is invoked as that principal; nil: functions cannot
+	// subscribe.
+	Lambda func() lambda.Service
 	// Endpoint is the base URL by which subscribers reach Slipway, for those that
 	// subscribed by none.
 	Endpoint func() string
@@ -48,6 +52,7 @@ type Service struct {
 	ring     *keyring.Ring
 	kms      kms.Service
 	sqs      sqs.Service
+	lambda   func() lambda.Service
 	endpoint func() string
 	scale    float64
 	now      func() time.Time
@@ -81,7 +86,7 @@ func New(cfg Config) *Service {
 		cfg.WaitScale = 1
 	}
 	s := &Service{
-		store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, sqs: cfg.SQS, endpoint: cfg.Endpoint, scale: cfg.WaitScale,
+		store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, sqs: cfg.SQS, lambda: cfg.Lambda, endpoint: cfg.Endpoint, scale: cfg.WaitScale,
 		now: cfg.Now, log: cfg.Logger,
 	}
 	s.couriers = newCouriers(s)

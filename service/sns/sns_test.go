@@ -10,6 +10,7 @@ import (
 	"time"
 
 	kmsapi "github.com/slipway/slipway/api/kms"
+	lambdaapi "github.com/slipway/slipway/api/lambda"
 	api "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
@@ -74,15 +75,35 @@ func (q *queues) failing(fail func(in *sqsapi.SendMessageInput) error) {
 	q.fail = fail
 }
 
+// functions is a Lambda that keeps what it is to do.
+type functions struct {
+	lambdaapi.Unimplemented
+	mu      sync.Mutex
+	refuse  error
+	got     []lambdaapi.InvokeInput
+	callers []auth.Call
+}
+
+func (f *functions) Invoke(ctx context.Context, in *lambdaapi.InvokeInput) (*lambdaapi.InvokeOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	f.got, f.callers = append(f.got, *in), append(f.callers, auth.From(ctx))
+	return &lambdaapi.InvokeOutput{StatusCode: new(int32(202))}, nil
+}
+
 // bench is a service with what tests need around it.
 type bench struct {
 	*Service
-	t     testing.TB
-	ctx   context.Context
-	queue *queues
-	kms   *kms.Service
-	store store.Store
-	clock *clock // nil: the real one
+	t         testing.TB
+	ctx       context.Context
+	queue     *queues
+	kms       *kms.Service
+	store     store.Store
+	clock     *clock // nil: the real one
+	functions *functions
 }
 
 // newBench makes a service whose couriers run by themselves, with the waits between
@@ -112,11 +133,12 @@ func start(t testing.TB, c benchConfig) *bench {
 	if c.clock != nil {
 		now = c.clock.Now
 	}
-	b := &bench{t: t, ctx: as(t, c.account, ""), store: c.store, clock: c.clock}
+	b := &bench{t: t, ctx: as(t, c.account, ""), store: c.store, clock: c.clock, functions: &functions{}}
 	b.kms = kms.New(kms.Config{Store: c.store, Ring: c.ring, Now: now})
 	b.queue = &queues{Service: guarded(sqs.New(sqs.Config{Store: c.store, Ring: c.ring, KMS: b.kms, Now: now}))}
 	b.Service = New(Config{
 		Store: c.store, Ring: c.ring, KMS: kmsapi.Intercept(b.kms, auth.Guard(auth.Everyone{})), SQS: b.queue, Now: now, WaitScale: 1e-3,
+		Lambda: func() lambdaapi.Service { return b.functions },
 	})
 	if c.started {
 		b.Start(t.Context())

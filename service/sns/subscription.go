@@ -60,15 +60,15 @@ const (
 )
 
 // unbuilt are the protocols that Slipway has not.
-var unbuilt = []string{protoLambda, "email", "email-json", "sms", "application", "firehose"}
+var unbuilt = []string{"email", "email-json", "sms", "application", "firehose"}
 
 func (s *subscription) isWeb() bool { return s.Protocol == protoHTTP || s.Protocol == protoHTTPS }
 
 // checkEndpoint refuses endpoints that are none of their protocol, and those that a
 // topic of the type cannot have.
-func checkEndpoint(protocol, endpoint string, fifo bool) error {
+func (s *Service) checkEndpoint(protocol, endpoint string, fifo bool) error {
 	switch {
-	case slices.Contains(unbuilt, protocol):
+	case slices.Contains(unbuilt, protocol), protocol == protoLambda && s.lambda == nil:
 		return notBuilt("the subscription protocol " + protocol)
 	case protocol == protoSQS:
 		a, err := arn.Parse(endpoint)
@@ -79,7 +79,13 @@ func checkEndpoint(protocol, endpoint string, fifo bool) error {
 			return invalid("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
 		}
 		return nil
-	case protocol != protoHTTP && protocol != protoHTTPS:
+	case protocol == protoLambda && !fifo:
+		a, err := arn.Parse(endpoint)
+		if err != nil || a.Service != "lambda" || a.Region == "" || !arn.IsAccount(a.Account) || !strings.HasPrefix(a.Resource, "function:") {
+			return invalid("Lambda endpoint ARN")
+		}
+		return nil
+	case protocol != protoHTTP && protocol != protoHTTPS && protocol != protoLambda:
 		return invalid("Amazon SNS does not support this protocol string: %s", protocol)
 	case fifo:
 		return invalid("Invalid parameter: Endpoint Reason: Please use FIFO SQS queue")
@@ -132,7 +138,7 @@ func (s *Service) subscribe(ctx context.Context, tx store.Tx, p place, in *api.S
 	if err := s.permit(call, p, t); err != nil {
 		return nil, err
 	}
-	if err := checkEndpoint(in.Protocol, in.Endpoint, t.Attributes.Fifo); err != nil {
+	if err := s.checkEndpoint(in.Protocol, in.Endpoint, t.Attributes.Fifo); err != nil {
 		return nil, err
 	}
 	sub := &subscription{

@@ -20,14 +20,31 @@ var stackTable = table{prefix: "cloudformation", keys: stackKeys, operations: en
 		"DeleteGeneratedTemplate DescribeGeneratedTemplate GetGeneratedTemplate UpdateGeneratedTemplate"),
 	act(resourceOf("cloudformation", "resourceScan/", "ResourceScanId"),
 		"DescribeResourceScan ListResourceScanRelatedResources ListResourceScanResources"),
-	act(nil, "ActivateOrganizationsAccess ActivateType BatchDescribeTypeConfigurations CreateGeneratedTemplate CreateStackRefactor "+
+	act(nil, "ActivateOrganizationsAccess BatchDescribeTypeConfigurations CreateGeneratedTemplate CreateStackRefactor "+
 		"DeactivateOrganizationsAccess DeactivateType DeregisterType DescribeAccountLimits DescribeOrganizationsAccess "+
 		"DescribePublisher DescribeStackDriftDetectionStatus DescribeStackRefactor DescribeType DescribeTypeRegistration "+
 		"EstimateTemplateCost ExecuteStackRefactor GetHookResult ListExports ListGeneratedTemplates ListHookResults ListImports "+
 		"ListResourceScans ListStackRefactorActions ListStackRefactors ListStackSets ListStacks ListTypeRegistrations "+
-		"ListTypeVersions ListTypes PublishType RecordHandlerProgress RegisterPublisher RegisterType SetTypeConfiguration "+
+		"ListTypeVersions ListTypes PublishType RecordHandlerProgress RegisterPublisher SetTypeConfiguration "+
 		"SetTypeDefaultVersion StartResourceScan TestType ValidateTemplate"),
+	extensionRoles("ActivateType RegisterType"),
 )}
+
+// extensionRoles are entries of operations that give an extension a role.
+func extensionRoles(operations string) map[string]operation {
+	out := act(nil, operations)
+	for name, o := range out {
+		o.needs = func(a *asking) {
+			service := "resources.cloudformation.amazonaws.com"
+			if a.in.text("Type") == "HOOK" || strings.Contains(a.in.text("PublicTypeArn"), ":type/hook/") {
+				service = "hooks.cloudformation.amazonaws.com"
+			}
+			a.passRole(a.in.text("ExecutionRoleArn"), service)
+		}
+		out[name] = o
+	}
+	return out
+}
 
 // stacks are entries of operations that may be given a role.
 func stacks(on namer, operations string) map[string]operation {

@@ -97,8 +97,13 @@ func (i *insiders) instanceCredentials(_ context.Context, scope arn.Scope, insta
 // assumeRole is the principal of a stack's service role, which must trust
 // CloudFormation. It is bound by policies where the caller is.
 func (i *insiders) assumeRole(ctx context.Context, roleARN string) (auth.Principal, error) {
+	return i.assumeAs(ctx, roleARN, "cloudformation.amazonaws.com")
+}
+
+// assumeAs is the principal of a role that trusts a service.
+func (i *insiders) assumeAs(ctx context.Context, roleARN, service string) (auth.Principal, error) {
 	caller := auth.From(ctx)
-	out, err := i.sts.AssumeRole(i.as(ctx, "cloudformation.amazonaws.com", caller.Scope, "sts", "AssumeRole"),
+	out, err := i.sts.AssumeRole(i.as(ctx, service, caller.Scope, "sts", "AssumeRole"),
 		&stsapi.AssumeRoleInput{RoleArn: roleARN, RoleSessionName: "AWSCloudFormation"})
 	if err != nil {
 		return auth.Principal{}, err

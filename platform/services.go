@@ -188,6 +188,8 @@ func (p *Platform) wireStacks(s *services) {
 		Publish:       providers{&s.apis}.publish,
 		AssumeRole:    s.insiders.assumeRole,
 		Invoke:        s.answerMacro,
+		AssumeAs:      s.insiders.assumeAs,
+		Lambda:        s.apis.lambda,
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 	})

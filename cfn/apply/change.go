@@ -41,6 +41,7 @@ type begun struct {
 	Prior  plan.Resource
 	First  bool // delete the old before the new is made
 	Wait   *cfn.Wait
+	Hooks  []Hook `json:",omitempty"` // asked before anything is done
 }
 
 // change brings one resource to the new version: decide and tell (one
@@ -55,6 +56,15 @@ func (o *operation) change(f *workflow.Flow, step plan.Step) error {
 	t, err := o.r.resourceType(b.Target.Type)
 	if err != nil {
 		return workflow.Permanent(err)
+	}
+	if len(b.Hooks) > 0 {
+		why, err := o.ask(f, hooked(&b.Stack, &b), b.Hooks)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return o.changed(f, b, acted{Failure: why})
+		}
 	}
 	if b.First {
 		out, err := o.deleteFirst(f, t, b)
@@ -202,6 +212,11 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 	if what, ok := policyActions[b.Action]; ok {
 		if why := o.policy.Denial(what, step.LogicalID, b.Target.Type); why != "" {
 			return keep, o.denied(l, s, step.LogicalID, b.Target.Type, r.PhysicalID, why)
+		}
+	}
+	if hookActions[b.Action] != "" {
+		if b.Hooks, err = o.r.hooksOf(l.Tx, hooked(s, &b)); err != nil {
+			return keep, err
 		}
 	}
 	return b, o.tellBegun(l, s, r, b, ev)

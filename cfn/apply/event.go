@@ -22,8 +22,9 @@ type Event struct {
 	Reason     string
 	Properties string // JSON, NoEcho values masked
 	Time       time.Time
-	Request    string // ClientRequestToken
-	Operation  string // id of the operation
+	Request    string     // ClientRequestToken
+	Operation  string     // id of the operation
+	Hook       *HookEvent `json:",omitempty"` // of an event of a hook
 }
 
 // Events are keyed by the stack's key and a number that falls, so the newest

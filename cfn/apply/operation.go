@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/slipway/slipway/cfn/hook"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/store"
 )
@@ -41,6 +42,7 @@ type Operation struct {
 	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
 	Since    []string // the updates that the operation rolls back, or that it goes on from
 	Holds    bool     // begun by the parent of a nested stack: the clean-up waits for it
+	Hooks    []Hook   `json:",omitempty"` // asked about the stack before anything is done
 	Started  time.Time
 }
 
@@ -66,6 +68,9 @@ func LastOperation(tx store.Tx, s *Stack) (*Operation, error) {
 	}
 	return found(Operations.Get(tx, operationKey(s, s.Last)))
 }
+
+// stackActions are what hooks are asked about for operations.
+var stackActions = map[Kind]string{CreateStack: hook.Create, UpdateStack: hook.Update, DeleteStack: hook.Delete}
 
 // name of the workflow that runs operations.
 const workflowName = "cloudformation/operation"
@@ -101,6 +106,13 @@ func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 	op.StackKey, op.Started = s.Key(), l.Now
 	s.begin(op.ID, op.Kind)
 	s.NotifyAs(op.Caller)
+	if action, ok := stackActions[op.Kind]; ok {
+		hooks, err := r.hooksOf(l.Tx, &HookTarget{Operation: hook.Stack, Action: action, Stack: *s})
+		if err != nil {
+			return err
+		}
+		op.Hooks = hooks
+	}
 	if err := Operations.Put(l.Tx, operationKey(s, op.ID), &op); err != nil {
 		return err
 	}

@@ -136,6 +136,7 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 	type beginning struct {
 		Done  bool
 		Stack Stack
+		Hooks []Hook `json:",omitempty"`
 	}
 	b, err := tx(o, f, "begin", func(l *Ledger, s *Stack) (beginning, error) {
 		switch {
@@ -144,14 +145,24 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 		case v.PhysicalID == "":
 			return beginning{Done: true}, o.removed(l, s, v, DeleteComplete, false)
 		}
-		return beginning{Stack: *s}, o.removing(l, s, v, DeleteInProgress, "")
+		hooks, err := o.hooksOnRemoval(l, s, v, keep)
+		if err != nil {
+			return beginning{}, err
+		}
+		return beginning{Stack: *s, Hooks: hooks}, o.removing(l, s, v, DeleteInProgress, "")
 	})
 	if err != nil || b.Done {
 		return true, err
 	}
-	out := acted{}
+	why, err := o.ask(f, removal(&b.Stack, v), b.Hooks)
+	if err != nil {
+		return false, err
+	}
+	out := acted{Failure: why}
 	if t, err := o.r.resourceType(v.Type); err != nil {
 		out.Failure = err.Error()
+	} else if why != "" {
+		// The hooks keep it.
 	} else if out, err = o.delete(f, t, &b.Stack, v); err != nil {
 		return false, err
 	}

@@ -10,7 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
+	"github.com/slipway/slipway/cfn/hook"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/stackpolicy"
 	"github.com/slipway/slipway/cfn/template"
@@ -42,6 +44,11 @@ type Config struct {
 	// that have some cannot be made.
 	Seal func(text string) (string, error)
 	Open func(sealed string) (string, bool)
+	// Hooks finds the hooks that a target meets, and CallHook has one answer, as the
+	// caller that the context carries: a status of hooks, and its reason. nil: there
+	// are none.
+	Hooks    func(tx store.Tx, scope arn.Scope, t hook.Target) ([]Hook, error)
+	CallHook func(ctx context.Context, h Hook, t HookTarget, token string) (status, reason string, err error)
 }
 
 // Runner runs stack operations.
@@ -181,6 +188,9 @@ func tx[T any](o *operation, f *workflow.Flow, name string, fn func(l *Ledger, s
 
 // create makes a stack.
 func (o *operation) create(f *workflow.Flow, s *Stack) error {
+	if _, err := o.gate(f, hook.Create); err != nil {
+		return err
+	}
 	if err := o.monitored(f, s); err != nil {
 		return err
 	}
@@ -315,6 +325,9 @@ func deleteUnder[T any](tx store.Tx, c *store.Collection[T], prefix string, keep
 
 // update changes a stack.
 func (o *operation) update(f *workflow.Flow, s *Stack) error {
+	if _, err := o.gate(f, hook.Update); err != nil {
+		return err
+	}
 	if err := o.mayRemove(f); err != nil {
 		return err
 	}
@@ -369,10 +382,18 @@ func (o *operation) removeOld(f *workflow.Flow) error {
 
 // deleteStack removes a stack.
 func (o *operation) deleteStack(f *workflow.Flow) error {
+	closed, err := o.gate(f, hook.Delete)
+	if err != nil {
+		return err
+	}
+	if closed {
+		_, err := tx(o, f, "refused", func(l *Ledger, s *Stack) (bool, error) { return true, o.end(l, s, DeleteFailed, s.Failure) })
+		return err
+	}
 	if _, err := o.remove(f, "delete", removeAll); err != nil {
 		return err
 	}
-	_, err := tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
+	_, err = tx(o, f, "end", func(l *Ledger, s *Stack) (bool, error) {
 		if len(s.Failed) > 0 {
 			return false, o.end(l, s, DeleteFailed, s.failure("delete"))
 		}

@@ -190,3 +190,6 @@ func Has(paths []string, property string) bool {
 	}
 	return false
 }
+
+// Text is a type's schema as it was published; false: there is none here.
+func (c *Catalog) Text(typeName string) ([]byte, bool) { return c.open(typeName) }

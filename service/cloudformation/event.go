@@ -6,6 +6,7 @@ import (
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/hook"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -28,12 +29,17 @@ func (s *Service) DescribeStackEvents(ctx context.Context, in *cloudformation.De
 		}
 		for _, it := range items {
 			e := it.Value
-			out.StackEvents = append(out.StackEvents, cloudformation.StackEvent{
+			shown := cloudformation.StackEvent{
 				StackId: e.StackID, EventId: e.ID, StackName: e.StackName, OperationId: operationID(e.Operation),
 				LogicalResourceId: e.LogicalID, PhysicalResourceId: e.PhysicalID, ResourceType: e.Type,
 				Timestamp: &e.Time, ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
 				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
-			})
+			}
+			if h := e.Hook; h != nil {
+				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, h.Reason, h.Mode
+				shown.HookInvocationPoint, shown.HookInvocationId = hook.PreProvision, h.ID
+			}
+			out.StackEvents = append(out.StackEvents, shown)
 		}
 		out.NextToken = next
 		return nil
@@ -70,12 +76,20 @@ func (s *Service) DescribeEvents(ctx context.Context, in *cloudformation.Describ
 		}
 		for _, it := range items {
 			e := it.Value
-			out.OperationEvents = append(out.OperationEvents, cloudformation.OperationEvent{
+			shown := cloudformation.OperationEvent{
 				EventId: e.ID, StackId: e.StackID, OperationId: operationID(e.Operation), EventType: "STACK_EVENT",
 				LogicalResourceId: e.LogicalID, PhysicalResourceId: e.PhysicalID, ResourceType: e.Type,
 				Timestamp: &e.Time, ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
 				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
-			})
+			}
+			if h := e.Hook; h != nil {
+				if h.Status == apply.HookRefused || h.Status == apply.HookFailed {
+					shown.EventType = cloudformation.EventTypeHookInvocationError
+				}
+				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, h.Reason, h.Mode
+				shown.HookInvocationPoint = hook.PreProvision
+			}
+			out.OperationEvents = append(out.OperationEvents, shown)
 		}
 		out.NextToken = next
 		return nil

@@ -170,6 +170,10 @@ type handleSignal struct {
 // Handler takes the signals that are put to wait condition handles' URLs.
 func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, payloadPath) {
+			s.servePayload(w, r)
+			return
+		}
 		if r.Method != http.MethodPut {
 			w.Header().Set("Allow", http.MethodPut)
 			http.Error(w, "a wait condition handle takes PUT only", http.StatusMethodNotAllowed)

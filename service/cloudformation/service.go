@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/cloudwatch"
+	"github.com/slipway/slipway/api/lambda"
 	"github.com/slipway/slipway/api/s3"
 	"github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/api/sns"
@@ -68,6 +69,11 @@ type Config struct {
 	// resources reach their providers. nil: they cannot.
 	Enqueue func(ctx context.Context, functionARN string, payload []byte) error
 	Publish func(ctx context.Context, topicARN, subject, message string) error
+	// Lambda runs the handlers of hooks and of registered types; nil: there are none.
+	Lambda lambda.Service
+	// AssumeAs is the principal of an execution role, checked to exist and to trust a
+	// service ("hooks.cloudformation.amazonaws.com"). nil: there are no such roles.
+	AssumeAs func(ctx context.Context, roleARN, service string) (auth.Principal, error)
 	// InstanceStack is the id of the stack that an instance belongs to, "" for
 	// none. Principals of kind Instance may act on that stack alone.
 	InstanceStack func(ctx context.Context, instanceID string) (string, error)
@@ -102,7 +108,7 @@ func New(cfg Config) *Service {
 	s.runner = apply.New(apply.Config{
 		Store: cfg.Store, Workflows: cfg.Workflows, Types: s.types, Logger: cfg.Logger, Now: cfg.Now,
 		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic, Alarm: s.alarm, WaitScale: cfg.WaitScale,
-		Seal: s.seal(), Open: s.open,
+		Seal: s.seal(), Open: s.open, Hooks: s.hooks, CallHook: s.callHook,
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
 	s.notify = reconcile.New("cloudformation notices", s.publishNotices, reconcile.Options{

@@ -1,0 +1,151 @@
+package cloudformation
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/hook"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+)
+
+// ListHookResults lists what hooks have said: of a stack with its resources, or of
+// all stacks.
+func (s *Service) ListHookResults(ctx context.Context, in *api.ListHookResultsInput) (*api.ListHookResultsOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch in.TargetType {
+	case "", api.ListHookResultsTargetTypeStack, api.ListHookResultsTargetTypeResource:
+	default:
+		return nil, fault.New(fault.NotImplemented, "hooks of the target %s are not built in Slipway yet", in.TargetType)
+	}
+	out := &api.ListHookResultsOutput{TargetType: in.TargetType, TargetId: in.TargetId, HookResults: []api.HookResultSummary{}}
+	err = s.view(ctx, func(tx store.Tx) error {
+		prefix := c.Scope.Key() + "/"
+		if in.TargetId != "" {
+			st, err := find(tx, c.Scope, in.TargetId)
+			if err != nil {
+				return err
+			}
+			if st == nil {
+				return fault.New(fault.HookResultNotFound, "No hook results were found for %s", in.TargetId)
+			}
+			prefix = st.Key() + "/"
+		}
+		items, next, err := apply.HookResults.Page(tx, prefix, in.NextToken, pageSize, func(r *apply.HookResult) bool {
+			return (in.TargetType != api.ListHookResultsTargetTypeResource || r.Operation == hook.Resource) &&
+				(in.TypeArn == "" || r.ARN == in.TypeArn) && (in.Status == "" || r.Status == in.Status)
+		})
+		for _, it := range items {
+			out.HookResults = append(out.HookResults, summarizeHook(it.Value))
+		}
+		out.NextToken = next
+		return tokenError(err, in.NextToken)
+	})
+	return out, err
+}
+
+func summarizeHook(r *apply.HookResult) api.HookResultSummary {
+	return api.HookResultSummary{
+		HookResultId: r.ID, InvocationPoint: hook.PreProvision, FailureMode: r.Mode, TypeName: r.Type, TypeVersionId: r.Version,
+		TypeConfigurationVersionId: r.Config, Status: r.Status, HookStatusReason: r.Reason, InvokedAt: &r.Time, TypeArn: r.ARN,
+		TargetType: api.ListHookResultsTargetTypeStack, TargetId: r.StackID, HookExecutionTarget: r.LogicalID,
+	}
+}
+
+// GetHookResult tells what a hook has said.
+func (s *Service) GetHookResult(ctx context.Context, in *api.GetHookResultInput) (*api.GetHookResultOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var r *apply.HookResult
+	err = s.view(ctx, func(tx store.Tx) error {
+		for it, err := range apply.HookResults.ByIndex(tx, "id", in.HookResultId) {
+			if err == nil && strings.HasPrefix(it.Key, c.Scope.Key()+"/") {
+				r = it.Value
+			}
+			return err
+		}
+		return nil
+	})
+	if err == nil && r == nil {
+		err = fault.New(fault.HookResultNotFound, "The hook result %s was not found", in.HookResultId)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &api.GetHookResultOutput{
+		HookResultId: r.ID, InvocationPoint: hook.PreProvision, FailureMode: r.Mode, TypeName: r.Type, OriginalTypeName: r.Original,
+		TypeVersionId: r.Version, TypeConfigurationVersionId: r.Config, TypeArn: r.ARN, Status: r.Status, HookStatusReason: r.Reason,
+		InvokedAt: &r.Time, Target: &api.HookTarget{TargetType: r.Operation, TargetTypeName: r.TypeName, TargetId: r.LogicalID, Action: r.Action},
+	}, nil
+}
+
+// DescribeChangeSetHooks tells which hooks a change set's execution meets.
+func (s *Service) DescribeChangeSetHooks(ctx context.Context, in *api.DescribeChangeSetHooksInput) (*api.DescribeChangeSetHooksOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	described, err := s.DescribeChangeSet(ctx, &api.DescribeChangeSetInput{ChangeSetName: in.ChangeSetName, StackName: in.StackName})
+	if err != nil {
+		return nil, err
+	}
+	if in.NextToken != "" {
+		return nil, badToken(in.NextToken)
+	}
+	out := &api.DescribeChangeSetHooksOutput{
+		ChangeSetId: described.ChangeSetId, ChangeSetName: described.ChangeSetName, StackId: described.StackId, StackName: described.StackName,
+		Status: api.ChangeSetHooksStatusPlanned, Hooks: []api.ChangeSetHook{},
+	}
+	if described.Status != api.ChangeSetStatusCreateComplete {
+		out.Status = api.ChangeSetHooksStatusUnavailable
+		return out, nil
+	}
+	err = s.view(ctx, func(tx store.Tx) error {
+		out.Hooks = out.Hooks[:0]
+		for _, ch := range described.Changes {
+			if err := s.hooksOfChange(tx, c.Scope, described, ch.ResourceChange, in.LogicalResourceId, out); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// changeActions are what hooks are asked about for a change set's changes.
+var changeActions = map[string]string{
+	api.ChangeActionAdd: hook.Create, api.ChangeActionModify: hook.Update, api.ChangeActionRemove: hook.Delete,
+}
+
+func (s *Service) hooksOfChange(tx store.Tx, scope arn.Scope, set *api.DescribeChangeSetOutput, r *api.ResourceChange, only string, out *api.DescribeChangeSetHooksOutput) error {
+	action := ""
+	if r != nil {
+		action = changeActions[r.Action]
+	}
+	if action == "" || only != "" && r.LogicalResourceId != only {
+		return nil
+	}
+	st, err := find(tx, scope, set.StackId)
+	if err != nil || st == nil {
+		return errors.Join(err, noStack(set.StackId))
+	}
+	met, err := s.hooks(tx, scope, hook.Target{Operation: hook.Resource, Name: r.ResourceType, Action: action, Stack: set.StackName, Role: st.Version.RoleARN})
+	for _, h := range met {
+		out.Hooks = append(out.Hooks, api.ChangeSetHook{
+			InvocationPoint: hook.PreProvision, FailureMode: h.Mode, TypeName: h.Type, TypeVersionId: h.Version, TypeConfigurationVersionId: h.Config,
+			TargetDetails: &api.ChangeSetHookTargetDetails{TargetType: hook.Resource, ResourceTargetDetails: &api.ChangeSetHookResourceTargetDetails{
+				LogicalResourceId: r.LogicalResourceId, ResourceType: r.ResourceType, ResourceAction: r.Action,
+			}},
+		})
+	}
+	return err
+}

@@ -11,18 +11,20 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/slipway/slipway/service/lambda"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/store/sqlite"
 )
 
 // A backup is a tar archive: backup.json, which says what it is, the store as
-// it was at one moment, every object file that the store names, and, where they
+// it was at one moment, every object file and every archive of code that the store names, and, where they
 // are asked for, the keys; then, unless they are left out, the disks of instances,
 // volumes, snapshots and images (diskSet). Last comes checksums.json, a SHA-256 of
 // each.
@@ -35,6 +37,7 @@ const (
 	maxBackupHead = 1 << 20   // bytes of backup.json
 	maxBackupSums = 256 << 20 // and of checksums.json
 	objectsDir    = "objects"
+	functionsDir  = "functions"
 	fileRecords   = store.BulkPrefix + "s3/file/" // one per object file that is in use
 )
 
@@ -176,14 +179,14 @@ func countDisks(ctx context.Context, dir string) (counts map[string]int, err err
 func gather(ctx context.Context, dir, stage string, keys bool, disks *diskSet) ([]string, error) {
 	const tries = 5
 	for try := range tries {
-		if err := errors.Join(linkObjects(dir, stage), disks.link()); err != nil {
+		if err := errors.Join(linkFiles(dir, stage, objectFiles), linkFiles(dir, stage, codeFiles), disks.link()); err != nil {
 			return nil, err
 		}
 		db := filepath.Join(stage, sqlite.FileName)
 		if err := sqlite.Snapshot(ctx, dir, db); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(linkObjects(dir, stage), disks.link()); err != nil {
+		if err := errors.Join(linkFiles(dir, stage, objectFiles), linkFiles(dir, stage, codeFiles), disks.link()); err != nil {
 			return nil, err
 		}
 		named, err := namedFiles(ctx, stage)
@@ -204,7 +207,7 @@ func gather(ctx context.Context, dir, stage string, keys bool, disks *diskSet) (
 			return withKeys(dir, stage, append(named, more...), keys)
 		}
 		if try == tries-1 {
-			return nil, fmt.Errorf("the store names the object file %s, which is not there", missing)
+			return nil, fmt.Errorf("the store names the file %s, which is not there", missing)
 		}
 		if err := os.Remove(db); err != nil {
 			return nil, err
@@ -242,10 +245,13 @@ func withKeys(dir, stage string, files []string, keys bool) ([]string, error) {
 // objectFiles is where object files stand in a data folder.
 var objectFiles = filepath.Join(objectsDir, "objects")
 
-// linkObjects links every object file into the folder. Files never change, so a
+// codeFiles is where the archives of functions and layers stand.
+var codeFiles = filepath.Join(functionsDir, "code")
+
+// linkFiles links every object file, or every archive, into the folder. Files never change, so a
 // link is a copy; where links cannot be made, they are copied.
-func linkObjects(dir, stage string) error {
-	root := filepath.Join(dir, objectFiles)
+func linkFiles(dir, stage, files string) error {
+	root := filepath.Join(dir, files)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
@@ -253,7 +259,7 @@ func linkObjects(dir, stage string) error {
 			}
 			return err
 		}
-		to := filepath.Join(stage, objectFiles, path[len(root):])
+		to := filepath.Join(stage, files, path[len(root):])
 		if d.IsDir() {
 			return os.MkdirAll(to, 0o700)
 		}
@@ -283,7 +289,7 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// namedFiles are the object files that the store in a folder names.
+// namedFiles are the object files and the archives that the store in a folder names.
 func namedFiles(ctx context.Context, dir string) (names []string, err error) {
 	st, err := sqlite.Open(ctx, dir, sqlite.Options{})
 	if err != nil {
@@ -301,7 +307,11 @@ func namedFiles(ctx context.Context, dir string) (names []string, err error) {
 			}
 			names = append(names, filepath.ToSlash(filepath.Join(objectFiles, id[:2], id)))
 		}
-		return nil
+		code, err := lambda.CodeFiles(tx)
+		for _, id := range slices.Sorted(maps.Keys(code)) {
+			names = append(names, filepath.ToSlash(filepath.Join(codeFiles, id+".zip")))
+		}
+		return err
 	})
 	return names, err
 }
@@ -370,6 +380,10 @@ func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 func backedUp(name string) bool {
 	if name == sqlite.FileName || name == tlsDir+"/"+caName || slices.Contains(keyFiles, name) || describesDisks(name) || diskKindOf(name) != "" {
 		return true
+	}
+	if id, ok := strings.CutPrefix(name, filepath.ToSlash(codeFiles)+"/"); ok {
+		id, zipped := strings.CutSuffix(id, ".zip")
+		return zipped && len(id) == 2*sha256.Size && strings.Trim(id, "0123456789abcdef") == ""
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) != 4 || parts[0] != objectsDir || parts[1] != "objects" || len(parts[2]) != 2 || !strings.HasPrefix(parts[3], parts[2]) {

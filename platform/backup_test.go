@@ -57,6 +57,7 @@ func inventory(t *testing.T, p *Platform, objects int) string {
 	b.WriteString(askJSON(t, p, "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"`+p.Endpoint()+`/000000000000/q","AttributeNames":["All"]}`) + "\n")
 	b.WriteString(askJSON(t, p, "AmazonSSM.GetParameters", `{"Names":["plain","secret"],"WithDecryption":true}`) + "\n")
 	b.WriteString(ask(t, p, http.MethodGet, "/bucket?list-type=2&prefix=kept", "s3", "") + "\n")
+	b.WriteString(functionAndCode(t, p) + "\n")
 	for i := range objects {
 		b.WriteString(ask(t, p, http.MethodGet, fmt.Sprintf("/bucket/kept-%d", i), "s3", "") + "\n")
 	}
@@ -71,6 +72,7 @@ func TestBackupWhileRunningRestoresTheSame(t *testing.T) {
 	}
 	askJSON(t, p, "AmazonSSM.PutParameter", `{"Name":"plain","Type":"String","Value":"v"}`)
 	askJSON(t, p, "AmazonSSM.PutParameter", `{"Name":"secret","Type":"SecureString","Value":"hidden"}`)
+	makeFunction(t, p)
 	ask(t, p, http.MethodPut, "/bucket", "s3", "")
 	sizes := []int{0, 10, 100_000, 1_500_000}
 	for i, n := range sizes {

@@ -21,7 +21,7 @@ type functionHost interface {
 
 // wireFunctions makes the service of functions, and the host that runs them.
 func (p *Platform) wireFunctions(s *services) (err error) {
-	dir := filepath.Join(p.cfg.Dir, "functions")
+	dir := filepath.Join(p.cfg.Dir, functionsDir)
 	s.functions, err = function.New(function.Config{
 		Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger, DNS: resolvers(resolverFiles),
 		Log: func(spec function.Spec, stream string, at time.Time, line []byte) {

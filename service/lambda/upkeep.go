@@ -14,31 +14,37 @@ func (s *Service) keepUp(ctx context.Context) error {
 
 // namedCode are the archives that records name.
 func (s *Service) namedCode(ctx context.Context) (names map[string]bool, err error) {
-	err = s.store.View(ctx, func(tx store.Tx) error {
-		names = map[string]bool{}
-		for e, err := range versions.Scan(tx, "") {
-			if err != nil {
-				return err
-			}
-			for _, to := range []*settings{&e.Value.settings, e.Value.Serving} {
-				if to == nil {
-					continue
-				}
-				names[to.Code.ID] = true
-				for _, l := range to.Layers {
-					names[l.Code.ID] = true
-				}
-			}
-		}
-		for e, err := range layers.Scan(tx, "") {
-			if err != nil {
-				return err
-			}
-			names[e.Value.Code.ID] = true
-		}
-		return nil
+	err = s.store.View(ctx, func(tx store.Tx) (err error) {
+		names, err = CodeFiles(tx)
+		return err
 	})
 	return names, err
+}
+
+// CodeFiles are the archives that a store's records name: ID.zip in the folder "code".
+func CodeFiles(tx store.Tx) (map[string]bool, error) {
+	names := map[string]bool{}
+	for e, err := range versions.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		for _, to := range []*settings{&e.Value.settings, e.Value.Serving} {
+			if to == nil {
+				continue
+			}
+			names[to.Code.ID] = true
+			for _, l := range to.Layers {
+				names[l.Code.ID] = true
+			}
+		}
+	}
+	for e, err := range layers.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		names[e.Value.Code.ID] = true
+	}
+	return names, nil
 }
 
 // isBad reports whether an error says that what was given is no good.

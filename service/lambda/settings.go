@@ -235,7 +235,7 @@ func (s *Service) checkRole(ctx context.Context, p place, role string, enforced 
 	if !enforced || s.cfg.Credentials == nil {
 		return nil
 	}
-	_, err := s.cfg.Credentials(ctx, p.Scope, role, p.name)
+	_, err := s.cfg.Credentials(ctx, p.Scope, role, sessionName(p.name))
 	if _, known := fault.As(err); known {
 		return invalid("The role defined for the function cannot be assumed by Lambda.")
 	}

@@ -6,8 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/compute/process"
 	"github.com/slipway/slipway/compute/sandbox"
 )
@@ -39,7 +41,7 @@ func Examine(ctx context.Context, cfg Config) []Finding {
 	}
 	probed := sandbox.Probe()
 	// Without sandboxes, instances run in the process driver.
-	for _, f := range append(probed, process.Probe(driverDir(cfg, process.Name))...) {
+	for _, f := range slices.Concat(probed, process.Probe(driverDir(cfg, process.Name)), function.Probe()) {
 		findings = append(findings, Finding{Name: f.Check, OK: f.OK, Detail: f.Detail, Remedy: f.Remedy})
 	}
 	instances := Finding{Name: "instances", OK: true, Detail: "run in sandboxes"}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -158,6 +159,19 @@ func handle(r runtimeClient, name string, n int, event []byte, header http.Heade
 		late, _ := r.post("init/error", []byte("{}"))
 		extension, text := r.post("../../2020-01-01/extension/register", nil)
 		answer([]any{status, body, late, extension, text})
+	case "connections":
+		conns := make([]net.Conn, 0, 100)
+		for range cap(conns) {
+			c, err := net.Dial("tcp", os.Getenv("AWS_LAMBDA_RUNTIME_API"))
+			if err != nil {
+				break // the backlog is full
+			}
+			conns = append(conns, c)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		answer(len(conns))
 	case "lines":
 		fmt.Print("one\ntwo\r\n\nthree without an end")
 		answer(nil)

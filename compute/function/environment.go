@@ -298,4 +298,5 @@ func (e *environment) end() {
 func (e *environment) close() {
 	e.end()
 	close(e.closed)
+	e.host.gone(e)
 }

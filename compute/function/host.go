@@ -27,6 +27,7 @@ type Host struct {
 	stopped bool
 	all     map[*environment]bool
 	idle    map[string][]*environment // by Key; the last one was used last
+	ending  map[*environment]bool     // those that are no longer of all
 	memory  int64                     // of all
 
 	spare       *blanks
@@ -57,7 +58,7 @@ func New(cfg Config) (*Host, error) {
 	cfg.bound()
 	h := &Host{
 		cfg: cfg, make: e, runtimes: newRuntimes(filepath.Join(dir, "runtime")),
-		all: map[*environment]bool{}, idle: map[string][]*environment{}, starts: make(chan struct{}, startsAtOnce),
+		all: map[*environment]bool{}, idle: map[string][]*environment{}, ending: map[*environment]bool{}, starts: make(chan struct{}, startsAtOnce),
 		spare: newBlanks(cfg.Ready), initTimeout: initTimeout,
 	}
 	if err := h.runtimes.write(); err != nil {
@@ -167,7 +168,15 @@ func (h *Host) forget(e *environment) {
 	if h.all[e] {
 		delete(h.all, e)
 		h.memory -= e.spec.Memory
+		h.ending[e] = true
 	}
+}
+
+// gone is called by an environment that has ended.
+func (h *Host) gone(e *environment) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.ending, e)
 }
 
 // run serves one invocation, and makes the environment idle or ends it.
@@ -203,6 +212,11 @@ func (h *Host) Retire(key string) (wait func(context.Context) error) {
 	for e := range h.all {
 		if e.spec.Key == key {
 			e.retired = true
+			ends = append(ends, e.closed)
+		}
+	}
+	for e := range h.ending {
+		if e.spec.Key == key {
 			ends = append(ends, e.closed)
 		}
 	}

@@ -233,6 +233,11 @@ func TestRuntimes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for _, f := range Probe() {
+		if f.Detail == "" || f.OK != (f.Remedy == "") {
+			t.Errorf("%+v", f)
+		}
+	}
 	for version, want := range map[string]bool{"3.8.1": true, "3.11": true, "3.7.9": false, "2.9.1": false, "4.0": true, "x": false, "": false} {
 		if atLeast(version, 3, 8) != want {
 			t.Errorf("atLeast(%q, 3, 8) is not %v", version, want)

@@ -22,6 +22,7 @@ type runtimeAPI struct {
 	ready   chan struct{} // closed by its first one: the init phase is over
 	failed  chan failure  // what it told instead
 	quit    chan struct{} // closed by close
+	bodies  chan struct{} // bounds how many are read at a time
 
 	mu      sync.Mutex
 	first   bool
@@ -68,6 +69,7 @@ const (
 func newRuntimeAPI(l net.Listener) *runtimeAPI {
 	a := &runtimeAPI{
 		calls: make(chan *call), ready: make(chan struct{}), failed: make(chan failure, 1), quit: make(chan struct{}),
+		bodies: make(chan struct{}, 1),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+apiVersion+"invocation/next", a.next)
@@ -78,7 +80,9 @@ func newRuntimeAPI(l net.Listener) *runtimeAPI {
 	mux.HandleFunc("/2022-07-01/", notBuilt("the Telemetry API"))
 	a.server.Handler = mux
 	a.server.ReadHeaderTimeout = time.Minute
-	a.serving.Go(func() { _ = a.server.Serve(l) })
+	a.serving.Go(func() {
+		_ = a.server.Serve(&bounded{Listener: l, room: make(chan struct{}, maxConnections), quit: a.quit})
+	})
 	return a
 }
 
@@ -160,7 +164,7 @@ func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		return
 	}
-	body, err := readBody(r, maxResponse)
+	body, err := a.readBody(r, maxResponse)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -190,7 +194,7 @@ func (a *runtimeAPI) invocationError(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		return
 	}
-	kind, body := readError(r)
+	kind, body := a.readError(r)
 	if !a.finish(c, posted{payload: body, failure: kind}) {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return
@@ -200,7 +204,7 @@ func (a *runtimeAPI) invocationError(w http.ResponseWriter, r *http.Request) {
 
 // initError takes why the runtime or the function did not start.
 func (a *runtimeAPI) initError(w http.ResponseWriter, r *http.Request) {
-	kind, body := readError(r)
+	kind, body := a.readError(r)
 	a.mu.Lock()
 	late := a.first
 	a.mu.Unlock()
@@ -216,8 +220,8 @@ func (a *runtimeAPI) initError(w http.ResponseWriter, r *http.Request) {
 }
 
 // readError reads an error's document, and finds its type.
-func readError(r *http.Request) (kind string, body []byte) {
-	body, err := readBody(r, maxError)
+func (a *runtimeAPI) readError(r *http.Request) (kind string, body []byte) {
+	body, err := a.readBody(r, maxError)
 	var document struct {
 		ErrorType string `json:"errorType"`
 	}
@@ -237,7 +241,17 @@ func readError(r *http.Request) (kind string, body []byte) {
 	return kind, body
 }
 
-func readBody(r *http.Request, most int64) ([]byte, error) {
+// readBody reads a body, one at a time: a function can have this process hold no
+// more than that of it.
+func (a *runtimeAPI) readBody(r *http.Request, most int64) ([]byte, error) {
+	select {
+	case a.bodies <- struct{}{}:
+		defer func() { <-a.bodies }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-a.quit:
+		return nil, http.ErrServerClosed
+	}
 	if n := r.ContentLength; n >= 0 && n <= most {
 		body := make([]byte, n)
 		_, err := io.ReadFull(r.Body, body)

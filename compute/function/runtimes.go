@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/slipway/slipway/compute"
 )
 
 // programs are what our runtimes run: a client of the Runtime API for each
@@ -229,4 +231,25 @@ func (e *environment) command() ([]string, *failure) {
 func isProgram(path string) bool {
 	st, err := os.Lstat(path)
 	return err == nil && !st.IsDir()
+}
+
+// Probe says which runtimes this host's interpreters run.
+func Probe() []compute.Finding {
+	var found []compute.Finding
+	for _, r := range []struct{ name, what, install string }{
+		{"python3.13", "Python functions", "install python3, 3.8 or newer, in /usr/bin or /usr/local/bin: functions of python3.* need it"},
+		{"nodejs22.x", "Node.js functions", "install nodejs, 14 or newer, in /usr/bin or /usr/local/bin: functions of nodejs*.x need it"},
+	} {
+		f := compute.Finding{Check: r.what}
+		var missing *RuntimeError
+		rt, err := look(r.name)
+		switch {
+		case err == nil:
+			f.OK, f.Detail = true, fmt.Sprintf("run with %s (version %s)", rt.Program, rt.Version)
+		case errors.As(err, &missing):
+			f.Detail, f.Remedy = missing.Missing, r.install
+		}
+		found = append(found, f)
+	}
+	return found
 }

@@ -73,7 +73,7 @@ func (r Runtime) variables(task, opt, run string) map[string]string {
 	switch r.kind() {
 	case kindPython:
 		return map[string]string{
-			"PYTHONPATH": run, "PYTHONUNBUFFERED": "", "PYTHONDONTWRITEBYTECODE": "1",
+			"PYTHONPATH": run, "PYTHONDONTWRITEBYTECODE": "1",
 			"SLIPWAY_LAYERS": opt, "SLIPWAY_TASK": task,
 		}
 	case kindNode:

@@ -69,11 +69,14 @@ func (s *stage) tearDown() error {
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
+// probe looks at the host once: it takes a while.
+var probe = sync.OnceValue(sandbox.Probe)
+
 // driver opens a driver, or skips where this host has none.
 func (s *stage) driver(t testing.TB, name string) compute.Driver {
 	t.Helper()
 	if name == sandbox.Name {
-		for _, f := range sandbox.Probe() {
+		for _, f := range probe() {
 			if f.Required && !f.OK {
 				t.Skipf("this host cannot run sandboxes: %s: %s", f.Check, f.Detail)
 			}

@@ -193,7 +193,7 @@ func (s *stage) enclosedRoot() error {
 		}
 	}
 	for _, o := range []struct{ lower, at string }{{"l/image:l/root", "new"}, {"l/extra:l/usr", "new/usr"}} {
-		if err := unix.Mount("overlay", o.at, "overlay", unix.MS_RDONLY|unix.MS_NODEV, "lowerdir="+o.lower+",index=off,metacopy=off,xino=off"); err != nil {
+		if err := unix.Mount("overlay", o.at, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, "lowerdir="+o.lower+",index=off,metacopy=off,xino=off"); err != nil {
 			return fmt.Errorf("overlay of %s: %w", o.lower, err)
 		}
 	}

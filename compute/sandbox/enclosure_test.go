@@ -140,6 +140,34 @@ func readable(t *testing.T, name string) string {
 	return dir
 }
 
+// TestEnclosureReachesWhatIsPublic: functions are in no VPC, so instances are theirs
+// to reach by public addresses only, as groups let them.
+func TestEnclosureReachesWhatIsPublic(t *testing.T) {
+	requireHost(t)
+	w := computetest.New(t, harness)
+	b := newBox(t, w, "", "")
+	public := w.Driver.Network().Elastic.Addr().Next()
+	w.Do(w.Driver.AssignAddress(t.Context(), b.h, public, netip.Addr{}))
+	apply(t, w, compute.Policy{
+		Endpoints: []compute.Endpoint{{Address: b.addr, Public: public, Network: "vpc", Table: "t", Groups: []string{"g"}}},
+		Groups:    []compute.Group{{ID: "g", In: []compute.PolicyRule{{Protocol: protocolTCP, From: 80, To: 80, Prefixes: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}}}},
+		Tables:    []compute.Table{{ID: "t", Routes: []compute.Route{{To: netip.MustParsePrefix("0.0.0.0/0"), Via: compute.ViaInternet}}}},
+	})
+	made, err := w.Driver.(*Driver).Enclose(t.Context(), compute.EnclosureSpec{ID: "fn-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := made.(*enclosure)
+	defer func() { w.Do(e.Close()) }()
+	from := &box{t: t, pid: e.PID()}
+	w.Until("an answer at the public address", func() bool { return from.call(public, 80) == e.address.String() })
+	for _, to := range []netip.AddrPort{netip.AddrPortFrom(public, 81), netip.AddrPortFrom(b.addr, 80)} {
+		if got := from.call(to.Addr(), to.Port()); got != "" {
+			t.Errorf("%s answers %q", to, got)
+		}
+	}
+}
+
 // TestEnclosureLimits: the kernel holds the program to its limits, and how it ended
 // is told.
 func TestEnclosureLimits(t *testing.T) {

@@ -374,6 +374,9 @@ func keepsEmpty(owner, name string, shape *Shape) bool {
 	if owner == "StackEvent" && name == "PhysicalResourceId" {
 		return true
 	}
+	if name == "Description" && contains(keptDescriptions, owner) {
+		return true
+	}
 	stem, ok := strings.CutSuffix(name, "Value")
 	if !ok || shape.Type != "structure" {
 		return false
@@ -381,6 +384,9 @@ func keepsEmpty(owner, name string, shape *Shape) bool {
 	_, ok = shape.Members.get(stem + "Key")
 	return ok
 }
+
+// keptDescriptions are Lambda's answers that have an empty description, too.
+var keptDescriptions = []string{"FunctionConfiguration", "AliasConfiguration", "PublishLayerVersionResponse", "GetLayerVersionResponse"}
 
 // leftOut are the lists of answers that AWS leaves out where they are empty,
 // though it writes the others of the same answer (recorded answers).

@@ -195,7 +195,7 @@ func (s *Service) layerAt(ctx context.Context, p layerPlace, n int64, in any) (*
 
 func checkLayerVersion(n *int64) error {
 	if *n < 1 {
-		return invalid("Layer Version Cannot be less than 1.")
+		return invalid("Layer Version Cannot be less than 1")
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (s *Service) AddPermission(ctx context.Context, in *api.AddPermissionInput)
 	token := auth.From(ctx).Token
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		l := looked{place: p, qualifier: qualifier}
-		if err := s.lookIn(ctx, tx, &l, in); err != nil {
+		if err := s.lookAlias(ctx, tx, &l, in); err != nil {
 			return err
 		}
 		f := l.function
@@ -191,6 +191,16 @@ func (s *Service) AddPermission(ctx context.Context, in *api.AddPermissionInput)
 	return &api.AddPermissionOutput{Statement: text}, nil
 }
 
+// lookAlias is lookIn for policies: an alias that is not there is told apart from a
+// version.
+func (s *Service) lookAlias(ctx context.Context, tx store.Tx, l *looked, in any) error {
+	err := s.lookIn(ctx, tx, l, in)
+	if q := l.qualifier; fault.Is(err, fault.ResourceNotFoundException) && l.function != nil && q != "" && !isVersion(q) && !strings.Contains(q, "$") {
+		return notFound("Cannot find alias arn: %s", l.arn(q))
+	}
+	return err
+}
+
 // putPolicy writes a function whose policy has changed. The version's revision
 // changes with it.
 func (s *Service) putPolicy(tx store.Tx, l *looked) error {
@@ -222,13 +232,15 @@ func (s *Service) RemovePermission(ctx context.Context, in *api.RemovePermission
 		if f == nil {
 			return notFound("No policy found for: %s", p.arn(qualifier))
 		}
-		if err := s.lookIn(ctx, tx, &l, in); err != nil {
+		if err := s.lookAlias(ctx, tx, &l, in); err != nil {
 			return err
 		}
 		f = l.function
 		has := f.Policies[qualifier]
 		i := has.find(in.StatementId)
 		switch {
+		case has == nil:
+			return notFound("No policy is associated with the given resource.")
 		case i < 0:
 			return notFound("Statement %s is not found in resource policy.", in.StatementId)
 		case in.RevisionId != "" && in.RevisionId != has.Revision:

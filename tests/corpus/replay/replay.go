@@ -307,8 +307,12 @@ func (c *Case) refusal(op *api.Operation, err error) map[string]any {
 		status = fault.Status(e.Code)
 	}
 	out := map[string]any{"Error": text, metadata: map[string]any{"HTTPStatusCode": float64(status)}}
+	into := text
+	if c.records.desc.Speaks(api.RESTJSON) { // whose errors are members of one object
+		into = out
+	}
 	for name, v := range e.Fields {
-		text[name] = v
+		into[name] = v
 	}
 	return out
 }

@@ -77,6 +77,7 @@ func New(cfg Config) *Runner {
 	r := &Runner{cfg: cfg}
 	workflow.Register(cfg.Workflows, workflowName, r.run)
 	workflow.Register(cfg.Workflows, detectionWorkflow, r.detect)
+	workflow.Register(cfg.Workflows, refactorWorkflow, r.refactor)
 	return r
 }
 

@@ -124,7 +124,10 @@ func (p *Platform) wireKeys(s *services) {
 
 // wireLogs makes the service that keeps what others have to say.
 func (p *Platform) wireLogs(s *services) {
-	s.logs = logs.New(logs.Config{Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger})
+	s.logs = logs.New(logs.Config{
+		Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger,
+		Lambda: func() lambdaapi.Service { return s.apis.lambda },
+	})
 	s.apis.logs = logsapi.Intercept(s.logs, s.guard())
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Types are the resource types of CloudWatch Logs.
 func Types(svc api.Service) []cfn.Type {
-	return []cfn.Type{groupType(svc), streamType(svc), metricFilterType(svc), policyType(svc)}
+	return []cfn.Type{groupType(svc), streamType(svc), metricFilterType(svc), policyType(svc), subscriptionType(svc)}
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	lambda "github.com/slipway/slipway/api/lambda"
 	api "github.com/slipway/slipway/api/logs"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -15,6 +16,13 @@ import (
 	"github.com/slipway/slipway/service/logs"
 	"github.com/slipway/slipway/store/storetest"
 )
+
+// functions is a Lambda whose functions let themselves be called.
+type functions struct{ lambda.Unimplemented }
+
+func (functions) Invoke(context.Context, *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
+	return &lambda.InvokeOutput{}, nil
+}
 
 func as(t *testing.T, token string) context.Context {
 	return auth.With(t.Context(), auth.Call{
@@ -74,7 +82,7 @@ func run(t *testing.T, typ cfn.Type, id string, props, next, read, after cfn.Pro
 }
 
 func TestTypes(t *testing.T) {
-	svc := logs.New(logs.Config{Store: storetest.New(t), Ring: keyring.Ephemeral()})
+	svc := logs.New(logs.Config{Store: storetest.New(t), Ring: keyring.Ephemeral(), Lambda: func() lambda.Service { return functions{} }})
 	t.Cleanup(svc.Stop)
 	types := Types(svc)
 	tags := []any{map[string]any{"Key": "k", "Value": "v"}}
@@ -109,6 +117,11 @@ func TestTypes(t *testing.T) {
 		}}}}
 	}
 	run(t, types[3], "p", policy("logs:PutLogEvents"), policy("logs:CreateLogStream"), policy("logs:PutLogEvents"), policy("logs:CreateLogStream"))
+
+	subscription := func(pattern string) cfn.Properties {
+		return cfn.Properties{"LogGroupName": "g", "FilterName": "f", "FilterPattern": pattern, "DestinationArn": "arn:aws:lambda:us-east-1:123456789012:function:f", "Distribution": "ByLogStream"}
+	}
+	run(t, types[4], "f", subscription("ERROR"), subscription("WARN"), subscription("ERROR"), subscription("WARN"))
 
 	_, err := types[0].Create(as(t, "c"), request("c", "", cfn.Properties{"DataProtectionPolicy": map[string]any{}}, nil))
 	if f, ok := fault.As(err); !ok || f.Code != fault.NotImplemented {

@@ -31,7 +31,8 @@ type group struct {
 	// 0: Slipway's own.
 	Key int `json:",omitempty"`
 	// MetricFilters counts them.
-	MetricFilters int `json:",omitempty"`
+	MetricFilters int            `json:",omitempty"`
+	Subscriptions []subscription `json:",omitempty"`
 }
 
 // tally is what a group's puts change: the bytes that it holds.

@@ -94,6 +94,16 @@ func (s *Service) asLogs(ctx context.Context, p place) context.Context {
 	})
 }
 
+// forFunctions is asLogs towards functions, whose policies name it otherwise.
+func (s *Service) forFunctions(ctx context.Context, p place) context.Context {
+	as := s.asLogs(ctx, p)
+	call := auth.From(as)
+	const name = "logs.amazonaws.com"
+	call.Principal = auth.Principal{Kind: auth.Service, Name: name, ARN: name, UserID: name}
+	call.SourceARN = p.arn() + ":*"
+	return auth.With(as, call)
+}
+
 // newDataKey makes a data key for a group.
 func (s *Service) newDataKey(ctx context.Context, p place, key string) (dataKey, error) {
 	if a, err := arn.Parse(key); err != nil || a.Service != "kms" {

@@ -239,6 +239,9 @@ func (s *Service) putOnce(ctx context.Context, p place, in *api.PutLogEventsInpu
 		if err := count(tx, g.ID, bytes); err != nil {
 			return err
 		}
+		if err := owe(tx, p, g.group, st, &b); err != nil {
+			return err
+		}
 		st.Ingested = b.now
 		st.Last = max(st.Last, b.events[len(b.events)-1].ms)
 		if first := b.events[0].ms; st.First == 0 || first < st.First {

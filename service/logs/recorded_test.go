@@ -7,6 +7,7 @@ import (
 	"time"
 
 	kms "github.com/slipway/slipway/api/kms"
+	lambda "github.com/slipway/slipway/api/lambda"
 	api "github.com/slipway/slipway/api/logs"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
@@ -174,4 +175,23 @@ func TestRecordedResourcePolicies(t *testing.T) {
 	w.check(err)
 	_, err = w.DeleteResourcePolicy(w.ctx, &api.DeleteResourcePolicyInput{PolicyName: "policy"})
 	wants(t, err, "ResourceNotFoundException", "Policy with name [policy] does not exist.")
+}
+
+func TestRecordedSubscriptionFilters(t *testing.T) {
+	records, w := recorded(t, "subscription_filters")
+	w.lambda = func() lambda.Service { return &functions{} }
+	w.group("group")
+	c := records.Case(t, "TestSubscriptionFilters::test_describe_subscription_filters_empty")
+	_, _ = c.Call("describe-subscription-filters-empty", w.ctx, &api.DescribeSubscriptionFiltersInput{LogGroupName: "group"})
+
+	c = records.Case(t, "TestSubscriptionFilterUpdates::test_put_subscription_filter_errors")
+	const foreign = "arn:aws:lambda:us-east-1:000000000000:function:f"
+	for entry, in := range map[string]api.PutSubscriptionFilterInput{
+		"error-log-group-not-found": {LogGroupName: "none", DestinationArn: foreign},
+		"error-lambda-not-found":    {LogGroupName: "group", DestinationArn: foreign},
+		"error-kinesis-not-found":   {LogGroupName: "group", DestinationArn: "arn:aws:kinesis:us-east-1:111111111111:stream/s"},
+	} {
+		in.FilterName, in.FilterPattern = "filter", "test"
+		_, _ = c.Call(entry, w.ctx, &in)
+	}
 }

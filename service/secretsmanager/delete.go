@@ -97,7 +97,7 @@ func (s *Service) RestoreSecret(ctx context.Context, in *api.RestoreSecretInput)
 }
 
 // keepUp deletes the secrets whose recovery windows are over, and the versions
-// that are too many and old enough by now.
+// that are too many and old enough by now, and begins the rotations that are due.
 func (s *Service) keepUp(ctx context.Context) error {
 	var due []string
 	err := s.store.View(ctx, func(tx store.Tx) error {
@@ -106,7 +106,7 @@ func (s *Service) keepUp(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if e.Value.over(s.now()) || len(e.Value.Versions) > keptVersions {
+			if e.Value.over(s.now()) || e.Value.due(s.now()) || len(e.Value.Versions) > keptVersions {
 				due = append(due, e.Key)
 			}
 		}
@@ -140,8 +140,14 @@ func (s *Service) tidy(tx store.Tx, key string) error {
 	if sec.over(s.now()) {
 		return remove(tx, p, sec)
 	}
+	due := sec.due(s.now()) && s.workflows != nil
+	if due {
+		if err := s.begin(tx, p, sec, newVersionID(), false); err != nil {
+			return err
+		}
+	}
 	gone := sec.prune(s.now())
-	if len(gone) == 0 {
+	if len(gone) == 0 && !due {
 		return nil
 	}
 	for _, id := range gone {

@@ -23,6 +23,10 @@ func (s *Service) DescribeSecret(ctx context.Context, in *api.DescribeSecretInpu
 			CreatedDate: &sec.Created, LastChangedDate: &sec.Changed, LastAccessedDate: moment(sec.Accessed), DeletedDate: moment(sec.Deletion),
 			VersionIdsToStages: sec.stages(),
 		}
+		if r := sec.Rotation; r != nil {
+			out.RotationEnabled, out.RotationLambdaARN, out.RotationRules = &r.Enabled, r.Lambda, &r.Rules
+			out.LastRotatedDate, out.NextRotationDate = moment(r.Last), moment(r.Next)
+		}
 		return nil
 	})
 	if err != nil {

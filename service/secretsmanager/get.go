@@ -55,7 +55,7 @@ func (s *Service) GetSecretValue(ctx context.Context, in *api.GetSecretValueInpu
 // chosen is the version of an id and a stage, of which either may be "".
 func (sec *secret) chosen(id, stage string) (*version, error) {
 	if id != "" {
-		v := sec.version(id)
+		v := sec.valued(id)
 		switch {
 		case v == nil:
 			return nil, noValue("VersionId", id)
@@ -67,7 +67,7 @@ func (sec *secret) chosen(id, stage string) (*version, error) {
 	if stage == "" {
 		stage = current
 	}
-	if v := sec.at(stage); v != nil {
+	if v := sec.at(stage); v != nil && !v.Empty {
 		return v, nil
 	}
 	return nil, noValue("staging label", stage)

@@ -9,8 +9,6 @@ import (
 
 // lacking are the operations that are not built, and what they wait for.
 var lacking = map[string]string{
-	"RotateSecret":                 "a secret is rotated by a Lambda function, and this Slipway has no Lambda yet",
-	"CancelRotateSecret":           "a secret is rotated by a Lambda function, and this Slipway has no Lambda yet",
 	"ReplicateSecretToRegions":     "secrets are not replicated yet",
 	"RemoveRegionsFromReplication": "secrets are not replicated yet",
 	"StopReplicationToReplica":     "secrets are not replicated yet",
@@ -22,16 +20,6 @@ func lacks(operation string) error {
 
 // Built tells of these operations that their methods only refuse.
 func (s *Service) Built(operation string) bool { return lacking[operation] == "" }
-
-// RotateSecret is not built.
-func (s *Service) RotateSecret(context.Context, *api.RotateSecretInput) (*api.RotateSecretOutput, error) {
-	return nil, lacks("RotateSecret")
-}
-
-// CancelRotateSecret is not built.
-func (s *Service) CancelRotateSecret(context.Context, *api.CancelRotateSecretInput) (*api.CancelRotateSecretOutput, error) {
-	return nil, lacks("CancelRotateSecret")
-}
 
 // ReplicateSecretToRegions is not built.
 func (s *Service) ReplicateSecretToRegions(context.Context, *api.ReplicateSecretToRegionsInput) (*api.ReplicateSecretToRegionsOutput, error) {

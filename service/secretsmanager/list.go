@@ -140,11 +140,16 @@ func (s *Service) ListSecrets(ctx context.Context, in *api.ListSecretsInput) (*a
 	out := &api.ListSecretsOutput{SecretList: make([]api.SecretListEntry, 0, len(page)), NextToken: next}
 	for _, f := range page {
 		sec := f.secret
-		out.SecretList = append(out.SecretList, api.SecretListEntry{
+		entry := api.SecretListEntry{
 			ARN: f.place.arn(sec.Suffix), Name: sec.Name, Description: sec.Description, KmsKeyId: sec.KeyID, Tags: sec.Tags,
 			CreatedDate: &sec.Created, LastChangedDate: &sec.Changed, LastAccessedDate: moment(sec.Accessed), DeletedDate: moment(sec.Deletion),
 			SecretVersionsToStages: sec.stages(),
-		})
+		}
+		if r := sec.Rotation; r != nil {
+			entry.RotationEnabled, entry.RotationLambdaARN, entry.RotationRules = &r.Enabled, r.Lambda, &r.Rules
+			entry.LastRotatedDate, entry.NextRotationDate = moment(r.Last), moment(r.Next)
+		}
+		out.SecretList = append(out.SecretList, entry)
 	}
 	return out, nil
 }

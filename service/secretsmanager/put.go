@@ -32,7 +32,7 @@ type writing struct {
 // PutSecretValue makes a secret's next version.
 func (s *Service) PutSecretValue(ctx context.Context, in *api.PutSecretValueInput) (*api.PutSecretValueOutput, error) {
 	if in.RotationToken != "" {
-		return nil, fault.New(fault.NotImplemented, "PutSecretValue: RotationToken is not built: rotation needs Lambda.")
+		return nil, fault.New(fault.NotImplemented, "PutSecretValue: RotationToken is not built: rotation functions of other accounts are not.")
 	}
 	plain, has, err := given(in.SecretString, in.SecretBinary)
 	switch {
@@ -127,7 +127,7 @@ func (s *Service) write(ctx context.Context, w *writing) error {
 
 // repeated finds the version that the same call has made before.
 func (s *Service) repeated(ctx context.Context, w *writing, p place, sec *secret) error {
-	old := sec.version(w.token)
+	old := sec.valued(w.token)
 	if old == nil {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (s *Service) resealed(ctx context.Context, p place, sec *secret, key string
 	out := map[string]*value{}
 	for _, stage := range []string{current, previous, pending} {
 		v := sec.at(stage)
-		if v == nil || out[v.ID] != nil || v.KeyID == key {
+		if v == nil || v.Empty || out[v.ID] != nil || v.KeyID == key {
 			continue
 		}
 		sealed, err := s.sealedValue(ctx, p, v.ID)
@@ -167,7 +167,7 @@ func (s *Service) commit(ctx context.Context, tx store.Tx, w *writing, decided *
 	if err != nil {
 		return err
 	}
-	if sec.Suffix != decided.Suffix || sec.KeyID != decided.KeyID || w.has && (sec.version(w.token) != nil) != (w.made != nil) {
+	if sec.Suffix != decided.Suffix || sec.KeyID != decided.KeyID || w.has && (sec.valued(w.token) != nil) != (w.made != nil) {
 		return errRaced
 	}
 	now := s.now().UTC().Truncate(time.Millisecond)
@@ -176,8 +176,12 @@ func (s *Service) commit(ctx context.Context, tx store.Tx, w *writing, decided *
 		sec.Description = w.description
 	}
 	if w.has && w.made == nil {
-		sec.Versions = append(sec.Versions, version{ID: w.token, Created: now})
-		made := &sec.Versions[len(sec.Versions)-1]
+		made := sec.version(w.token) // a rotation's, which gets its value now
+		if made == nil {
+			sec.Versions = append(sec.Versions, version{ID: w.token, Created: now})
+			made = &sec.Versions[len(sec.Versions)-1]
+		}
+		made.Empty = false
 		for _, stage := range stagesOf(sec, w.stages) {
 			sec.attach(made, stage)
 		}

@@ -30,6 +30,7 @@ type secret struct {
 	Tags        []api.Tag // nil: there were never any
 	Policy      string    `json:",omitempty"`
 	Versions    []version `json:",omitempty"` // the oldest first
+	Rotation    *rotation `json:",omitempty"` // nil: it was never to be rotated
 }
 
 // version is one value of a secret. The value itself is in values.
@@ -39,6 +40,7 @@ type version struct {
 	Created  time.Time
 	Accessed time.Time `json:",omitzero"` // the day
 	Stages   []string  `json:",omitempty"`
+	Empty    bool      `json:",omitempty"` // a rotation's, which has no value yet
 }
 
 // needsUpkeep is the value by which the index finds what the loop looks after.
@@ -46,7 +48,7 @@ const needsUpkeep = "yes"
 
 var (
 	secrets = store.NewCollection("secretsmanager/secret", store.Index[secret]{Name: "upkeep", Keys: func(_ string, sec *secret) []string {
-		if sec.Deletion.IsZero() && len(sec.Versions) <= keptVersions {
+		if sec.Deletion.IsZero() && len(sec.Versions) <= keptVersions && (sec.Rotation == nil || sec.Rotation.Next.IsZero()) {
 			return nil
 		}
 		return []string{needsUpkeep}
@@ -199,12 +201,17 @@ func (s *Service) alive(ctx context.Context, tx store.Tx, id string, in any) (pl
 
 // change changes a secret that is not on its way out.
 func (s *Service) change(ctx context.Context, id string, in any, fn func(p place, sec *secret) error) (full, name string, err error) {
+	return s.changeIn(ctx, id, in, func(_ store.Tx, p place, sec *secret) error { return fn(p, sec) })
+}
+
+// changeIn is change for what needs the transaction.
+func (s *Service) changeIn(ctx context.Context, id string, in any, fn func(tx store.Tx, p place, sec *secret) error) (full, name string, err error) {
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		p, sec, err := s.alive(ctx, tx, id, in)
 		if err != nil {
 			return err
 		}
-		if err := fn(p, sec); err != nil {
+		if err := fn(tx, p, sec); err != nil {
 			return err
 		}
 		sec.Changed = s.now().UTC().Truncate(time.Millisecond)
@@ -229,6 +236,14 @@ func (sec *secret) at(stage string) *version {
 		if slices.Contains(sec.Versions[i].Stages, stage) {
 			return &sec.Versions[i]
 		}
+	}
+	return nil
+}
+
+// valued finds a version that has a value by its id.
+func (sec *secret) valued(id string) *version {
+	if v := sec.version(id); v != nil && !v.Empty {
+		return v
 	}
 	return nil
 }

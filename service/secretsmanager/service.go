@@ -1,7 +1,8 @@
-// Package secretsmanager implements the Secrets Manager API but for rotation,
-// which needs Lambda, and replication. It may import api/secretsmanager, api/kms,
-// arn, auth, fault, reconcile and store. Its one goroutine, which deletes the
-// secrets whose recovery windows are over, is a reconcile loop that Stop ends.
+// Package secretsmanager implements the Secrets Manager API but for replication. A
+// secret is rotated by a workflow that invokes its function. It may import
+// api/secretsmanager, api/kms, api/lambda, arn, auth, fault, reconcile, store and
+// workflow. Its one goroutine, which deletes the secrets whose recovery windows are
+// over and begins the rotations that are due, is a reconcile loop that Stop ends.
 package secretsmanager
 
 import (
@@ -10,17 +11,23 @@ import (
 	"time"
 
 	kms "github.com/slipway/slipway/api/kms"
+	lambda "github.com/slipway/slipway/api/lambda"
 	api "github.com/slipway/slipway/api/secretsmanager"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/reconcile"
 	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
 )
 
 // Config is what the service stands on.
 type Config struct {
 	Store store.Store
 	KMS   kms.Service // encrypts values as their callers
+	// Lambda has the functions that rotate secrets, and Workflows runs rotations;
+	// without them there is none.
+	Lambda    lambda.Service
+	Workflows *workflow.Engine
 	// Authorizer decides which of the secrets of a BatchGetSecretValue the caller
 	// may read; the default is everyone, for tests.
 	Authorizer auth.Authorizer
@@ -33,6 +40,8 @@ type Service struct {
 	api.Unimplemented
 	store      store.Store
 	kms        kms.Service
+	lambda     lambda.Service
+	workflows  *workflow.Engine
 	authorizer auth.Authorizer
 	now        func() time.Time
 	policies   policy.Cache
@@ -49,7 +58,10 @@ func New(cfg Config) *Service {
 	if cfg.Authorizer == nil {
 		cfg.Authorizer = auth.Everyone{}
 	}
-	s := &Service{store: cfg.Store, kms: cfg.KMS, authorizer: cfg.Authorizer, now: cfg.Now}
+	s := &Service{store: cfg.Store, kms: cfg.KMS, lambda: cfg.Lambda, workflows: cfg.Workflows, authorizer: cfg.Authorizer, now: cfg.Now}
+	if s.workflows != nil {
+		workflow.Register(s.workflows, rotationFlow, s.runRotation)
+	}
 	s.upkeep = reconcile.New("secretsmanager upkeep", s.keepUp, reconcile.Options{Logger: cfg.Logger})
 	return s
 }

@@ -117,7 +117,10 @@ func (p *Platform) wireKeys(s *services) {
 	})
 	s.apis.ssm = ssmapi.Intercept(s.ssm, s.guard())
 	s.secretsmanager = secretsmanager.New(secretsmanager.Config{
-		Store: p.store, KMS: s.apis.kms, Authorizer: s.authorizer, Now: p.cfg.Now, Logger: p.cfg.Logger,
+		Store: p.store, KMS: s.apis.kms, Authorizer: s.authorizer, Now: p.cfg.Now, Logger: p.cfg.Logger, Workflows: p.engine,
+		Invoke: func(ctx context.Context, in *lambdaapi.InvokeInput) (*lambdaapi.InvokeOutput, error) {
+			return s.apis.lambda.Invoke(ctx, in)
+		},
 	})
 	s.apis.secrets = secretsapi.Intercept(s.secretsmanager, s.guard())
 }

@@ -19,7 +19,9 @@ import (
 )
 
 // Types are the resource types of Secrets Manager.
-func Types(svc api.Service) []cfn.Type { return []cfn.Type{secretType(svc), policyType(svc)} }
+func Types(svc api.Service) []cfn.Type {
+	return []cfn.Type{secretType(svc), policyType(svc), scheduleType(svc)}
+}
 
 const (
 	secretName   = "AWS::SecretsManager::Secret"

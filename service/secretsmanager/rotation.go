@@ -25,6 +25,7 @@ type rotation struct {
 	Next    time.Time `json:",omitzero"`  // when the next one is due; zero: on demand only
 	Running string    `json:",omitempty"` // the workflow under way
 	Count   int       // of the workflows so far
+	Token   string    `json:",omitempty"` // the latest RotateSecret's
 }
 
 // RotateSecret says how a secret is rotated, and rotates it: a workflow has the
@@ -48,8 +49,8 @@ func (s *Service) RotateSecret(ctx context.Context, in *api.RotateSecretInput) (
 	out := &api.RotateSecretOutput{VersionId: in.ClientRequestToken}
 	var err error
 	out.ARN, out.Name, err = s.changeIn(ctx, in.SecretId, in, func(tx store.Tx, p place, sec *secret) error {
-		if v := sec.version(in.ClientRequestToken); v != nil && sec.Rotation != nil && !v.Empty {
-			return nil // the same call, or one whose rotation is complete
+		if sec.Rotation != nil && sec.Rotation.Token == in.ClientRequestToken {
+			return nil // the same call
 		}
 		return s.rotate(tx, p, sec, in)
 	})
@@ -95,7 +96,7 @@ func (s *Service) rotate(tx store.Tx, p place, sec *secret, in *api.RotateSecret
 	if r.Running != "" {
 		return invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 	}
-	r.Enabled = true
+	r.Enabled, r.Token = true, in.ClientRequestToken
 	if in.RotationLambdaARN != "" {
 		r.Lambda = in.RotationLambdaARN
 	}

@@ -100,7 +100,7 @@ func (s *Service) invoke(ctx context.Context, secretARN, function, kind string, 
 		Scope:     arn.Scope{Account: of.Account, Region: region}, Service: "secretsmanager", Time: s.now(), RequestID: arn.NewID("req-"),
 		SourceIP: servicePrincipal, UserAgent: servicePrincipal, SourceARN: secretARN, SourceAccount: of.Account,
 	})
-	out, err := s.lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: function, InvocationType: kind, Payload: event})
+	out, err := s.function(ctx, &lambda.InvokeInput{FunctionName: function, InvocationType: kind, Payload: event})
 	if err == nil && out.FunctionError != "" {
 		err = &functionFailed{"the rotation function ended with " + out.FunctionError}
 	}

@@ -110,7 +110,7 @@ func newRotating(t *testing.T) *rotating {
 	t.Helper()
 	w := &rotating{T: t, functions: &functions{fail: map[string]int{}}, store: storetest.New(t), ctx: asCaller(t.Context()), at: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
 	engine := workflow.New(workflow.Config{Store: w.store, Retry: workflow.Retry{First: time.Millisecond}})
-	w.Service = New(Config{Store: w.store, KMS: newKeys(), Lambda: w.functions, Workflows: engine, Now: func() time.Time {
+	w.Service = New(Config{Store: w.store, KMS: newKeys(), Invoke: w.functions.Invoke, Workflows: engine, Now: func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.at

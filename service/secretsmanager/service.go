@@ -24,9 +24,9 @@ import (
 type Config struct {
 	Store store.Store
 	KMS   kms.Service // encrypts values as their callers
-	// Lambda has the functions that rotate secrets, and Workflows runs rotations;
-	// without them there is none.
-	Lambda    lambda.Service
+	// Invoke invokes the functions that rotate secrets, and Workflows runs the
+	// rotations; without them there are none.
+	Invoke    func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
 	Workflows *workflow.Engine
 	// Authorizer decides which of the secrets of a BatchGetSecretValue the caller
 	// may read; the default is everyone, for tests.
@@ -40,7 +40,7 @@ type Service struct {
 	api.Unimplemented
 	store      store.Store
 	kms        kms.Service
-	lambda     lambda.Service
+	function   func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
 	workflows  *workflow.Engine
 	authorizer auth.Authorizer
 	now        func() time.Time
@@ -58,7 +58,7 @@ func New(cfg Config) *Service {
 	if cfg.Authorizer == nil {
 		cfg.Authorizer = auth.Everyone{}
 	}
-	s := &Service{store: cfg.Store, kms: cfg.KMS, lambda: cfg.Lambda, workflows: cfg.Workflows, authorizer: cfg.Authorizer, now: cfg.Now}
+	s := &Service{store: cfg.Store, kms: cfg.KMS, function: cfg.Invoke, workflows: cfg.Workflows, authorizer: cfg.Authorizer, now: cfg.Now}
 	if s.workflows != nil {
 		workflow.Register(s.workflows, rotationFlow, s.runRotation)
 	}

@@ -77,6 +77,9 @@ func (n noFunctions) Invoke(_ context.Context, spec function.Spec, _ function.In
 	return function.Result{}, err
 }
 
+// Prepare has nothing to prepare.
+func (noFunctions) Prepare() {}
+
 // Retire has nothing to wait for.
 func (noFunctions) Retire(string) func(context.Context) error {
 	return func(context.Context) error { return nil }

@@ -75,6 +75,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 		return nil, err
 	}
 	s.activate.Wake()
+	s.cfg.Runner.Prepare()
 	if made.Version != latest {
 		qualifier = ""
 	}

@@ -25,6 +25,11 @@ func TestAFunctionFromItsCreationToItsEnd(t *testing.T) {
 	if made.State != api.StatePending || made.CodeSha256 != base64.StdEncoding.EncodeToString(sum[:]) {
 		t.Errorf("made %+v", made)
 	}
+	w.runner.mu.Lock()
+	if w.runner.prepared != 1 {
+		t.Errorf("the host was told %d times to prepare", w.runner.prepared)
+	}
+	w.runner.mu.Unlock()
 	got, err := w.GetFunction(w.ctx, &api.GetFunctionInput{FunctionName: made.FunctionArn})
 	if err != nil || got.Configuration.State != api.StateActive || got.Configuration.LastUpdateStatus != api.LastUpdateStatusSuccessful || got.Tags["team"] != "a" {
 		t.Fatalf("got %+v, %v", got, err)

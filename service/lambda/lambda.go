@@ -35,6 +35,7 @@ type Runner interface {
 	Runtime(name string) (function.Runtime, error)
 	Invoke(ctx context.Context, spec function.Spec, inv function.Invocation) (function.Result, error)
 	Retire(key string) (wait func(context.Context) error)
+	Prepare() // what the first environment of a function will need
 }
 
 // Config is what the service stands on.

@@ -28,12 +28,13 @@ const (
 
 // runner stands for the host: it runs Go functions. Its zero value echoes.
 type runner struct {
-	mu      sync.Mutex
-	handle  func(spec function.Spec, inv function.Invocation) (function.Result, error)
-	lacking map[string]string
-	specs   []function.Spec
-	invs    []function.Invocation
-	retired []string
+	mu       sync.Mutex
+	handle   func(spec function.Spec, inv function.Invocation) (function.Result, error)
+	lacking  map[string]string
+	specs    []function.Spec
+	invs     []function.Invocation
+	retired  []string
+	prepared int
 }
 
 func (r *runner) Runtime(name string) (function.Runtime, error) {
@@ -52,6 +53,12 @@ func (r *runner) Invoke(_ context.Context, spec function.Spec, inv function.Invo
 		return handle(spec, inv)
 	}
 	return function.Result{Payload: inv.Payload, Version: spec.Version, Tail: []byte("START RequestId: " + inv.RequestID)}, nil
+}
+
+func (r *runner) Prepare() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.prepared++
 }
 
 func (r *runner) Retire(key string) func(context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/store"
@@ -25,6 +26,13 @@ const (
 	clean             // the end of its clean-up
 	gone
 )
+
+// NestedName is the name that CloudFormation gives a nested stack, and a change set
+// of one: as long as a stack's may be.
+func NestedName(parent, logicalID, token string) string {
+	name := parent + "-" + logicalID
+	return name[:min(len(name), 128-13)] + "-" + arn.SuffixFrom(token, 12)
+}
 
 // nestedSource is the source that a resource waits at for its nested stack.
 func nestedSource(logicalID string) string { return "nested." + logicalID }

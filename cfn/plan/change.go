@@ -23,7 +23,13 @@ type Change struct {
 	Details            []Detail
 	BeforeContext      string // JSON, with values only
 	AfterContext       string
+	ChangeSetID        string         `json:",omitempty"` // of a nested stack, where it has one of its own
+	After              cfn.Properties `json:"-"`          // of a nested stack
 }
+
+// automatic is the source of changes that the template does not tell of: a nested
+// stack's template may be another by now.
+const automatic = "Automatic"
 
 // Detail is a ResourceChangeDetail.
 type Detail struct {
@@ -89,6 +95,9 @@ type changer struct {
 
 func (c *changer) change(f *fate) (Change, bool) {
 	ch := Change{LogicalResourceID: f.step.LogicalID, ResourceType: f.step.Type, PhysicalResourceID: f.step.PhysicalID}
+	if f.step.Type == nestedStack {
+		ch.After = f.after
+	}
 	metadata, _ := c.scope.Eval(f.resource.Metadata)
 	after := func() string { return c.context(f.after, metadata, c.secretAfter(f.resource)) }
 	if f.step.joins() {
@@ -109,6 +118,9 @@ func (c *changer) change(f *fate) (Change, bool) {
 	}
 	for _, part := range f.records {
 		ch.Details = append(ch.Details, c.record(part, f, old, metadata))
+	}
+	if len(ch.Details) == 0 && f.step.Automatic {
+		ch.Details = []Detail{{Target: Target{Attribute: "Properties", RequiresRecreation: "Never"}, Evaluation: "Dynamic", ChangeSource: automatic}}
 	}
 	if len(ch.Details) == 0 {
 		return ch, false

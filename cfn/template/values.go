@@ -93,7 +93,7 @@ func (r *resolver) text(d *Parameter, byKey map[string]Given) (string, bool) {
 }
 
 func (r *resolver) stored(d *Parameter, name string) string {
-	if r.ssm == nil {
+	if r.ssm == nil || HasUnknown(name) {
 		return Unknown
 	}
 	v, err := r.ssm(name)
@@ -106,6 +106,9 @@ func (r *resolver) stored(d *Parameter, name string) string {
 
 // check holds a value against the declaration.
 func (r *resolver) check(d *Parameter, text string) {
+	if HasUnknown(text) {
+		return // of a nested stack, in a change set
+	}
 	element, list, _, _ := typeIs(d.Type)
 	if len(text) > MaxParameterBytes {
 		r.at(d.Node, "Parameter '%s' must contain at most %d bytes", d.Name, MaxParameterBytes)

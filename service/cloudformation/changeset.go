@@ -48,9 +48,14 @@ type changeSet struct {
 	Execution   string
 	Operation   string // that executes it
 	OnFailure   string
-	// Nested is IncludeNestedStacks. While there is no type for nested stacks,
-	// every change set includes all there are.
-	Nested     bool
+	// Nested is IncludeNestedStacks; ParentID and RootID are the change sets in which
+	// one of a nested stack is.
+	Nested   bool
+	ParentID string `json:",omitempty"`
+	RootID   string `json:",omitempty"`
+	// certain are the steps that change something whatever nested stacks do.
+	certain int
+
 	Version    apply.Version
 	Changes    []plan.Change
 	WithValues []plan.Change
@@ -95,6 +100,10 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	if err != nil {
 		return nil, err
 	}
+	nested, err := s.nestedIn(ctx, previous, in, kind, w, r.stackName)
+	if err != nil {
+		return nil, err
+	}
 	decided := !w.pending && w.failure == ""
 	if decided && kind == changeSetImport {
 		if w.imports, err = s.targets(in.ResourcesToImport, w.tmpl); err != nil {
@@ -115,7 +124,7 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	}
 	var out *cloudformation.CreateChangeSetOutput
 	err = s.update(ctx, func(l *apply.Ledger) error {
-		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing}, r, caller)
+		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing}, r, caller, nested)
 		if err == nil {
 			out = &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}
 		}
@@ -201,7 +210,7 @@ func stackNameOf(st *apply.Stack, name string) string {
 	return name
 }
 
-func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet, r request, caller apply.Caller) (*changeSet, error) {
+func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet, r request, caller apply.Caller, nested []nestedSet) (*changeSet, error) {
 	st, err := find(l.Tx, c.Scope, in.StackName)
 	if err != nil {
 		return nil, err
@@ -229,7 +238,7 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 		case execution == executionAvailable || execution == executionInProgress || old.Status != statusComplete:
 			return nil, fault.New(fault.CFNAlreadyExists, "ChangeSet %s already exists", in.ChangeSetName)
 		}
-		if err := changeSets.Delete(l.Tx, old.key(st)); err != nil {
+		if err := s.deleteChangeSet(l, st, old); err != nil {
 			return nil, err
 		}
 	}
@@ -246,7 +255,9 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 			cs.Version = w.version
 		}
 	default:
-		err = s.decide(l, st, cs, w)
+		if err = s.decide(l, st, cs, w); err == nil && cs.Status == statusComplete {
+			err = s.nestSets(l, c.Scope, st, cs, nested)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -277,6 +288,15 @@ func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wan
 		if changed, err = changesAnything(l.Tx, st, in, p); err != nil {
 			return err
 		}
+	}
+	cs.certain = len(p.Cleanup)
+	for i := range p.Steps {
+		if step := &p.Steps[i]; step.Action != plan.Keep && (step.Action != plan.Check || len(step.Changed) > 0) {
+			cs.certain++
+		}
+	}
+	if p.Outputs || !sameTags(st.Version.Tags, in.Tags) {
+		cs.certain++
 	}
 	switch {
 	case !changed:
@@ -374,13 +394,13 @@ func obsolete(tx store.Tx, st *apply.Stack, executed string) error {
 }
 
 // purgeChangeSets removes the change sets of a stack that is being deleted.
-func purgeChangeSets(tx store.Tx, st *apply.Stack) error {
-	all, err := allChangeSets(tx, st)
+func (s *Service) purgeChangeSets(l *apply.Ledger, st *apply.Stack) error {
+	all, err := allChangeSets(l.Tx, st)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
-		if err := changeSets.Delete(tx, c.key(st)); err != nil {
+		if err := s.deleteChangeSet(l, st, c); err != nil {
 			return err
 		}
 	}
@@ -435,9 +455,12 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.Delete
 		if err != nil {
 			return err
 		}
+		if err := fromRoot(cs); err != nil {
+			return err
+		}
 		if cs.execution(st) == executionInProgress {
 			return fault.New(fault.CFNInvalidChangeSetStatus, "ChangeSet [%s] cannot be deleted in its current status of %s", cs.ID, cs.Status)
 		}
-		return changeSets.Delete(l.Tx, cs.key(st))
+		return s.deleteChangeSet(l, st, cs)
 	})
 }

@@ -63,7 +63,7 @@ func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformati
 	case apply.DeleteComplete, apply.DeleteInProgress:
 		return nil
 	case apply.ReviewInProgress:
-		if err := purgeChangeSets(l.Tx, st); err != nil {
+		if err := s.purgeChangeSets(l, st); err != nil {
 			return err
 		}
 		return s.runner.Forget(l, st)
@@ -89,7 +89,7 @@ func (s *Service) beginDelete(l *apply.Ledger, st *apply.Stack, in *cloudformati
 			return fault.New(fault.ValidationError, "The specified resources to retain do not exist: [%s]", id)
 		}
 	}
-	if err := purgeChangeSets(l.Tx, st); err != nil {
+	if err := s.purgeChangeSets(l, st); err != nil {
 		return err
 	}
 	st.Request, st.RequestOp = in.ClientRequestToken, "DeleteStack"

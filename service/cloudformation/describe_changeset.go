@@ -59,7 +59,7 @@ func describeChangeSet(cs *changeSet, st *apply.Stack) *cloudformation.DescribeC
 		CreationTime: &cs.Created, ExecutionStatus: cs.execution(st), Status: cs.Status, StatusReason: cs.Reason,
 		NotificationARNs: append([]string{}, cs.Version.Notify...), RollbackConfiguration: describeRollback(cs.Version.Rollback),
 		Capabilities: cs.Version.Capabilities, Changes: []cloudformation.Change{},
-		IncludeNestedStacks: &cs.Nested, OnStackFailure: cs.OnFailure,
+		IncludeNestedStacks: &cs.Nested, ParentChangeSetId: cs.ParentID, RootChangeSetId: cs.RootID, OnStackFailure: cs.OnFailure,
 	}
 	if out.Capabilities == nil {
 		out.Capabilities = []string{}
@@ -73,7 +73,7 @@ func describeChangeSet(cs *changeSet, st *apply.Stack) *cloudformation.DescribeC
 func describeChange(ch plan.Change) cloudformation.Change {
 	rc := &cloudformation.ResourceChange{
 		Action: ch.Action, LogicalResourceId: ch.LogicalResourceID, PhysicalResourceId: ch.PhysicalResourceID,
-		ResourceType: ch.ResourceType, Replacement: ch.Replacement, PolicyAction: ch.PolicyAction,
+		ResourceType: ch.ResourceType, ChangeSetId: ch.ChangeSetID, Replacement: ch.Replacement, PolicyAction: ch.PolicyAction,
 		Scope: ch.Scope, BeforeContext: ch.BeforeContext, AfterContext: ch.AfterContext,
 		Details: []cloudformation.ResourceChangeDetail{},
 	}
@@ -115,6 +115,7 @@ func (s *Service) ListChangeSets(ctx context.Context, in *cloudformation.ListCha
 				StackId: cs.StackID, StackName: cs.StackName, ChangeSetId: cs.ID, ChangeSetName: cs.Name,
 				ExecutionStatus: cs.execution(st), Status: cs.Status, StatusReason: cs.Reason,
 				CreationTime: &cs.Created, Description: cs.Description, IncludeNestedStacks: &cs.Nested,
+				ParentChangeSetId: cs.ParentID, RootChangeSetId: cs.RootID,
 			})
 		}
 		out.NextToken = next

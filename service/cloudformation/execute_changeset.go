@@ -56,6 +56,9 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 }
 
 func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *cloudformation.ExecuteChangeSetInput, w *wanted, caller apply.Caller) error {
+	if err := fromRoot(cs); err != nil {
+		return err
+	}
 	execution := cs.execution(st)
 	if in.ClientRequestToken != "" && st.Request == in.ClientRequestToken && cs.Operation == st.Last {
 		return nil

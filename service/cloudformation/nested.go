@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type nesting struct {
 	url     string
 	request request
 	timeout int32
+	set     *changeSet // that the parent's operation executes, nil where there is none
 }
 
 // CreateNested begins the creation of a nested stack, and tells its id. The same
@@ -44,7 +46,7 @@ func (s *Service) CreateNested(ctx context.Context, r cfn.Request) (string, erro
 			return err
 		}
 		return s.update(ctx, func(l *apply.Ledger) error {
-			if st, err = claim(l, c, r.Name); err != nil || st.Step == r.Token {
+			if st, err = s.nestedStack(l, c, n, r); err != nil || st.Step == r.Token {
 				return err
 			}
 			st.Parent, st.ParentResource, st.Step = n.parent.ID, r.LogicalID, r.Token
@@ -54,7 +56,10 @@ func (s *Service) CreateNested(ctx context.Context, r cfn.Request) (string, erro
 				until := l.Now.Add(time.Duration(n.timeout) * time.Minute)
 				st.TimeoutMinutes, st.Until = n.timeout, &until
 			}
-			return s.begin(l, st, w, n.caller)
+			if err := s.begin(l, st, w, n.caller); err != nil || n.set == nil {
+				return err
+			}
+			return n.set.executes(l, st)
 		})
 	})
 	if err != nil {
@@ -94,7 +99,13 @@ func (s *Service) UpdateNested(ctx context.Context, r cfn.Request) error {
 			}
 			st.DisableRollback = n.parent.DisableRollback
 			st.RetainExceptOnCreate = n.parent.RetainExceptOnCreate
-			return s.beginUpdate(l, st, w, n.caller, st.Policy)
+			if err := s.beginUpdate(l, st, w, n.caller, st.Policy); err != nil {
+				return err
+			}
+			if n.set == nil {
+				return obsolete(l.Tx, st, "")
+			}
+			return n.set.executes(l, st)
 		})
 		if errors.Is(err, errNoUpdates) {
 			return nil
@@ -160,26 +171,33 @@ func (s *Service) asked(ctx context.Context, operation string, in any, fn func(c
 func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) {
 	c := auth.From(ctx)
 	n := &nesting{caller: apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}}
+	reviewed := ""
 	err := s.view(ctx, func(tx store.Tx) (err error) {
 		if n.parent, err = must(tx, c.Scope, r.StackID, noStack); err != nil {
 			return err
 		}
-		return checkDepth(tx, n.parent)
+		if err = checkDepth(tx, n.parent); err != nil {
+			return err
+		}
+		if n.set, _, err = nestedChangeSet(tx, c.Scope, n.parent, r.LogicalID); err != nil || n.set == nil {
+			return err
+		}
+		t, err := apply.Templates.Get(tx, cmp.Or(n.set.Version.OriginalKey, n.set.Version.TemplateKey))
+		if err == nil {
+			reviewed = t.Body
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	n.url, _ = r.Properties["TemplateURL"].(string)
-	n.request = request{source: source{URL: n.url}, stackName: r.Name, direct: true, requestID: apply.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
+	n.request = request{source: source{URL: n.url, text: reviewed}, stackName: r.Name, direct: true, requestID: apply.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
 	if n.request.Parameters, err = nestedParameters(r.Properties["Parameters"]); err != nil {
 		return nil, err
 	}
 	n.request.Tags = nestedTags(n.parent.Version.Tags, r.Properties["Tags"])
-	n.request.Notify = []string{}
-	arns, _ := r.Properties["NotificationARNs"].([]any)
-	for _, a := range arns {
-		n.request.Notify = append(n.request.Notify, fmt.Sprint(a))
-	}
+	n.request.Notify = nestedTopics(r.Properties["NotificationARNs"])
 	if v, ok := r.Properties["TimeoutInMinutes"]; ok {
 		minutes, err := strconv.ParseInt(fmt.Sprint(v), 10, 32)
 		if err != nil || minutes < 1 {
@@ -188,6 +206,19 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		n.timeout = int32(minutes)
 	}
 	return n, nil
+}
+
+// nestedStack claims a nested stack, or takes over the one that its change set was
+// reviewed for.
+func (s *Service) nestedStack(l *apply.Ledger, c auth.Call, n *nesting, r cfn.Request) (*apply.Stack, error) {
+	if n.set == nil {
+		return claim(l, c, apply.NestedName(n.parent.Name, r.LogicalID, r.Token))
+	}
+	st, err := must(l.Tx, c.Scope, n.set.StackID, noStack)
+	if err == nil && st.Status != apply.ReviewInProgress && st.Step != r.Token {
+		err = fault.New(fault.CFNAlreadyExists, "Stack [%s] already exists", st.Name)
+	}
+	return st, err
 }
 
 // checkDepth refuses a stack that is nested too deep.

@@ -56,6 +56,7 @@ import (
 // that authorizes.
 type apis struct {
 	stacks  cloudformationtypes.Service
+	cfn     cloudformationapi.Service
 	ec2     ec2api.Service
 	iam     iamapi.Service
 	kms     kmsapi.Service
@@ -74,8 +75,8 @@ type apis struct {
 // types are the resource types of this build.
 func (a apis) types() []cfn.Type {
 	return slices.Concat(
-		cloudformationtypes.Types(a.stacks),
 		cloudwatchtypes.Types(a.cloudwatch),
+		cloudformationtypes.Types(a.stacks, a.cfn),
 		ec2types.Types(a.ec2, a.ssm),
 		iamtypes.Types(a.iam),
 		kmstypes.Types(a.kms),

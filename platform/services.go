@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/slipway/slipway/api"
+	cloudformationapi "github.com/slipway/slipway/api/cloudformation"
 	cloudwatchapi "github.com/slipway/slipway/api/cloudwatch"
 	ec2api "github.com/slipway/slipway/api/ec2"
 	iamapi "github.com/slipway/slipway/api/iam"
@@ -24,6 +25,7 @@ import (
 	"github.com/slipway/slipway/model"
 	"github.com/slipway/slipway/service/cloudcontrol"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/service/cloudformation/stackset"
 	"github.com/slipway/slipway/service/cloudwatch"
 	"github.com/slipway/slipway/service/ec2"
 	"github.com/slipway/slipway/service/iam"
@@ -198,8 +200,13 @@ func (p *Platform) wireStacks(s *services) {
 		Lambda:        s.apis.lambda,
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
+		StackSets: stackset.Config{
+			Stacks: func() cloudformationapi.Service { return s.apis.cfn },
+			STS:    s.sts, IAM: s.apis.iam, Lambda: s.apis.lambda, Organizations: s.apis.orgs,
+			Watch: func(ctx context.Context) <-chan struct{} { return p.store.Watch(ctx, organizations.Records) },
+		},
 	})
-	s.apis.stacks = s.cloudformation
+	s.apis.stacks, s.apis.cfn = s.cloudformation, cloudformationapi.Intercept(s.cloudformation, s.guard())
 	s.cloudcontrol = cloudcontrol.New(cloudcontrol.Config{
 		Store: p.store, Workflows: p.engine, Ring: p.ring, Logger: p.cfg.Logger, Now: p.cfg.Now,
 		Types: s.cloudformation.TypesIn, Known: s.cloudformation.Known, AssumeRole: s.insiders.assumeRole,

@@ -1,9 +1,12 @@
 // Package cloudformation holds the resource types AWS::CloudFormation::*. It
-// may import cfn and fault, and calls CloudFormation through the interfaces
+// may import api/cloudformation, arn, cfn and fault, and calls CloudFormation through its API and the interfaces
 // here, since its API has no operations for what they do. It starts no goroutine.
 package cloudformation
 
-import "github.com/slipway/slipway/cfn"
+import (
+	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/cfn"
+)
 
 // Service is what the types need of the CloudFormation service.
 type Service interface {
@@ -14,6 +17,6 @@ type Service interface {
 }
 
 // Types are the resource types of this package.
-func Types(s Service) []cfn.Type {
-	return []cfn.Type{custom(s), macro(s), stack(s), waitConditionHandle(s), waitCondition(s)}
+func Types(s Service, sets api.Service) []cfn.Type {
+	return []cfn.Type{custom(s), macro(s), stack(s), stackSet(sets), waitConditionHandle(s), waitCondition(s)}
 }

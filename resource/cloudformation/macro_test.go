@@ -40,7 +40,7 @@ func (n *names) ListMacros(context.Context) ([]string, error) {
 func TestMacro(t *testing.T) {
 	n := &names{there: map[string]cfn.Macro{}}
 	var registry cfn.Registry
-	registry.Add(cloudformation.Types(n)...)
+	registry.Add(cloudformation.Types(n, nil)...)
 	typ, _ := registry.Lookup("AWS::CloudFormation::Macro")
 	ctx := t.Context()
 	given := cfn.Properties{"Name": "Count", "FunctionName": "arn:aws:lambda:us-east-1:111111111111:function:f", "Description": "counts"}

@@ -46,7 +46,7 @@ func (h *handles) HandleSource(_ context.Context, stackID, url string) (source, 
 func typeOf(t *testing.T, h *handles, name string) cfn.Type {
 	t.Helper()
 	var r cfn.Registry
-	r.Add(cloudformation.Types(h)...)
+	r.Add(cloudformation.Types(h, nil)...)
 	typ, ok := r.Lookup(name)
 	if !ok {
 		t.Fatalf("no type %s", name)

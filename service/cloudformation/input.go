@@ -17,6 +17,7 @@ import (
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/service/cloudformation/stackset"
 	"github.com/slipway/slipway/store"
 )
 
@@ -48,6 +49,11 @@ func (s *Service) read(ctx context.Context, src source, previous string) (string
 			return "", fault.New(fault.ValidationError, "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d", maxInline)
 		}
 		return src.Body, nil
+	case src.URL == stackset.InternalURL:
+		if text, ok := stackset.TemplateOf(ctx); ok {
+			return text, nil
+		}
+		return s.fetch(ctx, src.URL)
 	case src.URL != "":
 		return s.fetch(ctx, src.URL)
 	case src.UsePrevious && previous != "":

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/cloudwatch"
 	"github.com/slipway/slipway/api/lambda"
 	"github.com/slipway/slipway/api/s3"
@@ -31,6 +30,7 @@ import (
 	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/reconcile"
+	"github.com/slipway/slipway/service/cloudformation/stackset"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
 )
@@ -80,11 +80,17 @@ type Config struct {
 	// SignalURL is the base URL ("http://169.254.169.1:4566") under which
 	// instances reach Handler; nil: the caller's own endpoint.
 	SignalURL func(ctx context.Context) string
+	// StackSets is what stack sets need of other services. What they share with
+	// stacks is filled in.
+	StackSets stackset.Config
 }
 
 // Service implements the CloudFormation API.
 type Service struct {
-	cloudformation.Unimplemented
+	unbuilt
+	// Service has the operations on stack sets, and their loop.
+	*stackset.Service
+
 	cfg    Config
 	runner *apply.Runner
 	types  plan.Types
@@ -121,19 +127,23 @@ func New(cfg Config) *Service {
 	})
 	workflow.Register(cfg.Workflows, scanWorkflow, s.scan)
 	workflow.Register(cfg.Workflows, generateWorkflow, s.generate)
+	s.Service = s.newStackSets(cfg)
 	return s
 }
 
-// Start begins to publish stacks' events to their topics and to watch the rollback
-// triggers of operations, and returns at once.
+// Start begins to publish stacks' events to their topics, to watch the rollback
+// triggers of operations and to have stack sets follow organizations. It returns at
+// once.
 func (s *Service) Start(ctx context.Context) {
 	s.notify.Start(ctx)
 	s.watches.Start(ctx)
+	s.Service.Start(ctx)
 }
 
 // Stop ends that. It is safe to call twice.
 func (s *Service) Stop() {
 	s.watches.Stop()
+	s.Service.Stop()
 	s.notify.Stop()
 }
 

@@ -269,7 +269,7 @@ func service(s store.Store, e *workflow.Engine, c *cloud, change func(*cloudform
 	fixed := c.typed("AWS::Test::Fixed")
 	fixed.Update = nil
 	registry.Add(fixed)
-	registry.Add(types.Types(svc)...)
+	registry.Add(types.Types(svc, svc)...)
 	return svc
 }
 

@@ -81,9 +81,6 @@ func TestRecordedAlarms(t *testing.T) {
 		w.check(w.actOnce(w.ctx))
 		var message any
 		w.check(json.Unmarshal([]byte(w.action.messages[0][len(`cloudwatch.amazonaws.com topic ALARM: "acts" in US East (N. Virginia)`)+1:]), &message))
-		for _, at := range []string{"AlarmConfigurationUpdatedTimestamp", "StateChangeTime"} {
-			c.Except("alarm-state-sqs-msg/"+at, "the record has the word instead of the time")
-		}
 		c.Hold("alarm-state-sqs-msg", message)
 		describe(w, c, "alarm-state-describe", "acts")
 		_, _ = c.Call("", w.ctx, &api.DisableAlarmActionsInput{AlarmNames: []string{"acts"}})
@@ -165,7 +162,6 @@ func TestRecordedCompositeAlarm(t *testing.T) {
 			}
 			out, err := w.DescribeAlarms(w.ctx, &api.DescribeAlarmsInput{AlarmNames: []string{"composite"}, AlarmTypes: []string{"CompositeAlarm"}})
 			w.check(err)
-			c.Except(step.entry+"/StateReasonData/triggeringAlarms/0/state/timestamp", "the record has the word instead of the time")
 			list, _ := replay.Tree(api.Describe(), "DescribeAlarms", out)["CompositeAlarms"].([]any)
 			c.Hold(step.entry, list[0])
 		}
@@ -188,9 +184,6 @@ func TestRecordedFunctionEvent(t *testing.T) {
 	w.check(err)
 	var event any
 	w.check(json.Unmarshal(b, &event))
-	for _, at := range []string{"time", "alarmData/state/timestamp", "alarmData/previousState/timestamp"} {
-		c.Except("lambda-alarm-invocations/"+at, "the record has the word instead of the time")
-	}
 	c.Hold("lambda-alarm-invocations", event)
 }
 

@@ -113,6 +113,13 @@ func newBench(t testing.TB) *bench {
 	return start(t, benchConfig{account: account, started: true})
 }
 
+// made is the key that all tests sign with: to make one takes seconds under the race
+// detector.
+var (
+	madeOnce sync.Once
+	made     *signer
+)
+
 type benchConfig struct {
 	account string
 	started bool
@@ -140,6 +147,13 @@ func start(t testing.TB, c benchConfig) *bench {
 		Store: c.store, Ring: c.ring, KMS: kmsapi.Intercept(b.kms, auth.Guard(auth.Everyone{})), SQS: b.queue, Now: now, WaitScale: 1e-3,
 		Lambda: func() lambdaapi.Service { return b.functions },
 	})
+	madeOnce.Do(func() {
+		var err error
+		if made, err = b.signingKey(b.ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
+	b.signer = made
 	if c.started {
 		b.Start(t.Context())
 	}

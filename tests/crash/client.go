@@ -162,7 +162,7 @@ func readRefusal(status int, answer []byte) error {
 	return r
 }
 
-var versions = map[string]string{"cloudformation": "2010-05-15", "ec2": "2016-11-15", "iam": "2010-05-08"}
+var versions = map[string]string{"cloudformation": "2010-05-15", "ec2": "2016-11-15", "iam": "2010-05-08", "sns": "2010-03-31"}
 
 // query calls an operation of a service in the Query protocol.
 func (c *client) query(ctx context.Context, service, action string, params ...string) (*node, error) {

@@ -48,9 +48,17 @@ func loads(ctx context.Context, c *client) ([]load, error) {
 	if err != nil {
 		return nil, err
 	}
+	told, err := newTopic(ctx, c, false)
+	if err != nil {
+		return nil, err
+	}
+	ordered, err := newTopic(ctx, c, true)
+	if err != nil {
+		return nil, err
+	}
 	ec2, err := newMachines(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return []load{plain, multipart, fifo, moved, ec2}, nil
+	return []load{plain, multipart, fifo, moved, told, ordered, ec2}, nil
 }

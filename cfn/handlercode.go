@@ -15,9 +15,18 @@ const (
 	HandlerUnsupportedOperation = "UnsupportedOperation"
 )
 
+// handlerCodes are those that a handler of an account's own may answer with.
+var handlerCodes = map[string]bool{
+	HandlerAccessDenied: true, HandlerAlreadyExists: true, HandlerInternalFailure: true, HandlerInvalidRequest: true, HandlerNotFound: true,
+	HandlerNotUpdatable: true, HandlerServiceLimitExceeded: true, HandlerThrottling: true, "GeneralServiceException": true,
+	"InvalidCredentials": true, "NetworkFailure": true, "NotStabilized": true, "ResourceConflict": true, "ServiceInternalError": true,
+}
+
 // HandlerCode maps a service's error code to those of resource handlers.
 func HandlerCode(code string) string {
 	switch {
+	case handlerCodes[code]:
+		return code
 	case strings.Contains(code, "AccessDenied") || strings.Contains(code, "Unauthorized"):
 		return HandlerAccessDenied
 	case strings.Contains(code, "AlreadyExists") || code == "ResourceExistsException" || strings.Contains(code, "Duplicate") || strings.HasSuffix(code, "AlreadyOwnedByYou"):

@@ -168,3 +168,10 @@ func (r *Registry) Names() []string {
 	sort.Strings(names)
 	return names
 }
+
+// Credentials are temporary ones of a role, for handlers that call services.
+type Credentials struct {
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+	SessionToken    string `json:"sessionToken"`
+}

@@ -9,6 +9,7 @@ import (
 	stsapi "github.com/slipway/slipway/api/sts"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/dataplane/metadata"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/lambda"
@@ -79,6 +80,18 @@ func (i *insiders) executionRole(ctx context.Context, scope arn.Scope, roleARN, 
 		Kind: auth.AssumedRole, Account: role.Account, ARN: out.AssumedRoleUser.Arn, UserID: out.AssumedRoleUser.AssumedRoleId,
 		Name: nameOf(role.Resource), Enforced: true,
 	}, err
+}
+
+// handlerCredentials are those of the role of a registered type's handler, which must
+// trust the service.
+func (i *insiders) handlerCredentials(ctx context.Context, roleARN, service string) (cfn.Credentials, error) {
+	out, err := i.sts.AssumeRole(i.as(ctx, service, auth.From(ctx).Scope, "sts", "AssumeRole"),
+		&stsapi.AssumeRoleInput{RoleArn: roleARN, RoleSessionName: "CloudFormationHandler"})
+	if err != nil {
+		return cfn.Credentials{}, err
+	}
+	c := out.Credentials
+	return cfn.Credentials{AccessKeyID: c.AccessKeyId, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, nil
 }
 
 // instanceCredentials prove which instance calls, and allow no more than the

@@ -185,7 +185,7 @@ func (p *Platform) wireInstances(s *services) {
 func (p *Platform) wireStacks(s *services) {
 	s.cloudformation = cloudformation.New(cloudformation.Config{
 		Store: p.store, Workflows: p.engine, Types: s.types, S3: s.apis.s3, SSM: s.apis.ssm, Secrets: s.apis.secrets, SNS: s.apis.sns, Ring: p.ring,
-		Alarms: s.apis.cloudwatch, WaitScale: p.cfg.WaitScale,
+		Alarms: s.apis.cloudwatch, WaitScale: p.cfg.WaitScale, ExecutionCredentials: s.insiders.handlerCredentials,
 		Logger: p.cfg.Logger, Now: p.cfg.Now,
 		Schemas: schema.New(model.ResourceTypeNames(), model.Schema, func(name string) bool {
 			_, ok := s.types.Lookup(name)

@@ -124,7 +124,7 @@ func (o *operation) call(ctx context.Context, typeName string, req cfn.Request, 
 		return cfn.Result{}, nil, err
 	}
 	req.Properties = known.properties
-	if sch, err := o.r.cfg.Types.Schema(typeName); err == nil && sch != nil {
+	if sch, err := o.types().Schema(typeName); err == nil && sch != nil {
 		req.Properties, _ = sch.Conform(req.Properties)
 		if req.Prior, err = o.prior(ctx, sch, req.Prior, resolve); err != nil {
 			return cfn.Result{}, nil, err
@@ -166,8 +166,8 @@ func (o *operation) prior(ctx context.Context, s *schema.Schema, p cfn.Propertie
 // secret of another service, before anything keeps them.
 func (o *operation) seal(typeName string, attributes cfn.Properties, secrets []string) error {
 	var names []string
-	if o.r.cfg.Types.Provider != nil {
-		t, _ := o.r.cfg.Types.Provider(typeName)
+	if o.types().Provider != nil {
+		t, _ := o.types().Provider(typeName)
 		names = t.Secret
 	}
 	for name, v := range attributes {
@@ -286,7 +286,7 @@ func physicalName(stack, logicalID, token string) string {
 
 // reason words an action's failure.
 func (o *operation) reason(typeName string, err error, token string) string {
-	if t, ok := o.r.cfg.Types.Provider(typeName); ok && t.Plain {
+	if t, ok := o.types().Provider(typeName); ok && t.Plain {
 		if e, ok := fault.As(err); ok {
 			return e.Message
 		}
@@ -315,8 +315,8 @@ func uuidBytes(token string) (b [16]byte) {
 // resolver replaces the dynamic references that a type lets the engine replace.
 func (o *operation) resolver(typeName string) resolving {
 	var services []string
-	if o.r.cfg.Types.Provider != nil {
-		t, _ := o.r.cfg.Types.Provider(typeName)
+	if o.types().Provider != nil {
+		t, _ := o.types().Provider(typeName)
 		services = t.References
 	}
 	return func(ctx context.Context, p cfn.Properties) (resolved, error) { return o.resolve(ctx, p, services) }
@@ -389,6 +389,12 @@ func (e *maskedError) Unwrap() error { return e.cause }
 func normalize(r *plan.Resource) {
 	r.Properties, _ = integers(r.Properties).(map[string]any)
 	r.Attributes, _ = integers(r.Attributes).(map[string]any)
+}
+
+// Integers gives whole numbers that went through JSON the type that properties have.
+func Integers(p cfn.Properties) cfn.Properties {
+	p, _ = integers(p).(map[string]any)
+	return p
 }
 
 func integers(v any) any {

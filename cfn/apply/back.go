@@ -169,7 +169,7 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 		return false, err
 	}
 	normalize(&b.Prior)
-	t, err := o.r.resourceType(step.Target.Type)
+	t, err := o.resourceType(step.Target.Type)
 	if err != nil {
 		return false, workflow.Permanent(err)
 	}
@@ -212,7 +212,7 @@ func (o *operation) actBack(f *workflow.Flow, t cfn.Type, b wayBegun, target *pl
 // to, is still there: making its replacement may have ended it, as moving an
 // elastic IP ends its association with the instance before.
 func (o *operation) stillThere(f *workflow.Flow, was plan.Resource) (there bool, failure string, err error) {
-	t, err := o.r.resourceType(was.Type)
+	t, err := o.resourceType(was.Type)
 	if err != nil {
 		return false, "", workflow.Permanent(err)
 	}
@@ -254,11 +254,11 @@ func (o *operation) beginBack(l *Ledger, s *Stack, step backStep) (wayBegun, err
 		r.PhysicalID = ""
 	}
 	if !b.Create {
-		d, err := plan.Decide(o.r.cfg.Types, r.Type, r.Properties, step.Target.Properties)
+		d, err := plan.Decide(o.types(), r.Type, r.Properties, step.Target.Properties)
 		if err != nil {
 			return b, workflow.Permanent(err)
 		}
-		t, ok := o.r.cfg.Types.Provider(r.Type)
+		t, ok := o.types().Provider(r.Type)
 		b.Create = d.Action == plan.Replace || ok && t.Update == nil
 		b.First = d.DeleteFirst
 	}

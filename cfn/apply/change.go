@@ -53,7 +53,7 @@ func (o *operation) change(f *workflow.Flow, step plan.Step) error {
 	}
 	normalize(&b.Target)
 	normalize(&b.Prior)
-	t, err := o.r.resourceType(b.Target.Type)
+	t, err := o.resourceType(b.Target.Type)
 	if err != nil {
 		return workflow.Permanent(err)
 	}
@@ -234,7 +234,7 @@ func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) 
 	case r.Type != b.Target.Type:
 		b.Action = plan.Replace
 	default:
-		d, err := plan.Decide(o.r.cfg.Types, b.Target.Type, r.Properties, b.Target.Properties)
+		d, err := plan.Decide(o.types(), b.Target.Type, r.Properties, b.Target.Properties)
 		if err != nil {
 			return b, err
 		}
@@ -242,7 +242,7 @@ func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) 
 		if b.Action == plan.Keep && (r.Dirty || step.Tags || step.Automatic && o.policy.Denial(stackpolicy.Modify, step.LogicalID, r.Type) == "") {
 			b.Action = plan.Update
 		}
-		if t, ok := o.r.cfg.Types.Provider(b.Target.Type); b.Action == plan.Update && ok && t.Update == nil {
+		if t, ok := o.types().Provider(b.Target.Type); b.Action == plan.Update && ok && t.Update == nil {
 			b.Action = plan.Replace
 		}
 	}
@@ -421,7 +421,7 @@ func (o *operation) evaluate(l *Ledger, s *Stack, id string) (ev evaluated, prob
 	if len(problems) > 0 {
 		return ev, problems
 	}
-	if schema, err := o.r.cfg.Types.Schema(tr.Type); err == nil && schema != nil {
+	if schema, err := o.types().Schema(tr.Type); err == nil && schema != nil {
 		conformed, issues := schema.Conform(ev.resource.Properties)
 		if len(issues) > 0 && !hasDynamic(ev.resource.Properties) {
 			return ev, template.Problems{template.At(tr.Properties, "Properties validation failed for resource %s with message: %s", id, issues[0])}
@@ -433,7 +433,7 @@ func (o *operation) evaluate(l *Ledger, s *Stack, id string) (ev evaluated, prob
 	if err != nil {
 		return ev, template.Problems{template.At(tr.CreationPolicy, "%s", err.Error())}
 	}
-	if t, ok := o.r.cfg.Types.Provider(tr.Type); ok && t.Signals {
+	if t, ok := o.types().Provider(tr.Type); ok && t.Signals {
 		ev.wait = wait
 	}
 	return ev, nil

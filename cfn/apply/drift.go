@@ -185,12 +185,12 @@ func (r *Runner) compareAll(ctx context.Context, s *Stack, caller Caller, all []
 // Compare compares a resource with what is there, as the caller. nil: there is
 // nothing to compare, or its type cannot be read.
 func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Resource) *ResourceDrift {
-	t, ok := r.cfg.Types.Provider(res.Type)
+	t, ok := r.typesIn(s.Scope).Provider(res.Type)
 	if !ok || t.Read == nil || !res.Exists() {
 		return nil
 	}
 	out := &ResourceDrift{LogicalID: res.LogicalID, PhysicalID: res.PhysicalID, Type: res.Type, Time: r.cfg.Now()}
-	o := &operation{r: r, Operation: &Operation{Caller: caller, Kind: "DetectStackDrift"}}
+	o := &operation{r: r, Operation: &Operation{StackKey: s.Key(), Caller: caller, Kind: "DetectStackDrift"}}
 	req := request(s, res.Resource, "")
 	req.Progress, req.Initiated = func(string) {}, func(string) {}
 	actual, err := read(o.callContext(ctx, s, ""), t, req)
@@ -203,7 +203,7 @@ func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Reso
 		out.Status, out.Reason = Unknown, failureReason(err, s.ID+res.LogicalID)
 		return out
 	}
-	typeSchema, err := r.cfg.Types.Schema(res.Type)
+	typeSchema, err := r.typesIn(s.Scope).Schema(res.Type)
 	if err != nil {
 		out.Status, out.Reason = Unknown, failureReason(err, s.ID+res.LogicalID)
 		return out
@@ -323,7 +323,7 @@ func (r *Runner) judge(tx store.Tx, s *Stack, now time.Time) (string, error) {
 	}
 	status := InSync
 	for id, res := range all {
-		if t, ok := r.cfg.Types.Provider(res.Type); !ok || t.Read == nil || !res.Exists() {
+		if t, ok := r.typesIn(s.Scope).Provider(res.Type); !ok || t.Read == nil || !res.Exists() {
 			continue
 		}
 		d, err := found(Drifts.Get(tx, resourceKey(s, id)))

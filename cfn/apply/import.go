@@ -48,13 +48,13 @@ func Owned(typeName, physicalID, stackID string) string {
 
 // Read reads a resource outside of any operation, as the caller.
 func (r *Runner) Read(ctx context.Context, s *Stack, caller Caller, res plan.Resource) (cfn.Properties, error) {
-	t, err := r.resourceType(res.Type)
+	t, err := (&operation{r: r, Operation: &Operation{StackKey: s.Key()}}).resourceType(res.Type)
 	if err != nil {
 		return nil, err
 	}
 	req := request(s, res, "")
 	req.Progress, req.Initiated = func(string) {}, func(string) {}
-	o := &operation{r: r, Operation: &Operation{Caller: caller, Kind: "ReadResource"}}
+	o := &operation{r: r, Operation: &Operation{StackKey: s.Key(), Caller: caller, Kind: "ReadResource"}}
 	return read(o.callContext(ctx, s, ""), t, req)
 }
 
@@ -122,7 +122,7 @@ func (o *operation) importOne(f *workflow.Flow, step plan.Step) error {
 		return err
 	}
 	normalize(&b.Target)
-	t, err := o.r.resourceType(b.Target.Type)
+	t, err := o.resourceType(b.Target.Type)
 	if err != nil {
 		return workflow.Permanent(err)
 	}
@@ -134,7 +134,7 @@ func (o *operation) importOne(f *workflow.Flow, step plan.Step) error {
 	if err != nil || !there {
 		return err
 	}
-	sch, err := o.r.cfg.Types.Schema(t.Name)
+	sch, err := o.types().Schema(t.Name)
 	if err != nil {
 		return workflow.Permanent(err)
 	}
@@ -200,10 +200,10 @@ func (o *operation) finds(t cfn.Type, identifier map[string]string) action {
 		if err != nil {
 			return cfn.Result{}, err
 		}
-		if !o.r.cfg.Types.Found(t.Name, identifier, actual) {
+		if !o.types().Found(t.Name, identifier, actual) {
 			return cfn.Result{}, fault.New(cfn.NotFound, "Resource of type '%s' with identifier '%s' was not found.", t.Name, req.PhysicalID)
 		}
-		sch, err := o.r.cfg.Types.Schema(t.Name)
+		sch, err := o.types().Schema(t.Name)
 		if err != nil || sch == nil {
 			return cfn.Result{PhysicalID: req.PhysicalID}, err
 		}

@@ -141,7 +141,7 @@ func (r *Runner) refactorOutputs(l *Ledger, ref *Refactor, stacks map[string]*St
 		for _, rs := range left {
 			tmpl, problems := template.Parse([]byte(rs.Body))
 			s := stacks[rs.Name]
-			o := &operation{r: r, Operation: &Operation{ID: ref.flow(), Caller: ref.Caller}, tmpl: tmpl}
+			o := &operation{r: r, Operation: &Operation{ID: ref.flow(), StackKey: ref.Scope.Key() + "/", Caller: ref.Caller}, tmpl: tmpl}
 			if len(problems) == 0 {
 				o.export = func(name string) (string, bool) {
 					e, err := Exports.Get(l.Tx, s.Scope.Key()+"/"+name)
@@ -257,15 +257,15 @@ func (r *Runner) move(l *Ledger, ref *Refactor, stacks map[string]*Stack, moves 
 // retag gives moved resources the tags of the stacks that they are in. It tells of the
 // first that cannot have them.
 func (r *Runner) retag(f *workflow.Flow, phase string, ref *Refactor, moves []plan.Move) (string, error) {
-	o := &operation{r: r, Operation: &Operation{ID: ref.flow(), Caller: ref.Caller, Kind: UpdateStack}, slots: make(chan struct{}, r.cfg.Parallel)}
+	o := &operation{r: r, Operation: &Operation{ID: ref.flow(), StackKey: ref.Scope.Key() + "/", Caller: ref.Caller, Kind: UpdateStack}, slots: make(chan struct{}, r.cfg.Parallel)}
 	failures := make([]string, len(moves))
 	var branches []workflow.Branch
 	for i, m := range moves {
-		t, err := r.resourceType(m.Type)
+		t, err := o.resourceType(m.Type)
 		if err != nil {
 			return "", workflow.Permanent(err)
 		}
-		sch, err := r.cfg.Types.Schema(m.Type)
+		sch, err := o.types().Schema(m.Type)
 		if err != nil {
 			return "", workflow.Permanent(err)
 		}

@@ -159,7 +159,7 @@ func (o *operation) removeOne(f *workflow.Flow, v victim, keep bool) (bool, erro
 		return false, err
 	}
 	out := acted{Failure: why}
-	if t, err := o.r.resourceType(v.Type); err != nil {
+	if t, err := o.resourceType(v.Type); err != nil {
 		out.Failure = err.Error()
 	} else if why != "" {
 		// The hooks keep it.

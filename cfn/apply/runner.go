@@ -26,8 +26,10 @@ type Config struct {
 	Store     store.Store
 	Workflows *workflow.Engine
 	Types     plan.Types
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// TypesIn are the types of an account and region, where they differ; nil: Types.
+	TypesIn func(scope arn.Scope) plan.Types
+	Logger  *slog.Logger
+	Now     func() time.Time
 	// Alarm looks at a rollback trigger, as the caller that the context carries.
 	Alarm func(ctx context.Context, t Trigger) (Alarm, error)
 	// WaitScale scales the time of monitoring; 0 is 1.
@@ -411,10 +413,28 @@ func (s *Stack) failure(verb string) string {
 	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, joinIDs(s.Failed))
 }
 
+// typesIn are the types of an account and region.
+func (r *Runner) typesIn(scope arn.Scope) plan.Types {
+	if r.cfg.TypesIn == nil {
+		return r.cfg.Types
+	}
+	return r.cfg.TypesIn(scope)
+}
+
+// types are those of the stack's account and region.
+func (o *operation) types() plan.Types {
+	if o.Operation == nil {
+		return o.r.cfg.Types
+	}
+	account, rest, _ := strings.Cut(o.StackKey, "/")
+	region, _, _ := strings.Cut(rest, "/")
+	return o.r.typesIn(arn.Scope{Account: account, Region: region})
+}
+
 // resourceType finds a type. Validation has made sure that it is there; it is
 // not if this build has fewer types than the one that made the stack.
-func (r *Runner) resourceType(name string) (cfn.Type, error) {
-	t, ok := r.cfg.Types.Provider(name)
+func (o *operation) resourceType(name string) (cfn.Type, error) {
+	t, ok := o.types().Provider(name)
 	if !ok {
 		return t, fmt.Errorf("this build of Slipway has no resource type %s", name)
 	}

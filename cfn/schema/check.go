@@ -8,6 +8,11 @@ import (
 // their schemas: what CloudFormation would find while it deploys is found
 // before anything is made. Each problem has its place in the template.
 func (c *Catalog) Check(scope *template.Scope) template.Problems {
+	return c.CheckBy(scope, c.Lookup)
+}
+
+// CheckBy is Check by the schemas that lookup finds.
+func (c *Catalog) CheckBy(scope *template.Scope, lookup func(typeName string) (*Schema, error)) template.Problems {
 	var problems template.Problems
 	for _, r := range scope.Active() {
 		if r.Condition != "" && c.Known(r.Type) && !c.Built(r.Type) {
@@ -18,7 +23,7 @@ func (c *Catalog) Check(scope *template.Scope) template.Problems {
 		if custom(r.Type) && props["ServiceToken"] == nil {
 			problems = append(problems, Place(r, []Issue{{Message: "required key [ServiceToken] not found"}})...)
 		}
-		s, err := c.Lookup(r.Type)
+		s, err := lookup(r.Type)
 		if err != nil {
 			problems = append(problems, template.At(r.Node.Get("Type"), "%s", err.Error()))
 			continue

@@ -156,6 +156,11 @@ func (c *Catalog) HasAttribute(typeName, attribute string) bool {
 	if typeName == "AWS::CloudFormation::Stack" && strings.HasPrefix(attribute, "Outputs.") {
 		return true // the schema does not know the nested template
 	}
+	return s.HasAttribute(attribute)
+}
+
+// HasAttribute reports whether Fn::GetAtt finds the attribute.
+func (s *Schema) HasAttribute(attribute string) bool {
 	path := strings.ReplaceAll(attribute, ".", "/")
 	for _, r := range s.ReadOnly {
 		if r == path || strings.HasPrefix(r, path+"/") || strings.HasPrefix(path, r+"/") {

@@ -204,7 +204,10 @@ func (s *Service) plan(in plan.Input, decide func(plan.Input) (*plan.Plan, templ
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Schemas.Check(scope).Err(); err != nil {
+	if err := s.unregistered(in); err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Schemas.CheckBy(scope, in.Types.Schema).Err(); err != nil {
 		return nil, err
 	}
 	p, problems := decide(in)

@@ -53,7 +53,9 @@ type extensionVersion struct {
 // Extensions are keyed by scope, kind and name, versions by the same and the
 // version.
 var (
-	extensions        = store.NewCollection[extension]("cloudformation/extension")
+	extensions = store.NewCollection("cloudformation/extension", store.Index[extension]{
+		Name: "name", Keys: func(_ string, e *extension) []string { return []string{e.Kind + "/" + e.Name} },
+	})
 	extensionVersions = store.NewCollection[extensionVersion]("cloudformation/extensionversion")
 )
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/api/lambda"
@@ -45,6 +46,9 @@ func (s *Service) hooks(tx store.Tx, scope arn.Scope, t hook.Target) (met []appl
 		if err != nil {
 			return nil, err
 		}
+		if !v.handles(t) {
+			continue
+		}
 		h := apply.Hook{
 			Type: e.Name, Original: e.Original, ARN: e.arn(""), Version: v.Version, Mode: c.FailureMode, Function: v.Function, Role: v.Role,
 			Model: string(c.Properties), Config: version,
@@ -59,6 +63,20 @@ func (s *Service) hooks(tx store.Tx, scope arn.Scope, t hook.Target) (met []appl
 		met = append(met, h)
 	}
 	return met, nil
+}
+
+// handles reports whether a hook's schema declares a handler of a target.
+func (v *extensionVersion) handles(t hook.Target) bool {
+	var d struct {
+		Handlers map[string]struct{ TargetNames []string }
+	}
+	name := t.Name
+	if t.Operation == hook.Stack {
+		name = hook.Stack
+	}
+	handler := map[string]string{hook.Create: "preCreate", hook.Update: "preUpdate", hook.Delete: "preDelete"}[t.Action]
+	return json.Unmarshal([]byte(v.Schema), &d) == nil &&
+		slices.ContainsFunc(d.Handlers[handler].TargetNames, func(pattern string) bool { return hook.Match(pattern, name) })
 }
 
 // hookRequest is what a hook's function is given ("Create a Lambda function to
@@ -82,6 +100,9 @@ type hookRequestData struct {
 	TargetLogicalID string     `json:"targetLogicalId"`
 	TargetModel     *hookModel `json:"targetModel,omitempty"`
 	Payload         string     `json:"payload,omitempty"` // the URL of what is said of a stack
+	// CallerCredentials are those of the execution role, as JSON in a text: of hooks
+	// that were registered.
+	CallerCredentials string `json:"callerCredentials,omitempty"`
 }
 
 type hookModel struct {
@@ -132,15 +153,20 @@ const hookTime = 30 * time.Minute
 func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget, token string) (status, reason string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, hookTime)
 	defer cancel()
-	if h.Role != "" {
-		if ctx, err = s.asRole(ctx, h.Role, hooksService); err != nil {
-			return "", "", err
-		}
+	credentials := ""
+	if h.Original == lambdaHook {
+		ctx, err = s.asRole(ctx, h.Role, hooksService)
+	} else {
+		credentials, err = s.hookCredentials(ctx, h.Role)
+		ctx = asService(ctx)
+	}
+	if err != nil {
+		return "", "", err
 	}
 	req := hookRequest{
 		ClientRequestToken: apply.UUIDFrom(token), AWSAccountID: t.Stack.Scope.Account, StackID: t.Stack.ID, HookTypeName: h.Type,
 		HookTypeVersion: h.Version, HookModel: json.RawMessage(h.Model), ActionInvocationPoint: t.Action + "_" + hook.PreProvision,
-		RequestData:    hookRequestData{TargetName: t.Type, TargetType: t.Type, TargetLogicalID: t.LogicalID},
+		RequestData:    hookRequestData{TargetName: t.Type, TargetType: t.Type, TargetLogicalID: t.LogicalID, CallerCredentials: credentials},
 		RequestContext: hookContext{Invocation: 1},
 	}
 	if len(h.Model) == 0 {
@@ -178,6 +204,28 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 			return "", "", err
 		}
 	}
+}
+
+// hookCredentials are those of a registered hook's role, as its plugin reads them.
+func (s *Service) hookCredentials(ctx context.Context, roleARN string) (string, error) {
+	if roleARN == "" || s.cfg.ExecutionCredentials == nil {
+		return "", nil
+	}
+	c, err := s.cfg.ExecutionCredentials(ctx, roleARN, hooksService)
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(c)
+	return string(b), err
+}
+
+// asService makes the context in which CloudFormation itself calls.
+func asService(ctx context.Context) context.Context {
+	const name = "cloudformation.amazonaws.com"
+	c := auth.From(ctx)
+	c.Principal = auth.Principal{Kind: auth.Service, Account: c.Scope.Account, Name: name, ARN: name, UserID: name}
+	c.SourceAccount = c.Scope.Account
+	return auth.With(ctx, c)
 }
 
 // asRole makes the context in which a role calls that CloudFormation assumes as a

@@ -33,6 +33,9 @@ type judges struct {
 	by     map[string]func(request map[string]any) any
 	asked  []string
 	caller string
+	// made answers for the functions that are made, created has their tokens.
+	made    func(request map[string]any) any
+	created []string
 }
 
 func (f *judges) Invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {

@@ -74,8 +74,8 @@ func names(identifier map[string]string) []string {
 // importable are the properties that identify a resource of a type; nil: the type
 // cannot be imported, since nobody can look whether there is one.
 func (s *Service) importable(typeName string) []string {
-	t, ok := s.cfg.Types.Lookup(typeName)
-	schema, err := s.cfg.Schemas.Lookup(typeName)
+	t, ok := s.types.Provider(typeName)
+	schema, err := s.types.Schema(typeName)
 	if !ok || t.Read == nil || t.Bound || err != nil || schema == nil || len(schema.PrimaryIdentifier) == 0 {
 		return nil
 	}

@@ -261,7 +261,7 @@ func (s *Service) parse(body string, processed bool) (*template.Template, error)
 // checked checks what can be said of a template by itself.
 func (s *Service) checked(tmpl *template.Template, problems template.Problems) (*template.Template, error) {
 	if tmpl != nil {
-		problems = append(problems, tmpl.Validate(s.cfg.Schemas)...)
+		problems = append(problems, tmpl.Validate(known{s})...)
 		problems.Sort()
 	}
 	if err := problems.Err(); err != nil {
@@ -400,7 +400,7 @@ func (s *Service) env(tx store.Tx, st *apply.Stack, v *apply.Version) template.E
 
 // input is what a plan of the stack's change to the wanted version is made from.
 func (s *Service) input(tx store.Tx, st *apply.Stack, w *wanted) (plan.Input, error) {
-	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.types, Import: w.imports}
+	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.TypesIn(st.Scope), Import: w.imports}
 	in.Old = plan.State{Resources: map[string]plan.Resource{}}
 	if st.Version.TemplateKey == "" {
 		return in, nil

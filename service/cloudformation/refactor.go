@@ -374,7 +374,7 @@ func (s *Service) refactorActions(ref *apply.Refactor) ([]refactorAction, error)
 		if m.Manual {
 			a.Detection, a.DetectionReason = "MANUAL", "The resource is in ResourceMappings."
 		}
-		if t, _ := s.cfg.Types.Lookup(m.Type); t.Identify == nil && len(s.importable(m.Type)) == 1 {
+		if t, _ := s.types.Provider(m.Type); t.Identify == nil && len(s.importable(m.Type)) == 1 {
 			keys := s.importable(m.Type)
 			b, err := json.Marshal(map[string]string{keys[0]: m.PhysicalID})
 			if err != nil {
@@ -382,7 +382,7 @@ func (s *Service) refactorActions(ref *apply.Refactor) ([]refactorAction, error)
 			}
 			a.ResourceIdentifier = string(b)
 		}
-		if sch, err := s.cfg.Schemas.Lookup(m.Type); err == nil && sch != nil && sch.TagProperty != "" {
+		if sch, err := s.types.Schema(m.Type); err == nil && sch != nil && sch.TagProperty != "" {
 			a.TagResources = describeTags(tags[m.To.Stack])
 			for key := range tags[m.From.Stack] {
 				if _, stays := tags[m.To.Stack][key]; !stays {

@@ -74,6 +74,8 @@ type Config struct {
 	// AssumeAs is the principal of an execution role, checked to exist and to trust a
 	// service ("hooks.cloudformation.amazonaws.com"). nil: there are no such roles.
 	AssumeAs func(ctx context.Context, roleARN, service string) (auth.Principal, error)
+	// ExecutionCredentials are those of such a role, for its handler.
+	ExecutionCredentials func(ctx context.Context, roleARN, service string) (cfn.Credentials, error)
 	// InstanceStack is the id of the stack that an instance belongs to, "" for
 	// none. Principals of kind Instance may act on that stack alone.
 	InstanceStack func(ctx context.Context, instanceID string) (string, error)
@@ -93,7 +95,8 @@ type Service struct {
 
 	cfg    Config
 	runner *apply.Runner
-	types  plan.Types
+	types  plan.Types // of all accounts and regions
+	parsed registeredTypes
 	notify *reconcile.Loop
 	// watches looks at rollback triggers while operations have some.
 	watches *reconcile.Loop
@@ -110,13 +113,15 @@ func New(cfg Config) *Service {
 	if cfg.Zones == nil {
 		cfg.Zones = func(region string) []string { return []string{region + "a", region + "b", region + "c"} }
 	}
-	s := &Service{cfg: cfg, types: plan.Types{Schema: cfg.Schemas.Lookup, Provider: cfg.Types.Lookup}}
+	s := &Service{cfg: cfg}
+	s.types = plan.Types{Schema: s.schemaAnywhere, Provider: s.providerAnywhere}
 	s.runner = apply.New(apply.Config{
-		Store: cfg.Store, Workflows: cfg.Workflows, Types: s.types, Logger: cfg.Logger, Now: cfg.Now,
+		Store: cfg.Store, Workflows: cfg.Workflows, Types: s.types, TypesIn: s.TypesIn, Logger: cfg.Logger, Now: cfg.Now,
 		Parallel: cfg.Parallel, Zones: cfg.Zones, Dynamic: s.dynamic, Alarm: s.alarm, WaitScale: cfg.WaitScale,
 		Seal: s.seal(), Open: s.open, Hooks: s.hooks, CallHook: s.callHook,
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
+	workflow.Register(cfg.Workflows, registrationWorkflow, s.runRegistration)
 	s.notify = reconcile.New("cloudformation notices", s.publishNotices, reconcile.Options{
 		Logger: cfg.Logger,
 		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.Notices.Prefix()) },

@@ -1,0 +1,319 @@
+package cloudformation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/api/s3"
+	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
+)
+
+// registration is a request to register an extension.
+type registration struct {
+	Token       string // UUID
+	Scope       arn.Scope
+	Kind, Name  string
+	Package     string // URL
+	Role        string
+	LogRole     string
+	LogGroup    string
+	Caller      apply.Caller
+	Status      string
+	Description string
+	Version     string // that it has made
+	ClientToken string
+	Started     time.Time
+}
+
+// registrations are keyed by scope and token.
+var registrations = store.NewCollection("cloudformation/registration", store.Index[registration]{
+	Name: "client", Keys: func(_ string, r *registration) []string {
+		if r.ClientToken == "" {
+			return nil
+		}
+		return []string{r.Scope.Key() + "/" + r.ClientToken}
+	},
+})
+
+func (r *registration) key() string { return r.Scope.Key() + "/" + r.Token }
+
+// registrationWorkflow is the workflow of a registration.
+const registrationWorkflow = "cloudformation/registration"
+
+// reservedNames are organizations that no extension may name ("RegisterType",
+// CloudFormation API Reference).
+var reservedNames = []string{"alexa", "amzn", "amazon", "aws", "custom", "dev"}
+
+// maxPackage bounds an extension's package, in bytes.
+const maxPackage = 64 << 20
+
+// RegisterType begins to make a version of an extension of the package that "cfn
+// submit" uploads.
+func (s *Service) RegisterType(ctx context.Context, in *api.RegisterTypeInput) (*api.RegisterTypeOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kind := in.Type
+	if kind == "" {
+		kind = resourceKind
+	}
+	organization, _, _ := strings.Cut(in.TypeName, "::")
+	switch {
+	case kind != resourceKind && kind != hookKind:
+		return nil, fault.New(fault.NotImplemented, "RegisterType of %s is not implemented: resource types and hooks are", kind)
+	case slices.Contains(reservedNames, strings.ToLower(organization)):
+		return nil, fault.New(fault.CFNRegistry, "The organization %s is reserved and cannot be used in extension names.", organization)
+	case strings.HasSuffix(in.TypeName, "::MODULE"):
+		return nil, fault.New(fault.CFNRegistry, "%s is the name of a module, and Type is %s.", in.TypeName, kind)
+	case s.cfg.Lambda == nil || s.cfg.S3 == nil || s.cfg.Ring == nil:
+		return nil, fault.New(fault.NotImplemented, "RegisterType is not implemented: this Slipway has no Lambda")
+	}
+	if in.ExecutionRoleArn != "" {
+		service := handlersService
+		if kind == hookKind {
+			service = hooksService
+		}
+		if err := s.assumable(ctx, in.ExecutionRoleArn, service); err != nil {
+			return nil, err
+		}
+	}
+	r := registration{
+		Token: apply.NewUUID(), Scope: c.Scope, Kind: kind, Name: in.TypeName, Package: in.SchemaHandlerPackage, Role: in.ExecutionRoleArn,
+		Caller: apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, Status: api.RegistrationStatusInProgress,
+		ClientToken: in.ClientRequestToken, Started: s.cfg.Now(),
+	}
+	if in.LoggingConfig != nil {
+		r.LogRole, r.LogGroup = in.LoggingConfig.LogRoleArn, in.LoggingConfig.LogGroupName
+	}
+	out := &api.RegisterTypeOutput{RegistrationToken: r.Token}
+	err = s.update(ctx, func(l *apply.Ledger) error {
+		out.RegistrationToken = r.Token
+		if r.ClientToken != "" {
+			for it, err := range registrations.ByIndex(l.Tx, "client", c.Scope.Key()+"/"+r.ClientToken) {
+				if err == nil && (it.Value.Name != r.Name || it.Value.Package != r.Package) {
+					err = fault.New(fault.CFNRegistry, "ClientRequestToken %s was used for another registration.", r.ClientToken)
+				}
+				if err != nil {
+					return err
+				}
+				out.RegistrationToken = it.Value.Token
+				return nil
+			}
+		}
+		return errors.Join(registrations.Put(l.Tx, r.key(), &r), s.cfg.Workflows.Begin(l.Tx, registrationWorkflow, registrationWorkflow+"/"+r.key(), registrationParams{r.key()}))
+	})
+	return out, err
+}
+
+type registrationParams struct{ Key string }
+
+// madeHandler is what a registration's package came to.
+type madeHandler struct {
+	Package  extensionPackage
+	Function string
+}
+
+// runRegistration reads a package, makes the function that handles the extension, and
+// the version.
+func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error {
+	var r *registration
+	err := s.view(f.Context(), func(tx store.Tx) (err error) {
+		r, err = registrations.Get(tx, p.Key)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out, stepErr := workflow.Step(f, "make", func(ctx context.Context, token string) (madeHandler, error) {
+		return s.makeHandler(s.registering(ctx, r, token), r, token)
+	}, workflow.Attempts(5))
+	if stepErr != nil && (errors.Is(stepErr, workflow.ErrInterrupted) || f.Context().Err() != nil) {
+		return stepErr
+	}
+	_, err = workflow.Tx(f, "keep", func(tx store.Tx) (bool, error) {
+		now, err := registrations.Get(tx, p.Key)
+		if err != nil {
+			return false, err
+		}
+		if stepErr != nil {
+			now.Status, now.Description = api.RegistrationStatusFailed, "an internal error; Slipway's log has its text"
+			if e, ok := fault.As(stepErr); ok {
+				now.Description = e.Message
+			} else {
+				s.cfg.Logger.Error("registration failed", "type", now.Name, "error", stepErr)
+			}
+			return false, registrations.Put(tx, p.Key, now)
+		}
+		k := out.Package
+		e, err := addVersion(tx, extension{Kind: now.Kind, Name: now.Name, Scope: now.Scope}, extensionVersion{
+			Description: k.Description, Schema: k.Schema, Provisioning: k.Provisioning, Source: k.Source, Docs: k.Docs,
+			Function: out.Function, Role: now.Role, LogRole: now.LogRole, LogGroup: now.LogGroup,
+		}, s.cfg.Now())
+		if err != nil {
+			return false, err
+		}
+		now.Status, now.Version = api.RegistrationStatusComplete, versionID(e.Latest)
+		now.Description = "Deployment is currently in DEPLOY_STAGE of status COMPLETED"
+		return true, registrations.Put(tx, p.Key, now)
+	})
+	return err
+}
+
+// registering makes the context in which a registration calls services: as its
+// caller.
+func (s *Service) registering(ctx context.Context, r *registration, token string) context.Context {
+	return auth.With(ctx, auth.Call{
+		Principal: r.Caller.Principal, Scope: r.Scope, RequestID: r.Caller.RequestID, Service: "cloudformation", Operation: "RegisterType",
+		Time: s.cfg.Now(), UserAgent: "cloudformation.amazonaws.com", SourceIP: "cloudformation.amazonaws.com", Endpoint: r.Caller.Endpoint, Token: token,
+	})
+}
+
+// makeHandler reads a package and makes its function. The same step finds the
+// function that it made before.
+func (s *Service) makeHandler(ctx context.Context, r *registration, token string) (out madeHandler, err error) {
+	bucket, key, version, err := bucketOf(r.Package, r.Caller.Endpoint)
+	if rest, ok := strings.CutPrefix(r.Package, "s3://"); ok {
+		err = nil
+		bucket, key, _ = strings.Cut(rest, "/")
+	}
+	if err != nil || bucket == "" || key == "" {
+		return out, fault.New(fault.CFNRegistry, "SchemaHandlerPackage %s is not the URL of an object in S3", r.Package)
+	}
+	got, err := s.cfg.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})
+	if err != nil {
+		if e, ok := fault.As(err); ok {
+			err = fault.New(fault.CFNRegistry, "SchemaHandlerPackage cannot be read: S3 error: %s (%s)", e.Message, e.Code)
+		}
+		return out, err
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(got.Body, maxPackage+1))
+	if err != nil {
+		return out, fmt.Errorf("read %s: %w", r.Package, err)
+	}
+	if len(body) > maxPackage {
+		return out, fault.New(fault.CFNRegistry, "SchemaHandlerPackage has more than %d bytes", maxPackage)
+	}
+	k, code, err := readPackage(body, r.Kind, r.Name)
+	if err != nil {
+		return out, err
+	}
+	role := r.Role
+	if role == "" {
+		role = r.Scope.Global("iam", "role/aws-service-role/"+handlersService+"/AWSServiceRoleForCloudFormationHandlers").String()
+	}
+	name := "cfn-" + strings.ToLower(r.Kind) + "-" + cut(strings.ReplaceAll(r.Name, "::", "-"), 34) + "-" + arn.SuffixFrom(token, 12)
+	in := &lambda.CreateFunctionInput{
+		FunctionName: name, Runtime: k.Runtime, Handler: k.Entrypoint, Role: role, Code: &lambda.FunctionCode{ZipFile: code},
+		Timeout: new(int32(60)), MemorySize: new(int32(256)), Description: "Handler of " + r.Name,
+	}
+	if r.LogGroup != "" {
+		in.LoggingConfig = &lambda.LoggingConfig{LogGroup: r.LogGroup}
+	}
+	fn, err := s.cfg.Lambda.CreateFunction(ctx, in)
+	if err != nil {
+		if e, ok := fault.As(err); ok {
+			err = fault.New(fault.CFNRegistry, "The handler's function cannot be made: %s (%s)", e.Message, e.Code)
+		}
+		return out, err
+	}
+	_, err = s.cfg.Lambda.AddPermission(auth.WithToken(ctx, ""), &lambda.AddPermissionInput{
+		FunctionName: name, StatementId: "cloudformation", Action: "lambda:InvokeFunction", Principal: "cloudformation.amazonaws.com", SourceAccount: r.Scope.Account,
+	})
+	if e, ok := fault.As(err); ok && e.Code == "ResourceConflictException" {
+		err = nil // the step has done so before
+	} else if ok {
+		err = fault.New(fault.CFNRegistry, "CloudFormation cannot be let call the handler's function: %s (%s)", e.Message, e.Code)
+	}
+	if err == nil {
+		err = s.active(ctx, name)
+	}
+	return madeHandler{Package: k, Function: fn.FunctionArn}, err
+}
+
+// activeWithin is how long a function may take until it can be called.
+const activeWithin = 2 * time.Minute
+
+// active waits until a function can be called.
+func (s *Service) active(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, activeWithin)
+	defer cancel()
+	for {
+		fn, err := s.cfg.Lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: name})
+		switch {
+		case err != nil:
+			return err
+		case fn.State == lambda.StateActive:
+			return nil
+		case fn.State == lambda.StateFailed:
+			return fault.New(fault.CFNRegistry, "The handler's function cannot be run: %s", fn.StateReason)
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// DescribeTypeRegistration tells how far a registration is.
+func (s *Service) DescribeTypeRegistration(ctx context.Context, in *api.DescribeTypeRegistrationInput) (*api.DescribeTypeRegistrationOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.DescribeTypeRegistrationOutput{}
+	err = s.view(ctx, func(tx store.Tx) error {
+		r, err := registrations.Get(tx, c.Scope.Key()+"/"+in.RegistrationToken)
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid) {
+			return fault.New(fault.CFNRegistry, "No registration token matches %s.", in.RegistrationToken)
+		}
+		if err != nil {
+			return err
+		}
+		out.ProgressStatus, out.Description = r.Status, r.Description
+		if r.Version != "" {
+			out.TypeArn = extensionARN(r.Scope, r.Kind, r.Name)
+			out.TypeVersionArn = out.TypeArn + "/" + r.Version
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ListTypeRegistrations lists the tokens of registrations.
+func (s *Service) ListTypeRegistrations(ctx context.Context, in *api.ListTypeRegistrationsInput) (*api.ListTypeRegistrationsOutput, error) {
+	c, err := s.call(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := named{Kind: in.Type, Name: in.TypeName}
+	if in.TypeArn != "" {
+		if n, err = extensionNamed(c.Scope, named{ARN: in.TypeArn}); err != nil {
+			return nil, err
+		}
+	}
+	out := &api.ListTypeRegistrationsOutput{RegistrationTokenList: []string{}}
+	err = s.view(ctx, func(tx store.Tx) error {
+		items, next, err := registrations.Page(tx, c.Scope.Key()+"/", in.NextToken, listSize(in.MaxResults), func(r *registration) bool {
+			return (n.Kind == "" || r.Kind == n.Kind) && (n.Name == "" || r.Name == n.Name) && (in.RegistrationStatusFilter == "" || r.Status == in.RegistrationStatusFilter)
+		})
+		for _, it := range items {
+			out.RegistrationTokenList = append(out.RegistrationTokenList, it.Value.Token)
+		}
+		out.NextToken = next
+		return tokenError(err, in.NextToken)
+	})
+	return out, err
+}

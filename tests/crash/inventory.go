@@ -58,6 +58,11 @@ func (i inventory) ownedBy(ctx context.Context, c *client, stack string) error {
 			return fmt.Errorf("%s: resource %s of a stack at rest is %s", stack, r.text("LogicalResourceId"), status)
 		}
 		i.add(r.text("ResourceType"), r.text("PhysicalResourceId"))
+		if r.text("ResourceType") == "AWS::CloudFormation::Stack" {
+			if err := i.ownedBy(ctx, c, r.text("PhysicalResourceId")); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -66,7 +71,7 @@ func (i inventory) ownedBy(ctx context.Context, c *client, stack string) error {
 func take(ctx context.Context, c *client) (inventory, error) {
 	i := inventory{}
 	for _, list := range []func(context.Context, *client) error{
-		i.instances, i.ec2, i.iam, i.queues, i.parameters, i.buckets,
+		i.instances, i.ec2, i.iam, i.queues, i.parameters, i.buckets, i.nested,
 	} {
 		if err := list(ctx, c); err != nil {
 			return nil, err

@@ -60,5 +60,9 @@ func loads(ctx context.Context, c *client) ([]load, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []load{plain, multipart, fifo, moved, told, ordered, ec2}, nil
+	templates, err := newTree(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return []load{plain, multipart, fifo, moved, told, ordered, ec2, templates}, nil
 }

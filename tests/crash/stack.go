@@ -51,12 +51,17 @@ Resources:
   Address:
     Type: AWS::EC2::EIP
     Properties: { InstanceId: !Ref Instance }
+  Tier:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: https://` + treeBucket + `.s3.amazonaws.com/nested.yaml
+      Parameters: { Version: !Ref Version }
 `
 	if fails {
 		t += `
   Broken:
     Type: AWS::S3::BucketPolicy
-    DependsOn: [Address, Queue, Parameter]
+    DependsOn: [Address, Queue, Parameter, Tier]
     Properties:
       Bucket: !Ref Bucket
       PolicyDocument:

@@ -12,6 +12,7 @@ package crash
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -30,6 +31,7 @@ import (
 // client calls a server in AWS's protocols, signed.
 type client struct {
 	endpoint string
+	region   string // "": the default one
 	http     http.Client
 }
 
@@ -121,7 +123,7 @@ func (c *client) send(ctx context.Context, service, method, path string, header 
 	if body == nil {
 		body = []byte{}
 	}
-	auth.Sign(req, body, auth.Credentials{AccessKeyID: arn.DefaultAccount, SecretAccessKey: "local"}, service, arn.DefaultRegion, time.Now())
+	auth.Sign(req, body, auth.Credentials{AccessKeyID: arn.DefaultAccount, SecretAccessKey: "local"}, service, cmp.Or(c.region, arn.DefaultRegion), time.Now())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err

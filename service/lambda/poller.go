@@ -45,6 +45,7 @@ const (
 	longPoll           = 20 // seconds
 	receiveAtOnce      = 10
 	pollPause          = time.Second // after a failure
+	shortPoll          = 100 * time.Millisecond
 	maxBatchPayload    = maxPayload - 64<<10
 )
 
@@ -167,6 +168,7 @@ func (p *poller) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		began := time.Now()
 		batch, err := p.gather(ctx)
 		if err == nil && len(batch) > 0 {
 			p.working.Go(func() {
@@ -181,6 +183,8 @@ func (p *poller) run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			p.s.log.Debug("lambda mapping", "mapping", p.m.ID, "source", p.m.Source, "error", err)
 			p.s.queue.later(ctx, pollPause)
+		} else if time.Since(began) < shortPoll {
+			p.s.queue.later(ctx, shortPoll) // SQS lets nobody wait while it is stopping
 		}
 	}
 }

@@ -134,12 +134,13 @@ func (c *client) send(ctx context.Context, service, method, path string, header 
 		return nil, err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return nil, readRefusal(resp.StatusCode, answer)
+		return nil, readRefusal(resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), answer)
 	}
 	return answer, nil
 }
 
-func readRefusal(status int, answer []byte) error {
+// readRefusal reads an error. In REST JSON its code stands in a header.
+func readRefusal(status int, code string, answer []byte) error {
 	r := &refusal{Status: status}
 	if bytes.HasPrefix(bytes.TrimSpace(answer), []byte("{")) {
 		var body struct {
@@ -148,6 +149,9 @@ func readRefusal(status int, answer []byte) error {
 		}
 		if err := json.Unmarshal(answer, &body); err == nil {
 			r.Code, r.Message = body.Type[strings.LastIndexByte(body.Type, '#')+1:], body.Message
+			if r.Code == "" {
+				r.Code = code
+			}
 		}
 		return r
 	}

@@ -71,7 +71,7 @@ func (i inventory) ownedBy(ctx context.Context, c *client, stack string) error {
 func take(ctx context.Context, c *client) (inventory, error) {
 	i := inventory{}
 	for _, list := range []func(context.Context, *client) error{
-		i.instances, i.ec2, i.iam, i.queues, i.parameters, i.buckets, i.nested,
+		i.instances, i.ec2, i.iam, i.queues, i.parameters, i.buckets, i.nested, i.functions,
 	} {
 		if err := list(ctx, c); err != nil {
 			return nil, err

@@ -64,5 +64,9 @@ func loads(ctx context.Context, c *client) ([]load, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []load{plain, multipart, fifo, moved, told, ordered, ec2, templates}, nil
+	later, err := newEvents(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return []load{plain, multipart, fifo, moved, told, ordered, ec2, templates, later}, nil
 }

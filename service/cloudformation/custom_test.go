@@ -39,6 +39,7 @@ func (p *provider) take(_ context.Context, _ string, payload []byte) error {
 	if err := json.Unmarshal(payload, &r); err != nil {
 		return err
 	}
+	answer := p.answers(r) // before it is known that it was asked
 	p.mu.Lock()
 	if p.ids == nil {
 		p.ids = map[string]bool{}
@@ -48,7 +49,7 @@ func (p *provider) take(_ context.Context, _ string, payload []byte) error {
 	}
 	p.ids[r.RequestId] = true
 	p.mu.Unlock()
-	if answer := p.answers(r); answer != nil {
+	if answer != nil {
 		if code := p.put(r, answer); code != http.StatusOK {
 			return fmt.Errorf("the answer was refused: %d", code)
 		}
@@ -344,11 +345,15 @@ func TestCustomResourceWithoutAnswer(t *testing.T) {
 	w.gone("s")
 
 	answer(true)
-	id := w.create("s", customs("A: b"))
+	w.create("s", customs("A: b"))
 	w.settle("s", "CREATE_COMPLETE")
 	answer(false)
+	asked := len(p.requests())
+	changed := w.store.Watch(w.ctx, "workflow/journal/")
 	w.updateTo("s", customs("A: c"))
-	w.until(id, "C UPDATE_IN_PROGRESS")
+	for len(p.requests()) == asked {
+		<-changed
+	}
 	answer(true)
 	if _, err := w.CancelUpdateStack(w.ctx, &api.CancelUpdateStackInput{StackName: "s"}); err != nil {
 		t.Fatal(err)

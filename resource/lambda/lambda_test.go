@@ -43,6 +43,8 @@ func (host) Invoke(context.Context, function.Spec, function.Invocation) (functio
 	return function.Result{}, nil
 }
 
+func (host) Prepare() {}
+
 func (host) Retire(string) func(context.Context) error {
 	return func(context.Context) error { return nil }
 }

@@ -128,7 +128,7 @@ func (h aliasHandler) delete(ctx context.Context, r cfn.Request) error {
 }
 
 func (h aliasHandler) list(ctx context.Context) ([]string, error) {
-	functions, err := functionHandler{h.svc}.list(ctx)
+	functions, err := functionHandler(h).list(ctx)
 	if err != nil {
 		return nil, err
 	}

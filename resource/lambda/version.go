@@ -32,7 +32,7 @@ func (h versionHandler) create(ctx context.Context, r cfn.Request) (cfn.Result, 
 	if err := resource.Decode(versionName, r.Properties, &p); err != nil {
 		return cfn.Result{}, err
 	}
-	if _, err := (functionHandler{h.svc}).settled(ctx, p.FunctionName); err != nil {
+	if _, err := functionHandler(h).settled(ctx, p.FunctionName); err != nil {
 		return cfn.Result{}, err
 	}
 	out, err := h.svc.PublishVersion(ctx, &api.PublishVersionInput{FunctionName: p.FunctionName, Description: p.Description, CodeSha256: p.CodeSha256})

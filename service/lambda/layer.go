@@ -58,7 +58,7 @@ func (p layerPlace) versionARN(n int64) string { return p.arn() + ":" + strconv.
 
 func layerPlaceOf(key string) layerPlace {
 	p := placeOf(key)
-	return layerPlace{p.Scope, p.name}
+	return layerPlace(p)
 }
 
 var layerForm = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:lambda:([a-z0-9-]+):(\d{12}):layer:([a-zA-Z0-9-_]+)(?::(\d+))?$`)

@@ -174,10 +174,7 @@ func (s *Service) setEnvironment(p place, e *api.Environment, to *settings) (err
 		return err
 	}
 	if len(text) > maxEnvironment {
-		shown := make([]string, 0, len(vars))
-		for _, k := range slices.Sorted(maps.Keys(vars)) {
-			shown = append(shown, k)
-		}
+		shown := slices.Sorted(maps.Keys(vars))
 		return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. Variables in this request: %s", strings.Join(shown, ", "))
 	}
 	to.Environment, err = s.sealEnvironment(p, vars)

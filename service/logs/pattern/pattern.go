@@ -151,6 +151,7 @@ func (s *scanner) term() (term, error) {
 	}
 	for _, r := range word {
 		if r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			//lint:ignore ST1005 AWS's words
 			return term{}, fmt.Errorf("Invalid character(s) in term '%s'", word)
 		}
 	}

@@ -17,6 +17,7 @@ const mostMachines = 3
 // under its token makes no second one; what was terminated stays so.
 type machines struct {
 	n       int
+	disks   int
 	sent    map[string]string // the id that was acknowledged, or "", by client token
 	ended   map[string]bool   // terminations that were acknowledged, or asked for without an answer, by instance
 	volumes map[string]string // likewise volumes, by client token
@@ -62,7 +63,9 @@ func (m *machines) makeVolume(ctx context.Context, c *client, token string) (str
 }
 
 func (m *machines) volume(ctx context.Context, c *client) error {
-	token := "crash-volume-" + strconv.Itoa(m.n)
+	// Never that of an earlier volume, which may be on its way out yet.
+	m.disks++
+	token := "crash-volume-" + strconv.Itoa(m.disks)
 	m.volumes[token] = ""
 	id, err := m.makeVolume(ctx, c, token)
 	if refused(err, "UnsupportedOperation") {

@@ -129,17 +129,18 @@ type slot struct {
 	latest int     // version that was asked for last
 	op     *operation
 	taken  string // URL of the queue that the operation imports
+	holds  bool   // the stack has what an import took: it goes with the next update that succeeds
 }
 
 // choose picks what to do with the stack.
 func (s *slot) choose(pick func(n int) int) {
 	s.latest++
 	s.op = &operation{kind: deletion, version: s.latest}
-	switch s.at.status {
-	case absent:
+	switch {
+	case s.at.status == absent:
 		s.op.kind = []string{create, create, create, createFails}[pick(4)]
-	case createUndone: // can only be deleted
-	case importDone: // what it has taken goes with the next update
+	case s.at.status == createUndone: // can only be deleted
+	case s.holds:
 		s.op.kind = []string{update, update, updateFails, deletion, deletion}[pick(5)]
 	default:
 		s.op.kind = []string{update, update, updateFails, imports, importFails, deletion, deletion}[pick(7)]
@@ -251,6 +252,12 @@ func (s *slot) settle(ctx context.Context, c *client) (at outcome, reason string
 func (s *slot) conclude(got outcome, reason string) error {
 	op, before, want := s.op, s.at, s.leadsTo()
 	s.op, s.at = nil, got
+	switch got.status {
+	case importDone:
+		s.holds = true
+	case updateDone, absent:
+		s.holds = false
+	}
 	if got == want || !op.acked && got == before {
 		return nil
 	}

@@ -117,6 +117,14 @@ func (d *deployment) identifier(kind, physical string, keys []string) map[string
 		out := d.must(d.query("ec2", "DescribeAddresses", "PublicIp.1", physical))
 		return map[string]string{"PublicIp": physical, "AllocationId": out.text("addressesSet/item/allocationId")}
 	}
+	if kind == "AWS::Lambda::Permission" { // of the stack's one function
+		for _, r := range d.must(d.call("DescribeStackResources")).all("StackResources/member") {
+			if r.text("ResourceType") == "AWS::Lambda::Function" {
+				function := "arn:aws:lambda:us-east-1:" + d.account + ":function:" + r.text("PhysicalResourceId") // as the templates have it
+				return map[string]string{"FunctionName": function, "Id": physical}
+			}
+		}
+	}
 	values := []string{physical}
 	if len(keys) > 1 {
 		values = strings.Split(physical, "|")

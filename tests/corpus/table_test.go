@@ -23,10 +23,13 @@ type expectation struct {
 }
 
 const (
-	agents  = "templates/Solutions/AmazonCloudWatchAgent/"
-	jinja   = "its {{ }} are holes of another template language, filled before CloudFormation sees it"
-	foreign = "it names an image of AWS by its id"
-	early   = "replication and access logs of buckets are not built, and its bucket policies name buckets that they do not wait for"
+	agents          = "templates/Solutions/AmazonCloudWatchAgent/"
+	jinja           = "its {{ }} are holes of another template language, filled before CloudFormation sees it"
+	foreign         = "it names an image of AWS by its id"
+	absentTemplates = "its nested stacks' templates are in a bucket that is not there"
+	absentValue     = "what it refers to is not there"
+	noTemplate      = "https://s3.us-east-1.amazonaws.com/corpus-templates/none.yaml"
+	early           = "replication and access logs of buckets are not built, and its bucket policies name buckets that they do not wait for"
 )
 
 // table has a line for each template that has parameters without defaults, whose
@@ -56,17 +59,51 @@ var table = map[string]expectation{
 	"templates/VPC/VPC_EC2_Instance_With_Multiple_Static_IPAddresses.yaml": {parameters: map[string]string{
 		"KeyName": "corpus", "VpcId": "{vpc}", "SubnetId": "{subnet}", "PrimaryIPAddress": "{address}", "SecondaryIPAddress": "{another}", "LatestAMI": "{image}",
 	}},
-	"recorded-templates/template33.yaml":                   {ends: rollsBack, says: "(InvalidVpc.Range)", why: "its VPC has addresses of the internet, which would hide their owners from this host"},
-	"templates/CloudFormation/fn-foreach-s3-outputs.yaml":  {leaves: "its buckets have the policy Retain"},
-	"recorded-templates/cfn_macro_languageextensions.yaml": {parameters: map[string]string{"QueueList": "a,b,c", "QueueNameParam": "corpus"}},
-	"templates/SQS/SQSStandardQueue.yaml":                  {parameters: map[string]string{"KmsMasterKeyIdForSqs": ""}},
+	"recorded-templates/template33.yaml":                                    {ends: rollsBack, says: "(InvalidVpc.Range)", why: "its VPC has addresses of the internet, which would hide their owners from this host"},
+	"templates/CloudFormation/fn-foreach-s3-outputs.yaml":                   {leaves: "its buckets have the policy Retain"},
+	"recorded-templates/cfn_macro_languageextensions.yaml":                  {parameters: map[string]string{"QueueList": "a,b,c", "QueueNameParam": "corpus"}},
+	"templates/SNS/SNSTopic.yaml":                                           {parameters: map[string]string{"SubscriptionEndPoint": "arn:aws:sqs:us-east-1:000000000000:corpus"}},
+	"templates/CloudFormation/StackSets/common-resources-stackset-pkg.json": {ends: rollsBack, says: "You must be the management account or delegated admin account of an organization", why: "its stack set is managed by an organization, which the account has not"},
+	"templates/Solutions/VPCPeering/templates/VPCPeering-Requester.main.cfn.yaml": {parameters: map[string]string{
+		"NumberOfRouteTables": "1", "NumberOfSecurityGroups": "1", "PeerName": "corpus", "PeerOwnerId": "000000000000", "PeerVPCCIDR": "10.99.0.0/16",
+		"PeerRoleARN": "arn:aws:iam::000000000000:role/corpus", "PeerVPCID": "vpc-0123456789abcdef0", "VPCID": "{vpc}", "RouteTableIds": "rtb-0123456789abcdef0", "SecurityGroupIds": "{group}",
+		"TemplatesS3BucketName": "corpus-templates", "TemplatesS3BucketRegion": "us-east-1", "TemplatesS3KeyPrefix": "peering/",
+	}, ends: rollsBack, says: "The following resource(s) failed to create: [VPCPeeringRequesterSetupStack]", why: absentTemplates},
+	"templates/SQS/SQSStandardQueue.yaml": {parameters: map[string]string{"KmsMasterKeyIdForSqs": ""}},
 
-	"recorded-templates/cfn_condition_update_1.yml":   {parameters: map[string]string{"OriginalBucketName": "corpus-condition-1"}},
-	"recorded-templates/cfn_condition_update_2.yml":   {parameters: map[string]string{"OriginalBucketName": "corpus-condition-2", "FirstBucket": "corpus-condition-3", "SecondBucket": "corpus-condition-4"}},
-	"recorded-templates/cfn_function_export.yml":      {parameters: map[string]string{"BucketExportName": "corpus-bucket"}},
-	"recorded-templates/cfn_intrinsic_functions.yaml": {ends: refused, says: "a key must be a string", why: jinja},
-	"recorded-templates/cfn_number_in_sub.yml":        {parameters: map[string]string{"ParameterName": "corpus"}},
-	"recorded-templates/cfn_parameter_list_type.yaml": {parameters: map[string]string{"ParamsList": "foo,bar"}},
+	"recorded-templates/cfn_failed_nested_stack_child.yml":                   {ends: rollsBack, says: "NoSuchBucket", why: "its function's code is in a bucket that is not there"},
+	"recorded-templates/cfn_failed_nested_stack_parent.yml":                  {parameters: map[string]string{"TemplateUri": noTemplate}, ends: rollsBack, says: "failed to create: [ChildStack]", why: absentTemplates},
+	"recorded-templates/cfn_getatt_ref.yaml":                                 {parameters: map[string]string{"MyParam": "corpus-getatt", "CustomOutputName": "TopicArn"}},
+	"recorded-templates/cfn_lambda_event_invoke_config.yml":                  {ends: rollsBack, says: "TracingConfig of mode Active is not built", why: "traces are not built"},
+	"recorded-templates/cfn_lambda_logging_config.yaml":                      {parameters: map[string]string{"FunctionName": "corpus-logging"}, ends: rollsBack, says: "is not built", why: "logs of functions as JSON are not built"},
+	"recorded-templates/cfn_lambda_with_external_api_paths_in_env_vars.yaml": {parameters: map[string]string{"CustomURL": "https://example.com"}},
+	"recorded-templates/cfn_sub_resovling.yaml":                              {parameters: map[string]string{"MyParam": "corpus-sub"}},
+	"recorded-templates/conditions/intrinsic-functions-in-conditions.yaml": {parameters: map[string]string{
+		"TopicName": "corpus-us-east-1", "TopicPrefix": "corpus", "TopicNameWithSuffix": "corpus-us-east-1-x", "TopicNameSuffix": "x"}},
+	"recorded-templates/lambda_function_update.yml":                 {parameters: map[string]string{"FunctionName": "corpus-update"}},
+	"recorded-templates/lambda_layer_version.yml":                   {parameters: map[string]string{"LayerBucket": "corpus-layers", "LayerName": "corpus"}, ends: rollsBack, says: "failed to create: [Layer]", why: "its layer is in a bucket that is not there, and for another architecture"},
+	"recorded-templates/mappings/mapping-aws-ref-map-key.yaml":      {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/mappings/mapping-ref-map-key.yaml":          {parameters: map[string]string{"MapName": "MyMap", "MapKey": "A", "TopicName": "corpus-ref"}},
+	"recorded-templates/mappings/simple-mapping-nesting-depth.yaml": {ends: refused, says: "Fn::FindInMap", why: "its map is deeper than maps may be"},
+	"recorded-templates/mappings/simple-mapping.yaml":               {parameters: map[string]string{"TopicName": "corpus-map", "TopicNameSuffixSelector": "A"}},
+	"recorded-templates/nested-stack-conditions.yaml":               {parameters: map[string]string{"S3BucketPath": "/corpus-templates/none.yaml", "S3BucketName": "corpus-conditions"}, ends: rollsBack, says: "failed to create: [Bucket]", why: absentTemplates},
+	"recorded-templates/nested-stack-outputref/root.yaml":           {parameters: map[string]string{"Sub1TemplateUrl": noTemplate, "Sub2TemplateUrl": noTemplate, "TopicName": "corpus-nested", "RoleName": "corpus-nested"}, ends: rollsBack, says: "failed to create: [Sub1]", why: absentTemplates},
+	"recorded-templates/nested-stack-outputref/sub1.yaml":           {parameters: map[string]string{"TopicName": "corpus-sub1"}},
+	"recorded-templates/nested_parent.yml":                          {parameters: map[string]string{"ChildStackURL": noTemplate, "BucketName": "corpus-child"}, ends: rollsBack, says: "failed to create: [myStackWithParams]", why: absentTemplates},
+	"recorded-templates/resolve_secretsmanager_partial.yaml":        {parameters: map[string]string{"DynamicParameter": "corpus"}, ends: rollsBack, says: "failed to create: [topic69831491]", why: absentValue},
+	"recorded-templates/resolve_ssm.yaml":                           {parameters: map[string]string{"DynamicParameter": "corpus-absent", "ParameterName": "corpus-absent"}, ends: rollsBack, says: "Rollback requested by user", why: absentValue},
+	"recorded-templates/resolve_ssm_secure.yaml":                    {parameters: map[string]string{"DynamicParameter": "corpus-absent"}, ends: rollsBack, says: "failed to create: [topic69831491]", why: absentValue},
+	"recorded-templates/sns_subscription.yml":                       {parameters: map[string]string{"TopicArn": "arn:aws:sns:us-east-1:000000000000:corpus-absent", "QueueArn": "arn:aws:sqs:us-east-1:000000000000:corpus"}, ends: rollsBack, says: "failed to create: [SnsSubscription]", why: "its topic is not there"},
+	"recorded-templates/sns_subscription_cross_region.yml":          {parameters: map[string]string{"TopicArn": "arn:aws:sns:us-west-2:000000000000:corpus-absent", "QueueArn": "arn:aws:sqs:us-east-1:000000000000:corpus", "TopicRegion": "us-west-2"}, ends: rollsBack, says: "failed to create: [SnsSubscription]", why: "its topic is not there"},
+	"recorded-templates/stack_update_2.yaml":                        {parameters: map[string]string{"Topic1Name": "corpus-1", "Topic2Name": "corpus-2", "Topic3Name": "corpus-3"}},
+	"recorded-templates/sub_number_type.yml":                        {parameters: map[string]string{"ResourceNamePrefix": "corpus", "RestLatencyPreemptiveAlarmPeriod": "60", "RestLatencyPreemptiveAlarmThreshold": "5"}, ends: rollsBack, says: "alarm actions of ssm are not built", why: "its alarm makes an item of OpsCenter"},
+	"recorded-templates/template7.json":                             {parameters: map[string]string{"LambdaFunctionName": "corpus-seven", "LambdaRoleName": "corpus-seven"}, ends: rollsBack, says: "failed to create: [LambdaExecutionRole]", why: "its role's policy has the Effect ALLOW"},
+	"recorded-templates/cfn_condition_update_1.yml":                 {parameters: map[string]string{"OriginalBucketName": "corpus-condition-1"}},
+	"recorded-templates/cfn_condition_update_2.yml":                 {parameters: map[string]string{"OriginalBucketName": "corpus-condition-2", "FirstBucket": "corpus-condition-3", "SecondBucket": "corpus-condition-4"}},
+	"recorded-templates/cfn_function_export.yml":                    {parameters: map[string]string{"BucketExportName": "corpus-bucket"}},
+	"recorded-templates/cfn_intrinsic_functions.yaml":               {ends: refused, says: "a key must be a string", why: jinja},
+	"recorded-templates/cfn_number_in_sub.yml":                      {parameters: map[string]string{"ParameterName": "corpus"}},
+	"recorded-templates/cfn_parameter_list_type.yaml":               {parameters: map[string]string{"ParamsList": "foo,bar"}},
 	"recorded-templates/cfn_waitcondition.yaml": {parameters: map[string]string{"ParameterName": "corpus"}, signal: signalHandle,
 		outputs: map[string]string{"WaitConditionRef": "arn:aws:cloudformation:us-east-1:[0-9]{12}:stack/s/[0-9a-f-]{36}/WaitHandle"}},
 	"recorded-templates/conditions/conditional-in-conditional.yml":      {parameters: map[string]string{"SelectedRegion": "us-east-1", "Environment": "production"}},

@@ -99,9 +99,9 @@ func TestStoppedEngineGivesItsRunsAway(t *testing.T) {
 	cfg := b.config("two")
 	cfg.LeaseTTL = 60 * time.Millisecond
 	first := b.engine(b.config("one"), c.register("first"))
-	second := b.engine(cfg, c.register("second"))
 	b.begin(first, "count", "run", 0)
 	c.arrived(t, "first")
+	second := b.engine(cfg, c.register("second")) // not before: it is quick to take what nobody runs yet
 	first.Stop()
 	c.arrived(t, "second")
 	close(c.gate)

@@ -129,11 +129,14 @@ func (s *Stack) missed(cancelled bool) string {
 	if why == "" {
 		why = s.Reason
 	}
-	switch s.Status {
+	status := s.Status
+	switch status {
+	case UpdateRollbackCleanup, UpdateRollbackComplete:
+		status = UpdateRollbackInProgress // how far it is by now is chance; AWS tells this one
 	case CreateFailed, RollbackComplete, RollbackFailed, DeleteComplete, DeleteFailed:
 		return fmt.Sprintf("Embedded stack %s was not successfully created: %s", s.ID, why)
 	}
-	return fmt.Sprintf("Embedded stack %s was not successfully updated. Currently in %s with reason: %s", s.ID, s.Status, why)
+	return fmt.Sprintf("Embedded stack %s was not successfully updated. Currently in %s with reason: %s", s.ID, status, why)
 }
 
 // attributes are what Fn::GetAtt finds of a nested stack.

@@ -33,7 +33,13 @@ type cloud struct {
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	c := &cloud{t: t, store: storetest.New(t), driver: fake.New(fake.Config{})}
+	return newCloudOn(t, fake.Config{})
+}
+
+// newCloudOn is a cloud whose driver is another.
+func newCloudOn(t *testing.T, driver fake.Config) *cloud {
+	t.Helper()
+	c := &cloud{t: t, store: storetest.New(t), driver: fake.New(driver)}
 	c.clock = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	c.ctx = auth.With(t.Context(), auth.Call{
 		Principal: auth.Principal{Kind: auth.Root, Account: testScope.Account, UserID: testScope.Account}, Scope: testScope,

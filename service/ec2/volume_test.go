@@ -7,6 +7,7 @@ import (
 
 	api "github.com/slipway/slipway/api/ec2"
 	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/fake"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -272,8 +273,7 @@ func TestVolumeStatusIsLookedAt(t *testing.T) {
 }
 
 func TestAHostWithoutVolumesSaysSo(t *testing.T) {
-	c := newCloud(t)
-	c.driver.Config.NoVolumes = errors.New("there is no mkfs.ext4")
+	c := newCloudOn(t, fake.Config{NoVolumes: errors.New("there is no mkfs.ext4")})
 	_, err := c.CreateVolume(c.ctx, &api.CreateVolumeInput{AvailabilityZone: zoneA, Size: ptr(int32(10))})
 	wantFault(t, err, fault.UnsupportedOperation, "")
 	i := c.run()

@@ -88,6 +88,24 @@ func NewID(prefix string) string {
 	return prefix + hex.EncodeToString(b[:])[:17]
 }
 
+// NewUUID makes a random UUID (RFC 9562, version 4).
+func NewUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return uuid(b)
+}
+
+// UUIDFrom makes the UUID that a token always leads to.
+func UUIDFrom(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return uuid([16]byte(sum[:]))
+}
+
+func uuid(b [16]byte) string {
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
 // IDFrom makes the id that a token always leads to, so that a repeated step
 // finds what its first run made.
 func IDFrom(prefix, token string) string {

@@ -1,6 +1,7 @@
 package arn
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,4 +22,16 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %+v, %v", s, a, err)
 		}
 	})
+}
+
+func TestUUIDs(t *testing.T) {
+	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	for _, id := range []string{NewUUID(), UUIDFrom("a token"), UUIDFrom("")} {
+		if !form.MatchString(id) {
+			t.Errorf("%s is no version 4 UUID", id)
+		}
+	}
+	if UUIDFrom("a") != UUIDFrom("a") || UUIDFrom("a") == UUIDFrom("b") || NewUUID() == NewUUID() {
+		t.Error("a token has one UUID of its own, and nobody two of the same")
+	}
 }

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -303,13 +302,7 @@ func failureReason(err error, token string) string {
 	if e, ok := fault.As(err); ok {
 		code, message = cfn.HandlerCode(e.Code), fmt.Sprintf("%s (%s)", e.Message, e.Code)
 	}
-	return fmt.Sprintf("Resource handler returned message: %q (RequestToken: %s, HandlerErrorCode: %s)", message, UUIDFrom(token), code)
-}
-
-func uuidBytes(token string) (b [16]byte) {
-	sum := sha256.Sum256([]byte(token))
-	copy(b[:], sum[:])
-	return b
+	return fmt.Sprintf("Resource handler returned message: %q (RequestToken: %s, HandlerErrorCode: %s)", message, arn.UUIDFrom(token), code)
 }
 
 // resolver replaces the dynamic references that a type lets the engine replace.

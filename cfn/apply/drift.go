@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/drift"
 	"github.com/slipway/slipway/cfn/schema"
@@ -91,7 +92,7 @@ func detectionKey(s *Stack, id string) string { return s.Scope.Key() + "/" + id 
 func (r *Runner) Detect(l *Ledger, s *Stack, caller Caller, only []string) (*Detection, error) {
 	s.Detected++
 	d := &Detection{
-		ID: UUIDFrom(fmt.Sprintf("%s/drift/%d", s.ID, s.Detected)), StackID: s.ID, StackKey: s.Key(), Caller: caller, Only: only,
+		ID: arn.UUIDFrom(fmt.Sprintf("%s/drift/%d", s.ID, s.Detected)), StackID: s.ID, StackKey: s.Key(), Caller: caller, Only: only,
 		Status: DetectionInProgress, Drift: NotChecked, Started: l.Now,
 	}
 	s.Detections = append(s.Detections, d.ID)

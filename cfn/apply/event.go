@@ -1,12 +1,12 @@
 package apply
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/store"
 )
 
@@ -57,12 +57,12 @@ func (l *Ledger) Stack(s *Stack, status, reason string) error {
 	if err := Stacks.Put(l.Tx, s.Key(), s); err != nil {
 		return err
 	}
-	return l.event(s, Event{ID: newUUID(), LogicalID: s.Name, PhysicalID: s.ID, Type: StackType, Status: status, Reason: reason})
+	return l.event(s, Event{ID: arn.NewUUID(), LogicalID: s.Name, PhysicalID: s.ID, Type: StackType, Status: status, Reason: reason})
 }
 
 // Say adds an event about the stack without changing its status.
 func (l *Ledger) Say(s *Stack, reason string) error {
-	return l.event(s, Event{ID: newUUID(), LogicalID: s.Name, PhysicalID: s.ID, Type: StackType, Status: s.Status, Reason: reason})
+	return l.event(s, Event{ID: arn.NewUUID(), LogicalID: s.Name, PhysicalID: s.ID, Type: StackType, Status: s.Status, Reason: reason})
 }
 
 // resource gives a resource a status, keeps it and tells of it.
@@ -77,7 +77,7 @@ func (l *Ledger) resource(s *Stack, r *Resource, status, reason string) error {
 // cleaned tells of a physical resource that an update's clean-up removes: AWS's
 // events of it have random ids and no properties.
 func cleaned(v victim, status, reason string) Event {
-	return Event{ID: v.LogicalID + "-" + newUUID(), LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Type: v.Type, Status: status, Reason: reason}
+	return Event{ID: v.LogicalID + "-" + arn.NewUUID(), LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Type: v.Type, Status: status, Reason: reason}
 }
 
 // resourceBy gives a resource the status of an event, keeps it and tells so.
@@ -88,23 +88,6 @@ func (l *Ledger) resourceBy(s *Stack, r *Resource, e Event) error {
 		return err
 	}
 	return l.event(s, e)
-}
-
-// NewUUID makes a random UUID, as stack, change set and event ids have.
-func NewUUID() string { return newUUID() }
-
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	return formatUUID(b)
-}
-
-// UUIDFrom makes the UUID that a token always leads to.
-func UUIDFrom(token string) string { return formatUUID(uuidBytes(token)) }
-
-func formatUUID(b [16]byte) string {
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // found turns "no such document" into nil.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/hook"
 	"github.com/slipway/slipway/cfn/plan"
@@ -121,7 +122,7 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 	for i, h := range hooks {
 		name := fmt.Sprintf("hook %d", i)
 		id, err := tx(o, f, name+" begins", func(l *Ledger, s *Stack) (string, error) {
-			id := UUIDFrom(fmt.Sprintf("%s/%s/%s/%s", s.Last, t.LogicalID, t.Action, name))
+			id := arn.UUIDFrom(fmt.Sprintf("%s/%s/%s/%s", s.Last, t.LogicalID, t.Action, name))
 			return id, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: HookInProgress, Mode: h.Mode})
 		})
 		if err != nil {
@@ -180,7 +181,7 @@ func (o *operation) tellHook(l *Ledger, s *Stack, t *HookTarget, h Hook, e HookE
 			event.PhysicalID, event.Status = r.PhysicalID, r.Status
 		}
 	}
-	event.ID = fmt.Sprintf("%s-%s-%s", event.LogicalID, e.Status, newUUID())
+	event.ID = fmt.Sprintf("%s-%s-%s", event.LogicalID, e.Status, arn.NewUUID())
 	if err := l.event(s, event); err != nil {
 		return err
 	}

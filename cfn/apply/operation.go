@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/hook"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/store"
@@ -102,7 +103,7 @@ func (r *Runner) beginQuietly(l *Ledger, s *Stack, op Operation) error {
 		return err
 	}
 	s.Count++
-	op.ID = "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
+	op.ID = "cloudformation/" + s.Key() + "/" + arn.UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	op.StackKey, op.Started = s.Key(), l.Now
 	s.begin(op.ID, op.Kind)
 	s.NotifyAs(op.Caller)

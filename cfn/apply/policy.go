@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/stackpolicy"
 	"github.com/slipway/slipway/workflow"
@@ -40,7 +41,7 @@ func (o *operation) mayRemove(f *workflow.Flow) error {
 func (o *operation) denied(l *Ledger, s *Stack, logicalID, typeName, physicalID, why string) error {
 	s.Stop = true
 	s.Failed = append(s.Failed, logicalID)
-	err := l.event(s, Event{ID: logicalID + "-" + newUUID(), LogicalID: logicalID, PhysicalID: physicalID, Type: typeName, Status: UpdateFailed, Reason: why})
+	err := l.event(s, Event{ID: logicalID + "-" + arn.NewUUID(), LogicalID: logicalID, PhysicalID: physicalID, Type: typeName, Status: UpdateFailed, Reason: why})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package apply
 import (
 	"fmt"
 	"strings"
+
+	"github.com/slipway/slipway/arn"
 )
 
 // Prepare gives a stack the first status of an operation whose plan is not made yet,
@@ -19,7 +21,7 @@ func (r *Runner) Prepare(l *Ledger, s *Stack, status, reason string) (workflow s
 		}
 	}
 	s.Count++
-	id := "cloudformation/" + s.Key() + "/" + UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
+	id := "cloudformation/" + s.Key() + "/" + arn.UUIDFrom(fmt.Sprintf("%s/%d", s.ID, s.Count))
 	from := s.Status
 	s.begin(id, "")
 	s.PreparedFrom = from

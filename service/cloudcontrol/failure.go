@@ -3,8 +3,8 @@ package cloudcontrol
 import (
 	"fmt"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
-	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -53,5 +53,5 @@ func handlerError(typeName, requestID string, err error) error {
 	}
 	f := failureOf(err)
 	return fault.New(exceptions[f.Code], "%s Handler returned status FAILED: %s (HandlerErrorCode: %s, RequestToken: %s)",
-		typeName, f.Message, f.Code, apply.UUIDFrom(requestID))
+		typeName, f.Message, f.Code, arn.UUIDFrom(requestID))
 }

@@ -11,7 +11,6 @@ import (
 	api "github.com/slipway/slipway/api/cloudcontrol"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
-	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -148,9 +147,9 @@ func (s *Service) begin(tx store.Tx, r *request, token, digest string) (*request
 // newToken makes a request's token. A durable step that asks again gets the same.
 func newToken(token string) string {
 	if token != "" {
-		return apply.UUIDFrom(token)
+		return arn.UUIDFrom(token)
 	}
-	return apply.NewUUID()
+	return arn.NewUUID()
 }
 
 // digest says whether two requests ask for the same.

@@ -242,7 +242,7 @@ func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformati
 			return nil, err
 		}
 	}
-	cs.ID = c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+apply.NewUUID()).String()
+	cs.ID = c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+arn.NewUUID()).String()
 	cs.Name, cs.StackID, cs.StackName, cs.Description = in.ChangeSetName, st.ID, st.Name, in.Description
 	cs.Created, cs.OnFailure, cs.Token = l.Now, in.OnStackFailure, in.ClientToken
 	cs.Nested, cs.Import = isTrue(in.IncludeNestedStacks), w.imports

@@ -159,9 +159,9 @@ func claim(l *apply.Ledger, c auth.Call, name string) (*apply.Stack, error) {
 		}
 		return nil, fault.New(fault.CFNAlreadyExists, "Stack [%s] already exists", name)
 	}
-	id := apply.NewUUID()
+	id := arn.NewUUID()
 	if c.Token != "" {
-		id = apply.UUIDFrom(c.Token)
+		id = arn.UUIDFrom(c.Token)
 	}
 	st = &apply.Stack{
 		ID:   c.Scope.ARN("cloudformation", "stack/"+name+"/"+id).String(),

@@ -44,7 +44,7 @@ func (s *Service) OpenAnswer(ctx context.Context, r cfn.Request, provider string
 	if _, err := providerOf(provider, c.Scope); err != nil {
 		return "", "", err
 	}
-	id = apply.UUIDFrom("custom resource " + r.Token)
+	id = arn.UUIDFrom("custom resource " + r.Token)
 	stackKey := c.Scope.Key() + "/" + apply.UUID(r.StackID)
 	var secret [32]byte
 	_, _ = rand.Read(secret[:])

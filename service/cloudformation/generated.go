@@ -110,7 +110,7 @@ func (s *Service) CreateGeneratedTemplate(ctx context.Context, in *cloudformatio
 		return nil, err
 	}
 	g := &generatedTemplate{
-		ID: c.Scope.ARN("cloudformation", "generatedTemplate/"+apply.NewUUID()).String(), Name: in.GeneratedTemplateName, Scope: c.Scope,
+		ID: c.Scope.ARN("cloudformation", "generatedTemplate/"+arn.NewUUID()).String(), Name: in.GeneratedTemplateName, Scope: c.Scope,
 		Status: generatingCreate, DeletionPolicy: cfn.PolicyRetain, UpdateReplacePolicy: cfn.PolicyRetain, Caller: caller,
 	}
 	err = s.update(ctx, func(l *apply.Ledger) error {

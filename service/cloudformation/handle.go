@@ -44,9 +44,9 @@ var handles = store.NewCollection[handle]("cloudformation/handle")
 // gets the same URL.
 func (s *Service) OpenHandle(ctx context.Context, stackID, logicalID string) (string, error) {
 	c := auth.From(ctx)
-	id := apply.NewUUID()
+	id := arn.NewUUID()
 	if c.Token != "" {
-		id = apply.UUIDFrom(c.Token)
+		id = arn.UUIDFrom(c.Token)
 	}
 	stackKey := c.Scope.Key() + "/" + apply.UUID(stackID)
 	var secret [32]byte

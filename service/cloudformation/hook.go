@@ -164,7 +164,7 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 		return "", "", err
 	}
 	req := hookRequest{
-		ClientRequestToken: apply.UUIDFrom(token), AWSAccountID: t.Stack.Scope.Account, StackID: t.Stack.ID, HookTypeName: h.Type,
+		ClientRequestToken: arn.UUIDFrom(token), AWSAccountID: t.Stack.Scope.Account, StackID: t.Stack.ID, HookTypeName: h.Type,
 		HookTypeVersion: h.Version, HookModel: json.RawMessage(h.Model), ActionInvocationPoint: t.Action + "_" + hook.PreProvision,
 		RequestData:    hookRequestData{TargetName: t.Type, TargetType: t.Type, TargetLogicalID: t.LogicalID, CallerCredentials: credentials},
 		RequestContext: hookContext{Invocation: 1},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/apply"
@@ -192,7 +193,7 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		return nil, err
 	}
 	n.url, _ = r.Properties["TemplateURL"].(string)
-	n.request = request{source: source{URL: n.url, text: reviewed}, stackName: r.Name, direct: true, requestID: apply.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
+	n.request = request{source: source{URL: n.url, text: reviewed}, stackName: r.Name, direct: true, requestID: arn.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
 	if n.request.Parameters, err = nestedParameters(r.Properties["Parameters"]); err != nil {
 		return nil, err
 	}

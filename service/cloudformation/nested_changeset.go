@@ -80,7 +80,7 @@ func (s *Service) readNestedSet(ctx context.Context, n *nestedSet, parent string
 	if err != nil {
 		return err
 	}
-	name := apply.NestedName(parent, n.logicalID, apply.NewUUID())
+	name := apply.NestedName(parent, n.logicalID, arn.NewUUID())
 	var st *apply.Stack
 	if n.stackID != "" {
 		err := s.view(ctx, func(tx store.Tx) (err error) {
@@ -95,7 +95,7 @@ func (s *Service) readNestedSet(ctx context.Context, n *nestedSet, parent string
 	n.w, err = s.want(ctx, st, request{
 		source: source{URL: url}, Parameters: params, Capabilities: w.version.Capabilities, RoleARN: w.version.RoleARN,
 		Tags: nestedTags(w.version.Tags, ch.After["Tags"]), Notify: nestedTopics(ch.After["NotificationARNs"]),
-		stackName: name, direct: true, requestID: apply.NewUUID(),
+		stackName: name, direct: true, requestID: arn.NewUUID(),
 	})
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Service) nestSets(l *apply.Ledger, scope arn.Scope, st *apply.Stack, pa
 		}
 		cs := &changeSet{
 			Type: changeSetUpdate, Nested: true, Created: l.Now, StackID: child.ID, StackName: child.Name,
-			ParentID: parent.ID, RootID: parent.RootID, Name: apply.NestedName(parent.Name, n.logicalID, apply.NewUUID()),
+			ParentID: parent.ID, RootID: parent.RootID, Name: apply.NestedName(parent.Name, n.logicalID, arn.NewUUID()),
 		}
 		if cs.RootID == "" {
 			cs.RootID = parent.ID
@@ -128,7 +128,7 @@ func (s *Service) nestSets(l *apply.Ledger, scope arn.Scope, st *apply.Stack, pa
 		if child.Status == apply.ReviewInProgress {
 			cs.Type = changeSetCreate
 		}
-		cs.ID = scope.ARN("cloudformation", "changeSet/"+cs.Name+"/"+apply.NewUUID()).String()
+		cs.ID = scope.ARN("cloudformation", "changeSet/"+cs.Name+"/"+arn.NewUUID()).String()
 		if err := s.decide(l, child, cs, n.w); err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func nestedStackOf(l *apply.Ledger, scope arn.Scope, st *apply.Stack, n nestedSe
 	if n.stackID != "" {
 		return must(l.Tx, scope, n.stackID, noStack)
 	}
-	child, err := claim(l, auth.Call{Scope: scope}, apply.NestedName(st.Name, n.logicalID, apply.NewUUID()))
+	child, err := claim(l, auth.Call{Scope: scope}, apply.NestedName(st.Name, n.logicalID, arn.NewUUID()))
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 		return err
 	}
 	m, err := workflow.Step(f, "process", func(ctx context.Context, token string) (made, error) {
-		return s.processLater(contextOf(ctx, s, p.Caller, p.Scope, p.For, token), p, apply.UUIDFrom(in.ID))
+		return s.processLater(contextOf(ctx, s, p.Caller, p.Scope, p.For, token), p, arn.UUIDFrom(in.ID))
 	})
 	if interrupted(f, err) {
 		return err

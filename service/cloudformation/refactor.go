@@ -40,7 +40,7 @@ func (s *Service) CreateStackRefactor(ctx context.Context, in *cloudformation.Cr
 	if err != nil {
 		return nil, err
 	}
-	ref := &apply.Refactor{ID: apply.NewUUID(), Scope: c.Scope, Description: in.Description, Caller: caller, Status: statusComplete, Execution: apply.RefactorAvailable}
+	ref := &apply.Refactor{ID: arn.NewUUID(), Scope: c.Scope, Description: in.Description, Caller: caller, Status: statusComplete, Execution: apply.RefactorAvailable}
 	var templates []*wanted
 	for _, d := range in.StackDefinitions {
 		w, err := s.refactored(ctx, c.Scope, d, isTrue(in.EnableStackCreation))
@@ -104,7 +104,7 @@ func (s *Service) refactored(ctx context.Context, scope arn.Scope, d cloudformat
 		return nil, err
 	}
 	r := request{source: source{Body: d.TemplateBody, URL: d.TemplateURL}, stackName: d.StackName, direct: true,
-		Capabilities: []string{"CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}, requestID: apply.NewUUID()}
+		Capabilities: []string{"CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}, requestID: arn.NewUUID()}
 	if st == nil {
 		if !makes {
 			return nil, fault.New(fault.ValidationError, "Stack [%s] does not exist, and EnableStackCreation is not set", d.StackName)
@@ -156,7 +156,7 @@ func (s *Service) decideRefactor(tx store.Tx, ref *apply.Refactor, in *cloudform
 		rs := apply.RefactorStack{Name: d.StackName, New: st == nil, Body: w.body, Given: w.original, Version: w.version, WasOn: map[string][]string{}}
 		old := plan.State{}
 		if st == nil {
-			st = &apply.Stack{Name: d.StackName, Scope: ref.Scope, ID: ref.Scope.ARN("cloudformation", "stack/"+d.StackName+"/"+apply.NewUUID()).String()}
+			st = &apply.Stack{Name: d.StackName, Scope: ref.Scope, ID: ref.Scope.ARN("cloudformation", "stack/"+d.StackName+"/"+arn.NewUUID()).String()}
 		} else {
 			all, err := apply.ResourcesOf(tx, st)
 			if err != nil {

@@ -91,7 +91,7 @@ func (s *Service) RegisterType(ctx context.Context, in *api.RegisterTypeInput) (
 		}
 	}
 	r := registration{
-		Token: apply.NewUUID(), Scope: c.Scope, Kind: kind, Name: in.TypeName, Package: in.SchemaHandlerPackage, Role: in.ExecutionRoleArn,
+		Token: arn.NewUUID(), Scope: c.Scope, Kind: kind, Name: in.TypeName, Package: in.SchemaHandlerPackage, Role: in.ExecutionRoleArn,
 		Caller: apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, Status: api.RegistrationStatusInProgress,
 		ClientToken: in.ClientRequestToken, Started: s.cfg.Now(),
 	}

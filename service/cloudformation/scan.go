@@ -124,7 +124,7 @@ func (s *Service) StartResourceScan(ctx context.Context, in *cloudformation.Star
 			return fault.New(fault.CFNResourceScanLimit, "The limit of %d resource scans a day has been reached", scansPerDay)
 		}
 		sc = &scan{
-			ID: c.Scope.ARN("cloudformation", "resourceScan/"+apply.NewUUID()).String(), Scope: c.Scope, Status: scanInProgress,
+			ID: c.Scope.ARN("cloudformation", "resourceScan/"+arn.NewUUID()).String(), Scope: c.Scope, Status: scanInProgress,
 			Started: l.Now, Filters: in.ScanFilters, Token: in.ClientRequestToken, Caller: caller,
 		}
 		return errors.Join(scans.Put(l.Tx, sc.key(), sc), s.cfg.Workflows.Begin(l.Tx, scanWorkflow, scanWorkflow+"/"+sc.key(), scanParams{Scan: sc.key()}))

@@ -203,7 +203,7 @@ func (h *typeHandler) request(ctx context.Context, action string, r cfn.Request,
 		}
 	}
 	return &handlerRequest{
-		Action: action, AWSAccountID: c.Scope.Account, BearerToken: apply.UUIDFrom(cmp.Or(r.Token, c.RequestID)), Region: c.Scope.Region,
+		Action: action, AWSAccountID: c.Scope.Account, BearerToken: arn.UUIDFrom(cmp.Or(r.Token, c.RequestID)), Region: c.Scope.Region,
 		ResourceType: h.e.Name, ResourceTypeVersion: h.v.Version, StackID: r.StackID,
 		RequestData: handlerRequestData{
 			ResourceProperties: p, PreviousResourceProperties: r.Prior, LogicalResourceID: r.LogicalID, SystemTags: system, StackTags: own,

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/iam"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -91,13 +91,6 @@ type deletion struct {
 
 var deletions = store.NewCollection[deletion]("iam/roledeletion") // by "account/task id"
 
-func newTask() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 // DeleteServiceLinkedRole removes a service-linked role.
 func (s *Service) DeleteServiceLinkedRole(ctx context.Context, in *api.DeleteServiceLinkedRoleInput) (*api.DeleteServiceLinkedRoleOutput, error) {
 	account := auth.From(ctx).Scope.Account
@@ -110,7 +103,7 @@ func (s *Service) DeleteServiceLinkedRole(ctx context.Context, in *api.DeleteSer
 		if r.Linked == "" {
 			return fault.New(fault.InvalidInput, "The role %s is no service-linked role.", r.Name)
 		}
-		out.DeletionTaskId = "task" + r.Path + r.Name + "/" + newTask()
+		out.DeletionTaskId = "task" + r.Path + r.Name + "/" + arn.NewUUID()
 		if err := s.forgetUse(tx, "role/"+r.ID); err != nil {
 			return err
 		}

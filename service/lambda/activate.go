@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/store"
 )
 
@@ -84,7 +85,7 @@ func (v *version) outcome(reason, code string) {
 	default:
 		v.State, v.Update = status{Is: api.StateFailed, Reason: reason, Code: code}, status{Is: api.LastUpdateStatusFailed, Reason: reason, Code: code}
 	}
-	v.Revision = newUUID()
+	v.Revision = arn.NewUUID()
 }
 
 // prepare makes sure that settings can run here. reason is why not.

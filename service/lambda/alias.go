@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/store"
 )
@@ -140,7 +141,7 @@ func (s *Service) CreateAlias(ctx context.Context, in *api.CreateAliasInput) (*a
 			return conflict("Alias already exists: %s", p.arn(in.Name))
 		}
 		a := &alias{
-			Name: in.Name, Version: in.FunctionVersion, Description: in.Description, Weights: weightsOf(in.RoutingConfig), Revision: newUUID(), Token: token,
+			Name: in.Name, Version: in.FunctionVersion, Description: in.Description, Weights: weightsOf(in.RoutingConfig), Revision: arn.NewUUID(), Token: token,
 		}
 		if err := a.check(tx, p); err != nil {
 			return err
@@ -178,7 +179,7 @@ func (s *Service) UpdateAlias(ctx context.Context, in *api.UpdateAliasInput) (*a
 		if err := a.check(tx, p); err != nil {
 			return err
 		}
-		a.Revision = newUUID()
+		a.Revision = arn.NewUUID()
 		out = a.configuration(p)
 		return aliases.Put(tx, p.aliasKey(a.Name), a)
 	})

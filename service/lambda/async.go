@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -50,7 +51,7 @@ type letter struct {
 // events holds them by the time at which they are due.
 var events = store.NewCollection[event](store.BulkPrefix + "lambda/event")
 
-func eventKey(due time.Time) string { return fmt.Sprintf("%020d/%s", due.UnixNano(), newUUID()) }
+func eventKey(due time.Time) string { return fmt.Sprintf("%020d/%s", due.UnixNano(), arn.NewUUID()) }
 
 func eventPrefix(until time.Time) string { return fmt.Sprintf("%020d", until.UnixNano()) }
 
@@ -83,7 +84,7 @@ type queue struct {
 func (s *Service) enqueue(ctx context.Context, t *target, payload []byte, client string) error {
 	now := s.now().UTC()
 	e := &event{
-		Account: t.Account, Region: t.Region, Function: t.name, ID: t.function.ID, Qualifier: t.qualifier, Request: newUUID(),
+		Account: t.Account, Region: t.Region, Function: t.name, ID: t.function.ID, Qualifier: t.qualifier, Request: arn.NewUUID(),
 		Payload: payloadOf(payload), Client: client, Queued: now,
 	}
 	err := s.store.Update(ctx, func(tx store.Tx) error { return events.Put(tx, eventKey(now), e) })

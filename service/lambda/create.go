@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -122,8 +123,8 @@ func (s *Service) create(ctx context.Context, p place, v *version, in *api.Creat
 		if err := s.checkSize(tx, p.Scope, &v.settings); err != nil {
 			return err
 		}
-		v.Modified, v.Revision = now, newUUID()
-		f := &record{Tags: in.Tags, Next: 1, Token: call.Token, Created: now, ID: newUUID()}
+		v.Modified, v.Revision = now, arn.NewUUID()
+		f := &record{Tags: in.Tags, Next: 1, Token: call.Token, Created: now, ID: arn.NewUUID()}
 		made = v
 		if yes(in.Publish) {
 			if made, err = s.publish(tx, p, f, v, publishing{}); err != nil {

@@ -53,7 +53,7 @@ func (s *Service) asRole(ctx context.Context, p place, role string, enforced boo
 		}
 	}
 	return auth.With(ctx, auth.Call{
-		Principal: who, Scope: p.Scope, Service: service, Time: s.now(), RequestID: newUUID(), SourceIP: servicePrincipal,
+		Principal: who, Scope: p.Scope, Service: service, Time: s.now(), RequestID: arn.NewUUID(), SourceIP: servicePrincipal,
 		UserAgent: servicePrincipal, SourceARN: p.arn(""), SourceAccount: p.Account,
 	}), nil
 }

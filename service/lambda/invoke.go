@@ -7,6 +7,7 @@ import (
 	"io"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/fault"
@@ -110,7 +111,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	}
 	id := call.RequestID
 	if !isUUID(id) || call.Token != "" {
-		id = newUUID()
+		id = arn.NewUUID()
 	}
 	res, err := s.run(ctx, t.place, t.function, t.version, function.Invocation{
 		RequestID: id, InvokedARN: t.invoked, Payload: payloadOf(in.Payload), ClientContext: client,

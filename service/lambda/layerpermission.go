@@ -113,7 +113,7 @@ func (s *Service) AddLayerVersionPermission(ctx context.Context, in *api.AddLaye
 		if l.Policy == nil {
 			l.Policy = &permission{}
 		}
-		l.Policy.Statements, l.Policy.Revision = append(l.Policy.Statements, statement{in.StatementId, text}), newUUID()
+		l.Policy.Statements, l.Policy.Revision = append(l.Policy.Statements, statement{in.StatementId, text}), arn.NewUUID()
 		if size := len(l.Policy.document()); size > maxPolicy {
 			return fail(fault.PolicyLengthExceededException, "The final policy size (%d) is bigger than the limit (%d).", size, maxPolicy)
 		}
@@ -133,7 +133,7 @@ func (s *Service) RemoveLayerVersionPermission(ctx context.Context, in *api.Remo
 		case in.RevisionId != "" && in.RevisionId != l.Policy.Revision:
 			return stale("GetLayerVersionPolicy")
 		}
-		l.Policy.Statements, l.Policy.Revision = slices.Delete(l.Policy.Statements, i, i+1), newUUID()
+		l.Policy.Statements, l.Policy.Revision = slices.Delete(l.Policy.Statements, i, i+1), arn.NewUUID()
 		if len(l.Policy.Statements) == 0 {
 			l.Policy = nil
 		}

@@ -243,9 +243,9 @@ func (s *Service) CreateEventSourceMapping(ctx context.Context, in *api.CreateEv
 		return nil, err
 	}
 	m := &mapping{
-		ID: newUUID(), Source: in.EventSourceArn, Name: t.name, Qualifier: t.qualifier, Enabled: in.Enabled == nil || *in.Enabled,
+		ID: arn.NewUUID(), Source: in.EventSourceArn, Name: t.name, Qualifier: t.qualifier, Enabled: in.Enabled == nil || *in.Enabled,
 		Batch: defaultBatch, State: mappingCreating, Modified: s.now().UTC().Truncate(time.Second), Tags: in.Tags,
-		Token: auth.From(ctx).Token, Revision: newUUID(),
+		Token: auth.From(ctx).Token, Revision: arn.NewUUID(),
 	}
 	if !m.Enabled {
 		m.State = mappingDisabled
@@ -353,7 +353,7 @@ func (s *Service) UpdateEventSourceMapping(ctx context.Context, in *api.UpdateEv
 		case m.Enabled:
 			m.State = mappingUpdating
 		}
-		m.Modified, m.Revision = s.now().UTC().Truncate(time.Second), newUUID()
+		m.Modified, m.Revision = s.now().UTC().Truncate(time.Second), arn.NewUUID()
 		return mappings.Put(tx, mappingKey(scope, m.ID), m)
 	})
 	if err != nil {
@@ -386,7 +386,7 @@ func (s *Service) DeleteEventSourceMapping(ctx context.Context, in *api.DeleteEv
 		if m, err = getMapping(tx, scope, in.UUID); err != nil {
 			return err
 		}
-		m.Removed, m.Enabled, m.State, m.Revision = true, false, mappingDeleting, newUUID()
+		m.Removed, m.Enabled, m.State, m.Revision = true, false, mappingDeleting, arn.NewUUID()
 		return mappings.Put(tx, mappingKey(scope, m.ID), m)
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	api "github.com/slipway/slipway/api/lambda"
 	sqs "github.com/slipway/slipway/api/sqs"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/fault"
 )
@@ -32,7 +33,7 @@ func (l *line) send(bodies ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range bodies {
-		id := newUUID()
+		id := arn.NewUUID()
 		l.ready = append(l.ready, sqs.Message{MessageId: id, ReceiptHandle: "r-" + id, Body: b, Attributes: map[string]string{"ApproximateReceiveCount": "1"}})
 		l.come <- struct{}{}
 	}

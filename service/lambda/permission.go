@@ -172,7 +172,7 @@ func (s *Service) AddPermission(ctx context.Context, in *api.AddPermissionInput)
 		if has == nil {
 			has = &permission{}
 		}
-		has.Statements, has.Revision = append(has.Statements, statement{in.StatementId, text}), newUUID()
+		has.Statements, has.Revision = append(has.Statements, statement{in.StatementId, text}), arn.NewUUID()
 		if len(has.document()) > maxPolicy {
 			return fail(fault.PolicyLengthExceededException, "The final policy size (%d) is bigger than the limit (%d).", len(has.document()), maxPolicy)
 		}
@@ -210,7 +210,7 @@ func (s *Service) putPolicy(tx store.Tx, l *looked) error {
 	if l.qualifier != "" {
 		return nil
 	}
-	l.version.Revision = newUUID()
+	l.version.Revision = arn.NewUUID()
 	return versions.Put(tx, l.place.versionKey(latest), l.version)
 }
 
@@ -246,7 +246,7 @@ func (s *Service) RemovePermission(ctx context.Context, in *api.RemovePermission
 		case in.RevisionId != "" && in.RevisionId != has.Revision:
 			return stale("GetPolicy")
 		}
-		has.Statements, has.Revision = slices.Delete(has.Statements, i, i+1), newUUID()
+		has.Statements, has.Revision = slices.Delete(has.Statements, i, i+1), arn.NewUUID()
 		if len(has.Statements) == 0 {
 			delete(f.Policies, qualifier)
 		}

@@ -338,7 +338,7 @@ func (p *poller) give(ctx context.Context, batch []sqs.Message) error {
 	if err != nil {
 		return err
 	}
-	res, err := p.s.run(ctx, t.place, t.function, t.version, function.Invocation{RequestID: newUUID(), InvokedARN: t.invoked, Payload: payload})
+	res, err := p.s.run(ctx, t.place, t.function, t.version, function.Invocation{RequestID: arn.NewUUID(), InvokedARN: t.invoked, Payload: payload})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/store"
 )
@@ -29,7 +30,7 @@ func (s *Service) publish(tx store.Tx, p place, f *record, v *version, how publi
 		}
 	}
 	made := *v
-	made.Version, made.Revision, made.Token = strconv.FormatInt(f.Next, 10), newUUID(), how.token
+	made.Version, made.Revision, made.Token = strconv.FormatInt(f.Next, 10), arn.NewUUID(), how.token
 	made.Serving, made.Described = nil, v.Description
 	if how.description != nil {
 		made.Description = *how.description
@@ -38,7 +39,7 @@ func (s *Service) publish(tx store.Tx, p place, f *record, v *version, how publi
 		made.State, made.Update = pendingState, status{}
 	}
 	f.Next++
-	v.Revision = newUUID()
+	v.Revision = arn.NewUUID()
 	return &made, versions.Put(tx, p.versionKey(made.Version), &made)
 }
 

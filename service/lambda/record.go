@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -176,14 +175,6 @@ func (v *version) serving() *settings {
 		return v.Serving
 	}
 	return &v.settings
-}
-
-// newUUID is a version 4 UUID.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func yes(b *bool) bool { return b != nil && *b }

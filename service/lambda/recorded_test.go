@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/tests/corpus/replay"
 )
 
@@ -264,7 +265,7 @@ func TestRecordedMappings(t *testing.T) {
 
 	c = replayed(t, recordedAPI, "TestLambdaEventSourceMappings::test_event_source_mapping_exceptions")
 	c.function("f")
-	unknown := newUUID()
+	unknown := arn.NewUUID()
 	c.call("get_unknown_uuid", &api.GetEventSourceMappingInput{UUID: unknown})
 	c.call("delete_unknown_uuid", &api.DeleteEventSourceMappingInput{UUID: unknown})
 	c.call("update_unknown_uuid", &api.UpdateEventSourceMappingInput{UUID: unknown, Enabled: new(false)})

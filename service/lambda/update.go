@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/store"
 )
@@ -23,7 +24,7 @@ func settled(p place, v *version) error {
 // begin notes that a version is being changed: until it is through, invocations run
 // what ran before.
 func (s *Service) begin(ctx context.Context, v *version, was settings) {
-	v.Modified, v.Revision = s.now().UTC().Truncate(time.Millisecond), newUUID()
+	v.Modified, v.Revision = s.now().UTC().Truncate(time.Millisecond), arn.NewUUID()
 	v.Enforced = auth.From(ctx).Principal.Enforced
 	v.Update = inProgress
 	if v.State.Is == api.StateFailed {

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	api "github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/compute/function"
@@ -74,7 +75,7 @@ type visit struct {
 }
 
 func (s *Service) serveURL(w http.ResponseWriter, r *http.Request, id string, authenticate func(*http.Request, string) (auth.Authenticated, error)) {
-	v := &visit{r: r, id: newUUID()}
+	v := &visit{r: r, id: arn.NewUUID()}
 	w.Header().Set("X-Amzn-Requestid", v.id)
 	err := s.store.View(r.Context(), func(tx store.Tx) error {
 		for e, err := range urls.ByIndex(tx, "id", id) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/secretsmanager"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -142,7 +143,7 @@ func (s *Service) tidy(tx store.Tx, key string) error {
 	}
 	due := sec.due(s.now()) && s.workflows != nil
 	if due {
-		if err := s.begin(tx, p, sec, newVersionID(), false); err != nil {
+		if err := s.begin(tx, p, sec, arn.NewUUID(), false); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,6 @@ package secretsmanager
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -212,14 +210,6 @@ func (sec *secret) rotated(token string, now time.Time) {
 	if v := sec.at(pending); v != nil && v.ID == token {
 		sec.take(pending)
 	}
-}
-
-// newVersionID is the id of a version that no caller has named.
-func newVersionID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // dropEmpty removes a version that never got a value.

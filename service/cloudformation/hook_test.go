@@ -217,6 +217,26 @@ func TestHooksThatWarnAndWait(t *testing.T) {
 	}
 }
 
+// A change set's hooks are those of all its changes, however many pages
+// DescribeChangeSet has of them.
+func TestHooksOfManyChanges(t *testing.T) {
+	f := &judges{}
+	w := newWorld(t, f.with)
+	activate(t, w.Service, w.ctx, "My::Org::Judge", fmt.Sprintf(onResources, "WARN", ""))
+	var body strings.Builder
+	body.WriteString("Resources:\n")
+	for i := range 101 {
+		fmt.Fprintf(&body, "  R%d: {Type: 'AWS::Test::Thing'}\n", i)
+	}
+	set := w.changeSet("c", "CREATE", "s", body.String())
+	for only, want := range map[string]int{"": 101, "R7": 1, "None": 0} {
+		hooks, err := w.DescribeChangeSetHooks(w.ctx, &api.DescribeChangeSetHooksInput{ChangeSetName: set.Id, LogicalResourceId: only})
+		if err != nil || len(hooks.Hooks) != want {
+			t.Errorf("only %q: %d hooks, %v, want %d", only, len(hooks.Hooks), err, want)
+		}
+	}
+}
+
 func TestHooksThatCannotAnswer(t *testing.T) {
 	for name, fn := range map[string]func(map[string]any) any{
 		"Function not found: judge (ResourceNotFoundException)":                           nil,

@@ -2,13 +2,13 @@ package cloudformation
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/hook"
+	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -94,27 +94,32 @@ func (s *Service) DescribeChangeSetHooks(ctx context.Context, in *api.DescribeCh
 	if err != nil {
 		return nil, err
 	}
-	described, err := s.DescribeChangeSet(ctx, &api.DescribeChangeSetInput{ChangeSetName: in.ChangeSetName, StackName: in.StackName})
-	if err != nil {
-		return nil, err
-	}
-	if in.NextToken != "" {
-		return nil, badToken(in.NextToken)
-	}
-	out := &api.DescribeChangeSetHooksOutput{
-		ChangeSetId: described.ChangeSetId, ChangeSetName: described.ChangeSetName, StackId: described.StackId, StackName: described.StackName,
-		Status: api.ChangeSetHooksStatusPlanned, Hooks: []api.ChangeSetHook{},
-	}
-	if described.Status != api.ChangeSetStatusCreateComplete {
-		out.Status = api.ChangeSetHooksStatusUnavailable
-		return out, nil
-	}
+	var out *api.DescribeChangeSetHooksOutput
 	err = s.view(ctx, func(tx store.Tx) error {
-		out.Hooks = out.Hooks[:0]
-		for _, ch := range described.Changes {
-			if err := s.hooksOfChange(tx, c.Scope, described, ch.ResourceChange, in.LogicalResourceId, out); err != nil {
+		cs, _, err := findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName)
+		if err != nil {
+			return err
+		}
+		if in.NextToken != "" {
+			return badToken(in.NextToken)
+		}
+		out = &api.DescribeChangeSetHooksOutput{
+			ChangeSetId: cs.ID, ChangeSetName: cs.Name, StackId: cs.StackID, StackName: cs.StackName,
+			Status: api.ChangeSetHooksStatusPlanned, Hooks: []api.ChangeSetHook{},
+		}
+		if cs.Status != statusComplete {
+			out.Status = api.ChangeSetHooksStatusUnavailable
+			return nil
+		}
+		for _, ch := range cs.Changes {
+			if in.LogicalResourceId != "" && ch.LogicalResourceID != in.LogicalResourceId {
+				continue
+			}
+			met, err := s.hooksOfChange(tx, c.Scope, cs, ch)
+			if err != nil {
 				return err
 			}
+			out.Hooks = append(out.Hooks, met...)
 		}
 		return nil
 	})
@@ -126,26 +131,20 @@ var changeActions = map[string]string{
 	api.ChangeActionAdd: hook.Create, api.ChangeActionModify: hook.Update, api.ChangeActionRemove: hook.Delete,
 }
 
-func (s *Service) hooksOfChange(tx store.Tx, scope arn.Scope, set *api.DescribeChangeSetOutput, r *api.ResourceChange, only string, out *api.DescribeChangeSetHooksOutput) error {
-	action := ""
-	if r != nil {
-		action = changeActions[r.Action]
+func (s *Service) hooksOfChange(tx store.Tx, scope arn.Scope, cs *changeSet, ch plan.Change) ([]api.ChangeSetHook, error) {
+	action := changeActions[ch.Action]
+	if action == "" {
+		return nil, nil
 	}
-	if action == "" || only != "" && r.LogicalResourceId != only {
-		return nil
-	}
-	st, err := find(tx, scope, set.StackId)
-	if err != nil || st == nil {
-		return errors.Join(err, noStack(set.StackId))
-	}
-	met, err := s.hooks(tx, scope, hook.Target{Operation: hook.Resource, Name: r.ResourceType, Action: action, Stack: set.StackName, Role: st.Version.RoleARN})
+	met, err := s.hooks(tx, scope, hook.Target{Operation: hook.Resource, Name: ch.ResourceType, Action: action, Stack: cs.StackName, Role: cs.Version.RoleARN})
+	var out []api.ChangeSetHook
 	for _, h := range met {
-		out.Hooks = append(out.Hooks, api.ChangeSetHook{
+		out = append(out, api.ChangeSetHook{
 			InvocationPoint: hook.PreProvision, FailureMode: h.Mode, TypeName: h.Type, TypeVersionId: h.Version, TypeConfigurationVersionId: h.Config,
 			TargetDetails: &api.ChangeSetHookTargetDetails{TargetType: hook.Resource, ResourceTargetDetails: &api.ChangeSetHookResourceTargetDetails{
-				LogicalResourceId: r.LogicalResourceId, ResourceType: r.ResourceType, ResourceAction: r.Action,
+				LogicalResourceId: ch.LogicalResourceID, ResourceType: ch.ResourceType, ResourceAction: ch.Action,
 			}},
 		})
 	}
-	return err
+	return out, err
 }

@@ -190,17 +190,18 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 	}
 	for ; ; req.RequestContext.Invocation++ {
 		var a hookAnswer
-		if err := s.handler(ctx, h.Function, req, &a); err != nil {
-			return "", "", err
-		}
-		if status, reason := a.verdict(req.ClientRequestToken); status != "" {
-			return status, reason, nil
-		}
-		req.RequestContext.CallbackContext = a.CallbackContext
-		if err := pause(ctx, time.Duration(a.CallbackDelaySeconds)*time.Second); err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				return apply.HookFailed, "Hook failed with message: the hook was not done within 30 minutes", nil
+		err := s.handler(ctx, h.Function, req, &a)
+		if err == nil {
+			if status, reason := a.verdict(req.ClientRequestToken); status != "" {
+				return status, reason, nil
 			}
+			req.RequestContext.CallbackContext = a.CallbackContext
+			err = pause(ctx, time.Duration(a.CallbackDelaySeconds)*time.Second)
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return apply.HookFailed, "Hook failed with message: the hook was not done within 30 minutes", nil
+		}
+		if err != nil {
 			return "", "", err
 		}
 	}

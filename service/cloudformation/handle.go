@@ -3,8 +3,6 @@ package cloudformation
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -152,8 +150,7 @@ func openHandle(tx store.Tx, rawURL string) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	given, want := sha256.Sum256([]byte(rawURL[strings.LastIndexByte(rawURL, '/')+1:])), sha256.Sum256([]byte(h.Secret))
-	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+	if !knows(rawURL[strings.LastIndexByte(rawURL, '/')+1:], h.Secret) {
 		return nil, errNoHandle
 	}
 	return h, nil

@@ -222,9 +222,8 @@ func (s *Service) hookCredentials(ctx context.Context, roleARN string) (string, 
 
 // asService makes the context in which CloudFormation itself calls.
 func asService(ctx context.Context) context.Context {
-	const name = "cloudformation.amazonaws.com"
 	c := auth.From(ctx)
-	c.Principal = auth.Principal{Kind: auth.Service, Account: c.Scope.Account, Name: name, ARN: name, UserID: name}
+	c.Principal = auth.Principal{Kind: auth.Service, Account: c.Scope.Account, Name: servicePrincipal, ARN: servicePrincipal, UserID: servicePrincipal}
 	c.SourceAccount = c.Scope.Account
 	return auth.With(ctx, c)
 }

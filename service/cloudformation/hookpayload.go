@@ -3,8 +3,6 @@ package cloudformation
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -77,8 +75,7 @@ func (s *Service) servePayload(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		given, want := sha256.Sum256([]byte(rest[cutAt+1:])), sha256.Sum256([]byte(p.Secret))
-		if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		if !knows(rest[cutAt+1:], p.Secret) {
 			return store.ErrNotFound
 		}
 		for key, to := range map[string]*string{p.Before: &body.PreviousTemplate, p.After: &body.Template} {

@@ -1,6 +1,7 @@
 // Package hook reads the configurations of CloudFormation Hooks and decides which
 // hooks a target meets ("CloudFormation Hooks", AWS CloudFormation Hooks User
-// Guide). It is pure and starts no goroutine. It may import fault only.
+// Guide). It is pure and starts no goroutine. It may import fault, and
+// auth/policy for the matching of its patterns.
 package hook
 
 import (
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -196,20 +198,4 @@ func anyMatch(patterns []string, value string) bool {
 
 // Match reports whether a value has the form of a pattern, in which * and ? stand
 // for any characters or character.
-func Match(pattern, value string) bool {
-	p, v, star, back := 0, 0, -1, 0
-	for v < len(value) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, back, p = p, v, p+1
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == value[v]):
-			p, v = p+1, v+1
-		case star >= 0:
-			back++
-			p, v = star+1, back
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
+func Match(pattern, value string) bool { return policy.Match(pattern, value) }

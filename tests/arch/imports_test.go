@@ -55,7 +55,7 @@ var rooms = map[string]string{
 	"cfn/plan":        ". cfn cfn/schema cfn/template fault",
 	"cfn/drift":       ". cfn cfn/schema cfn/template",
 	"cfn/stackpolicy": "fault",
-	"cfn/hook":        "fault",
+	"cfn/hook":        "auth/policy fault",
 	"cfn/apply":       ". arn auth cfn cfn/drift cfn/hook cfn/plan cfn/schema cfn/stackpolicy cfn/template fault store workflow",
 
 	"service":                "api arn auth fault store workflow reconcile",

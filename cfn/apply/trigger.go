@@ -178,19 +178,17 @@ func (r *Runner) WatchTriggers(ctx context.Context) (left int, err error) {
 		}
 	}
 	for _, o := range all {
-		reason, err := r.fired(o.callContext(ctx, stacks[o], ""), o.Operation)
-		if err != nil {
-			return 0, err
-		}
-		if reason == "" {
+		reason, e := r.fired(o.callContext(ctx, stacks[o], ""), o.Operation)
+		switch {
+		case e != nil:
+			err = errors.Join(err, e) // the others are looked at all the same
+		case reason == "":
 			left++
-			continue
-		}
-		if err := r.stopWatched(ctx, o.Operation, reason); err != nil {
-			return 0, err
+		default:
+			err = errors.Join(err, r.stopWatched(ctx, o.Operation, reason))
 		}
 	}
-	return left, nil
+	return left, err
 }
 
 // watched is the stack and the operation of a watch; nil where it is over.

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/slipway/slipway/arn"
@@ -69,6 +70,15 @@ type refactorParams struct{ Refactor string }
 
 func (r *Refactor) stack(s RefactorStack) *Stack {
 	return &Stack{ID: s.ID, Name: s.Name, Scope: r.Scope}
+}
+
+// back are the moves that undo the refactoring's.
+func (r *Refactor) back() []plan.Move {
+	back := slices.Clone(r.Moves)
+	for i, m := range r.Moves {
+		back[i].From, back[i].To = m.To, m.From
+	}
+	return back
 }
 
 // Current says whether the stacks are what they were when it was decided what moves.

@@ -74,12 +74,7 @@ func (r *Runner) refactorStacks(f *workflow.Flow, p refactorParams) error {
 	if err != nil || done == "" {
 		return err
 	}
-	back := make([]plan.Move, len(ref.Moves))
-	for i, m := range ref.Moves {
-		back[i] = m
-		back[i].From, back[i].To = m.To, m.From
-	}
-	if _, err := r.retag(f, "tag back", ref, back); err != nil {
+	if _, err := r.retag(f, "tag back", ref, ref.back()); err != nil {
 		return err // what cannot be tagged back keeps the tags that it has
 	}
 	_, err = workflow.Tx(f, "end", func(tx store.Tx) (bool, error) {
@@ -326,12 +321,7 @@ func (r *Runner) finishRefactor(l *Ledger, ref *Refactor, problem string) (strin
 		ref.Execution = RefactorComplete
 		return "", Refactors.Put(l.Tx, ref.Key(), ref)
 	}
-	back := make([]plan.Move, len(ref.Moves))
-	for i, m := range ref.Moves {
-		back[i] = m
-		back[i].From, back[i].To = m.To, m.From
-	}
-	if err := r.move(l, ref, stacks, back, true); err != nil {
+	if err := r.move(l, ref, stacks, ref.back(), true); err != nil {
 		return "", err
 	}
 	return problem, r.versionsBack(l, ref, stacks)

@@ -91,6 +91,23 @@ func TestServiceManaged(t *testing.T) {
 	}
 	_, err = w.DescribeStackSet(as(first), &api.DescribeStackSetInput{StackSetName: "s"})
 	refused(t, err, fault.CFNStackSetNotFound, "s")
+
+	// The management account's own sets, which act by its own role, are not theirs.
+	must[*api.CreateStackSetOutput](t)(w.CreateStackSet(admin, &api.CreateStackSetInput{StackSetName: "own", TemplateBody: "one"}))
+	_, err = w.DescribeStackSet(as(first), &api.DescribeStackSetInput{StackSetName: "own", CallAs: "DELEGATED_ADMIN"})
+	refused(t, err, fault.CFNStackSetNotFound, "own")
+	_, err = w.CreateStackInstances(as(first), &api.CreateStackInstancesInput{StackSetName: "own", CallAs: "DELEGATED_ADMIN", Accounts: []string{first}, Regions: []string{"us-east-1"}})
+	refused(t, err, fault.CFNStackSetNotFound, "own")
+	_, err = w.UpdateStackSet(as(first), &api.UpdateStackSetInput{StackSetName: "own", CallAs: "DELEGATED_ADMIN", TemplateBody: "mine"})
+	refused(t, err, fault.CFNStackSetNotFound, "own")
+	_, err = w.DeleteStackSet(as(first), &api.DeleteStackSetInput{StackSetName: "own", CallAs: "DELEGATED_ADMIN"})
+	if got := must[*api.DescribeStackSetOutput](t)(w.DescribeStackSet(admin, &api.DescribeStackSetInput{StackSetName: "own"})).StackSet; err != nil || got.Status != "ACTIVE" {
+		t.Errorf("a delegated administrator deletes the management account's set: %+v, %v", got, err)
+	}
+
+	w.tree.access = false
+	_, err = w.UpdateStackSet(admin, &api.UpdateStackSetInput{StackSetName: "s", UsePreviousTemplate: new(true)})
+	refused(t, err, fault.ValidationError, "enable organizations access")
 }
 
 // TestTheLoopFollows has the loop itself notice an account.

@@ -82,7 +82,7 @@ func (s *Service) ListStackInstanceResourceDrifts(ctx context.Context, in *api.L
 	var o *operation
 	var i *instance
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}

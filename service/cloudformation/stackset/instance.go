@@ -140,14 +140,9 @@ func (s *Service) operate(ctx context.Context, name, callAs, kind, id string, pr
 	if err != nil {
 		return nil, err
 	}
-	v, _, err := s.load(ctx, scope, name)
+	v, _, err := s.load(ctx, scope, name, callAs)
 	if err != nil {
 		return nil, err
-	}
-	if v.Model == api.PermissionModelsServiceManaged {
-		if err := s.checkAccess(ctx, scope.Account, callAs); err != nil {
-			return nil, err
-		}
 	}
 	o, err := s.newOperation(c, v, kind, id, prefs, in)
 	if err != nil {
@@ -156,7 +151,7 @@ func (s *Service) operate(ctx context.Context, name, callAs, kind, id string, pr
 	if err := fill(v, o); err != nil {
 		return nil, err
 	}
-	return o, s.request(ctx, name, o, func(tx store.Tx, v *set) error {
+	return o, s.request(ctx, v.wholeID(), o, func(tx store.Tx, v *set) error {
 		if then == nil {
 			return nil
 		}
@@ -242,7 +237,7 @@ func (s *Service) DescribeStackInstance(ctx context.Context, in *api.DescribeSta
 	}
 	out := &api.DescribeStackInstanceOutput{}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -272,7 +267,7 @@ func (s *Service) ListStackInstances(ctx context.Context, in *api.ListStackInsta
 	}
 	out := &api.ListStackInstancesOutput{Summaries: []api.StackInstanceSummary{}}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -319,7 +314,7 @@ func (s *Service) ListStackSetAutoDeploymentTargets(ctx context.Context, in *api
 	}
 	out := &api.ListStackSetAutoDeploymentTargetsOutput{Summaries: []api.StackSetAutoDeploymentTargetSummary{}}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}

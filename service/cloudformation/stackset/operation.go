@@ -147,11 +147,11 @@ func (s *Service) startQueued(tx store.Tx, v *set) error {
 	return nil
 }
 
-// request begins an operation that a request asks for, in a transaction of its own.
-// check, where it is set, looks at the set first.
-func (s *Service) request(ctx context.Context, name string, o *operation, check func(tx store.Tx, v *set) error) error {
+// request begins an operation that a request asks for on the set of an id, in a
+// transaction of its own. check, where it is set, looks at the set first.
+func (s *Service) request(ctx context.Context, id string, o *operation, check func(tx store.Tx, v *set) error) error {
 	return s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		v, err := activeSet(tx, o.Scope, name)
+		v, err := activeSet(tx, o.Scope, id, "")
 		if err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (s *Service) DescribeStackSetOperation(ctx context.Context, in *api.Describ
 	}
 	out := &api.DescribeStackSetOperationOutput{}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ func (s *Service) ListStackSetOperations(ctx context.Context, in *api.ListStackS
 	}
 	out := &api.ListStackSetOperationsOutput{Summaries: []api.StackSetOperationSummary{}}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -284,7 +284,7 @@ func (s *Service) ListStackSetOperationResults(ctx context.Context, in *api.List
 	}
 	out := &api.ListStackSetOperationResultsOutput{Summaries: []api.StackSetOperationResultSummary{}}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -318,7 +318,7 @@ func (s *Service) StopStackSetOperation(ctx context.Context, in *api.StopStackSe
 		return nil, err
 	}
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}

@@ -199,8 +199,9 @@ func (o *operation) open() bool {
 	return false
 }
 
-// findSet looks a stack set up by its name, its id or its ARN.
-func findSet(tx store.Tx, scope arn.Scope, name string) (*set, error) {
+// findSet looks a stack set up by its name, its id or its ARN. To delegated
+// administrators the self-managed ones of the management account are not there.
+func findSet(tx store.Tx, scope arn.Scope, name, callAs string) (*set, error) {
 	missing := fault.New(fault.CFNStackSetNotFound, "StackSet %s not found", name)
 	given := name
 	if strings.HasPrefix(name, "arn:") {
@@ -222,15 +223,20 @@ func findSet(tx store.Tx, scope arn.Scope, name string) (*set, error) {
 		id = *known
 	}
 	v, err := sets.Get(tx, scope.Key()+"/"+id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && v.Name != plain {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, missing
+	case err != nil:
+		return nil, err
+	case v.Name != plain || callAs == cloudformation.CallAsDelegatedAdmin && v.Model != cloudformation.PermissionModelsServiceManaged:
 		return nil, missing
 	}
-	return v, err
+	return v, nil
 }
 
 // activeSet is findSet of one that was not deleted.
-func activeSet(tx store.Tx, scope arn.Scope, name string) (*set, error) {
-	v, err := findSet(tx, scope, name)
+func activeSet(tx store.Tx, scope arn.Scope, name, callAs string) (*set, error) {
+	v, err := findSet(tx, scope, name, callAs)
 	if err == nil && v.Status != cloudformation.StackSetStatusActive {
 		err = fault.New(fault.CFNStackSetNotFound, "StackSet %s not found", name)
 	}

@@ -71,7 +71,7 @@ func (s *Service) CreateStackSet(ctx context.Context, in *api.CreateStackSetInpu
 
 // insert writes a new stack set, or finds what the same request has made before.
 func insert(tx store.Tx, v *set, text string) error {
-	switch have, err := findSet(tx, v.Scope, v.Name); {
+	switch have, err := findSet(tx, v.Scope, v.Name, ""); {
 	case err == nil && v.Token != "" && have.Token == v.Token && have.Hash == v.Hash:
 		*v = *have
 		return nil
@@ -271,7 +271,7 @@ func (s *Service) DescribeStackSet(ctx context.Context, in *api.DescribeStackSet
 	}
 	out := &api.DescribeStackSetOutput{}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			return err
 		}
@@ -369,7 +369,7 @@ func (s *Service) DeleteStackSet(ctx context.Context, in *api.DeleteStackSetInpu
 		return nil, err
 	}
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		v, err := findSet(tx, scope, in.StackSetName)
+		v, err := findSet(tx, scope, in.StackSetName, in.CallAs)
 		if err != nil {
 			if fault.Is(err, fault.CFNStackSetNotFound) {
 				return nil // as on AWS
@@ -400,10 +400,10 @@ func (s *Service) DeleteStackSet(ctx context.Context, in *api.DeleteStackSetInpu
 	return &api.DeleteStackSetOutput{}, nil
 }
 
-// load reads a stack set with its template.
-func (s *Service) load(ctx context.Context, scope arn.Scope, name string) (v *set, text string, err error) {
+// load reads a stack set, which is about to be operated on, with its template.
+func (s *Service) load(ctx context.Context, scope arn.Scope, name, callAs string) (v *set, text string, err error) {
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		if v, err = activeSet(tx, scope, name); err != nil {
+		if v, err = activeSet(tx, scope, name, callAs); err != nil {
 			return err
 		}
 		b, err := bodies.Get(tx, v.key())
@@ -412,6 +412,9 @@ func (s *Service) load(ctx context.Context, scope arn.Scope, name string) (v *se
 		}
 		return err
 	})
+	if err == nil && v.Model == api.PermissionModelsServiceManaged {
+		err = s.checkAccess(ctx, scope.Account, callAs)
+	}
 	return v, text, err
 }
 

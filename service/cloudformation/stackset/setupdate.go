@@ -14,7 +14,7 @@ func (s *Service) UpdateStackSet(ctx context.Context, in *api.UpdateStackSetInpu
 	if err != nil {
 		return nil, err
 	}
-	v, text, err := s.load(ctx, scope, in.StackSetName)
+	v, text, err := s.load(ctx, scope, in.StackSetName, in.CallAs)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *Service) UpdateStackSet(ctx context.Context, in *api.UpdateStackSetInpu
 		return nil, err
 	}
 	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
-		v, err := activeSet(tx, scope, in.StackSetName)
+		v, err := activeSet(tx, scope, v.wholeID(), "")
 		if err != nil {
 			return err
 		}

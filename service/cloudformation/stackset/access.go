@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"strings"
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/api/iam"
@@ -259,14 +260,7 @@ func (s *Service) assume(ctx context.Context, role, session string, enforced boo
 }
 
 // roleName is the last part of a role's ARN.
-func roleName(role string) string {
-	for i := len(role) - 1; i >= 0; i-- {
-		if role[i] == '/' {
-			return role[i+1:]
-		}
-	}
-	return role
-}
+func roleName(role string) string { return role[strings.LastIndexByte(role, '/')+1:] }
 
 // in is a context in which a role's session calls in a place.
 func (s *Service) in(ctx context.Context, o *operation, p auth.Principal, region, operation, token string) context.Context {
@@ -284,9 +278,8 @@ func (s *Service) members(ctx context.Context, scope arn.Scope) ([]member, error
 		return nil, err
 	}
 	var out []member
-	type node struct{ path []string }
-	for next := []node{{[]string{roots.Roots[0].Id}}}; len(next) > 0; next = next[1:] {
-		path := next[0].path
+	for next := [][]string{{roots.Roots[0].Id}}; len(next) > 0; next = next[1:] {
+		path := next[0]
 		parent := path[len(path)-1]
 		in := &organizations.ListAccountsForParentInput{ParentId: parent}
 		for {
@@ -310,7 +303,7 @@ func (s *Service) members(ctx context.Context, scope arn.Scope) ([]member, error
 				return nil, err
 			}
 			for _, u := range page.OrganizationalUnits {
-				next = append(next, node{append(append([]string{}, path...), u.Id)})
+				next = append(next, append(slices.Clip(path), u.Id))
 			}
 			if units.NextToken = page.NextToken; units.NextToken == "" {
 				break
@@ -319,6 +312,3 @@ func (s *Service) members(ctx context.Context, scope arn.Scope) ([]member, error
 	}
 	return out, nil
 }
-
-// patience is how long a look at a stack waits for a change.
-const patience = time.Second

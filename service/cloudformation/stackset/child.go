@@ -2,6 +2,7 @@ package stackset
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +27,6 @@ type outcome struct {
 	Drift            string      `json:",omitempty"`
 	Revision         int64       `json:",omitempty"`
 	Overrides        []parameter `json:",omitempty"`
-	Forget           bool        `json:",omitempty"` // nothing is left to tell of
 }
 
 // few are the tries of a step in another account: a user waits.
@@ -124,7 +124,9 @@ func (s *Service) gate(ctx context.Context, o *operation, p auth.Principal, t ta
 			return api.AccountGateStatusFailed, e.Message, nil
 		}
 		return "", "", err
-	case out.FunctionError == "" && strings.Contains(strings.ReplaceAll(string(out.Payload), " ", ""), `"Status":"SUCCEEDED"`):
+	}
+	var answer struct{ Status string }
+	if out.FunctionError == "" && json.Unmarshal(out.Payload, &answer) == nil && answer.Status == api.AccountGateStatusSucceeded {
 		return api.AccountGateStatusSucceeded, "", nil
 	}
 	return api.AccountGateStatusFailed, "The function " + name + " did not answer with the status SUCCEEDED", nil
@@ -178,6 +180,22 @@ func (w visit) look(ctx context.Context, stack string) (condition, error) {
 	return condition{Status: out.Stacks[0].StackStatus, Reason: out.Stacks[0].StackStatusReason}, nil
 }
 
+// patience is how long a look at a stack waits for a change.
+const patience = time.Second
+
+// pause waits between two looks.
+func pause(ctx context.Context, changed <-chan struct{}) error {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-changed:
+	case <-t.C:
+	}
+	return nil
+}
+
 // settled waits until nothing is under way in a stack, and tells why it failed.
 func (w visit) settled(name, stack string) (condition, error) {
 	return step(w, name, func(ctx context.Context, _ *operation, _ string) (condition, error) {
@@ -193,15 +211,9 @@ func (w visit) settled(name, stack string) (condition, error) {
 				}
 				return c, err
 			}
-			t := time.NewTimer(patience)
-			select {
-			case <-ctx.Done():
-				t.Stop()
-				return c, ctx.Err()
-			case <-changed:
-			case <-t.C:
+			if err := pause(ctx, changed); err != nil {
+				return c, err
 			}
-			t.Stop()
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
@@ -55,15 +54,9 @@ func (w visit) detect(out outcome) (outcome, error) {
 				failed := at.DetectionStatus == api.StackDriftDetectionStatusDetectionFailed
 				return outcome{Drift: at.StackDriftStatus, Failed: failed, Reason: at.DetectionStatusReason}, nil
 			}
-			t := time.NewTimer(patience)
-			select {
-			case <-ctx.Done():
-				t.Stop()
-				return outcome{}, ctx.Err()
-			case <-changed:
-			case <-t.C:
+			if err := pause(ctx, changed); err != nil {
+				return outcome{}, err
 			}
-			t.Stop()
 		}
 	})
 	if err != nil {
@@ -140,8 +133,11 @@ func (s *Service) ImportStacksToStackSet(ctx context.Context, in *api.ImportStac
 	}
 	o, err := s.operate(ctx, in.StackSetName, in.CallAs, importing, in.OperationId, in.OperationPreferences, in,
 		func(v *set, o *operation) error {
-			if v.Model == api.PermissionModelsServiceManaged && len(in.OrganizationalUnitIds) == 0 {
-				return invalid("You must specify OrganizationalUnitIds for a SERVICE_MANAGED stack set.")
+			if v.Model == api.PermissionModelsServiceManaged {
+				return fault.New(fault.NotImplemented, "ImportStacksToStackSet into a SERVICE_MANAGED stack set is not implemented")
+			}
+			if len(in.OrganizationalUnitIds) > 0 {
+				return invalid("OrganizationalUnitIds cannot be specified for a SELF_MANAGED stack set.")
 			}
 			o.Stacks = in.StackIds
 			return nil

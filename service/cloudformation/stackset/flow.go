@@ -119,7 +119,11 @@ func (s *Service) targets(ctx context.Context, j job) ([]place, error) {
 			return nil, err
 		}
 	}
-	return places(o, have, members), nil
+	at := places(o, have, members)
+	if len(at) > maxPlaces {
+		return nil, tooMany()
+	}
+	return at, nil
 }
 
 func (j job) read(tx store.Tx) (*operation, *set, error) {
@@ -363,7 +367,7 @@ func (s *Service) settle(tx store.Tx, v *set, t task, out outcome) error {
 			i.Drift, i.Checked = out.Drift, s.now()
 		}
 		return instances.Put(tx, key, i)
-	case t.Kind == deleting && !out.Failed, t.Kind == importing && out.Failed && i.StackID == "" && out.Forget:
+	case t.Kind == deleting && !out.Failed:
 		return instances.Delete(tx, key)
 	case t.Kind == deleting:
 		i.Status, i.Detail = api.StackInstanceStatusInoperable, api.StackInstanceDetailedStatusInoperable

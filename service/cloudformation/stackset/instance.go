@@ -56,10 +56,14 @@ func (o *operation) aim(v *set, accounts []string, units *api.DeploymentTargets,
 		}
 	}
 	if len(accounts)*len(regions) > maxPlaces {
-		return fault.New(fault.CFNLimitExceeded, "An operation may be for at most %d stack instances.", maxPlaces)
+		return tooMany()
 	}
 	o.Accounts = accounts
 	return nil
+}
+
+func tooMany() error {
+	return fault.New(fault.CFNLimitExceeded, "An operation may be for at most %d stack instances.", maxPlaces)
 }
 
 // overridesOf are the overrides of a request. Keys must be parameters of the set.

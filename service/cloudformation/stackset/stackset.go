@@ -3,7 +3,7 @@
 // workflow over stacks there. It reaches the stacks through api/cloudformation as a
 // role of their account, which it assumes through api/sts. Which stack comes next,
 // and when an operation goes no further, is decided by pure code (schedule.go,
-// target.go, autoplan.go).
+// target.go).
 //
 // It may import api, arn, auth, fault, reconcile, store and workflow. Its goroutines
 // are the workflow engine's and one reconcile loop's, which follows the accounts of

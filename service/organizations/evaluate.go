@@ -88,11 +88,12 @@ func (s *Service) level(tx store.Tx, o *organization, target string) ([]*policy.
 }
 
 // ResourcePolicy tells the whole ARN of what a call named by its id alone. There are
-// no policies on resources here.
+// no policies on resources here; which accounts of the organization reach what is the
+// management account's, each operation decides.
 func (s *Service) ResourcePolicy(ctx context.Context, resource string) (out auth.ResourcePolicy, err error) {
 	err = s.named(ctx, resource, func(_ store.Tx, o *organization, kind, id string) error {
 		if o != nil {
-			out.ARN, out.Owner = o.arnOf(kind, id), o.Management
+			out.ARN, out.Owner, out.Decides = o.arnOf(kind, id), o.Management, true
 		}
 		return nil
 	})

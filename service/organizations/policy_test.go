@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	api "github.com/slipway/slipway/api/organizations"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/auth/policy"
 	"github.com/slipway/slipway/fault"
@@ -90,6 +91,26 @@ func TestServiceControlPoliciesBind(t *testing.T) {
 	must[*api.CloseAccountOutput](t)(w.CloseAccount(as(management), &api.CloseAccountInput{AccountId: friend}))
 	if w.may(auth.Root, friend, "s3:ListAllMyBuckets") {
 		t.Error("an account that was closed may act")
+	}
+}
+
+// TestDelegatedAdministratorsNeedNoResourcePolicy has an account that may look into
+// the management account's organization ask by its own policies alone.
+func TestDelegatedAdministratorsNeedNoResourcePolicy(t *testing.T) {
+	w := newWorld(t)
+	w.organization()
+	w.join(friend)
+	for _, account := range []string{management, friend} {
+		iam := &auth.IAM{Policies: holders{}, Organizations: w.Service, Resources: map[string]auth.ResourcePolicies{"organizations": w.Service}}
+		call := auth.Call{
+			Principal: auth.Principal{Kind: auth.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/u", Name: "u", UserID: "AIDAU", Enforced: true},
+			Scope:     arn.Scope{Account: account, Region: "us-east-1"}, Service: "organizations", Operation: "DescribeAccount",
+		}
+		for _, r := range call.Requests(&api.DescribeAccountInput{AccountId: management}) {
+			if err := iam.Authorize(t.Context(), r); err != nil {
+				t.Errorf("%s: %v", account, err)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/organizations"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -40,6 +41,9 @@ func (h *handshake) state(now time.Time) string {
 	return h.State
 }
 
+// forgotten reports whether it is told of no more.
+func (h *handshake) forgotten(now time.Time) bool { return !h.Expires.Add(handshakeKept).After(now) }
+
 func (s *Service) handshakeOut(h *handshake) *api.Handshake {
 	resources := []api.HandshakeResource{
 		{Type: api.HandshakeResourceTypeOrganization, Value: h.Organization, Resources: []api.HandshakeResource{
@@ -64,7 +68,7 @@ func (s *Service) handshakeOut(h *handshake) *api.Handshake {
 func invited(tx store.Tx, p *api.HandshakeParty) (string, error) {
 	switch p.Type {
 	case api.HandshakePartyTypeAccount:
-		if len(p.Id) != 12 || strings.Trim(p.Id, "0123456789") != "" {
+		if !arn.IsAccount(p.Id) {
 			return "", invalid("INVALID_PATTERN", "The account id %q is not one of 12 digits.", p.Id)
 		}
 		return p.Id, nil
@@ -100,13 +104,8 @@ func (s *Service) InviteAccountToOrganization(ctx context.Context, in *api.Invit
 			}
 			return err
 		}
-		for e, err := range handshakes.Scan(tx, "") {
-			if err != nil {
-				return err
-			}
-			if h := e.Value; h.Organization == o.ID && h.Target == target && h.state(s.now()) == api.HandshakeStateOpen {
-				return fault.New(fault.DuplicateHandshake, "A handshake with the same action and target already exists.")
-			}
+		if err := s.uninvited(tx, o, target); err != nil {
+			return err
 		}
 		master, err := knownAs(tx, o.Management)
 		if err != nil {
@@ -124,6 +123,29 @@ func (s *Service) InviteAccountToOrganization(ctx context.Context, in *api.Invit
 		return nil, err
 	}
 	return out, nil
+}
+
+// uninvited refuses a second invitation of an account, and removes those of all
+// organizations that are forgotten.
+func (s *Service) uninvited(tx store.Tx, o *organization, target string) error {
+	var old []string
+	for e, err := range handshakes.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		switch h := e.Value; {
+		case h.forgotten(s.now()):
+			old = append(old, h.ID)
+		case h.Organization == o.ID && h.Target == target && h.state(s.now()) == api.HandshakeStateOpen:
+			return fault.New(fault.DuplicateHandshake, "A handshake with the same action and target already exists.")
+		}
+	}
+	for _, id := range old {
+		if err := handshakes.Delete(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // handshakeOf finds a handshake for one of its parties.
@@ -258,9 +280,8 @@ func (s *Service) DescribeHandshake(ctx context.Context, in *api.DescribeHandsha
 
 func (s *Service) listHandshakes(tx store.Tx, filter *api.HandshakeFilter, token string, most *int32, mine func(*handshake) bool) ([]api.Handshake, string, error) {
 	none := filter != nil && (filter.ActionType != "" && filter.ActionType != api.ActionTypeInvite || filter.ParentHandshakeId != "")
-	forgotten := s.now().Add(-handshakeKept)
 	page, next, err := pageOf(tx, handshakes, "", token, most, func(h *handshake) bool {
-		return !none && mine(h) && h.Expires.After(forgotten)
+		return !none && mine(h) && !h.forgotten(s.now())
 	})
 	out := []api.Handshake{}
 	for _, h := range page {

@@ -398,6 +398,11 @@ func TestHandshakes(t *testing.T) {
 	if got := strings.Join(states, " "); got != "CANCELED DECLINED EXPIRED" {
 		t.Errorf("the invitations are %s", got)
 	}
+	w.now = w.now.Add(handshakeLife + handshakeKept)
+	last := must[*api.Handshake](t)(invite())
+	_, err = w.DescribeHandshake(as(friend), &api.DescribeHandshakeInput{HandshakeId: h.Id})
+	wantCode(t, err, fault.HandshakeNotFound, "")
+	must[*api.CancelHandshakeOutput](t)(w.CancelHandshake(as(management), &api.CancelHandshakeInput{HandshakeId: last.Id}))
 	w.join(friend)
 	_, err = invite()
 	wantCode(t, err, fault.HandshakeConstraintViolation, "ALREADY_IN_AN_ORGANIZATION")

@@ -1,6 +1,7 @@
-// Package cloudformation holds the resource types AWS::CloudFormation::*. It
-// may import api/cloudformation, arn, cfn and fault, and calls CloudFormation through its API and the interfaces
-// here, since its API has no operations for what they do. It starts no goroutine.
+// Package cloudformation holds the resource types AWS::CloudFormation::*. It may
+// import api/cloudformation, arn, cfn, fault and resource. It calls CloudFormation
+// through its API, and through the interfaces here for what that has no operations
+// for. It starts no goroutine.
 package cloudformation
 
 import (

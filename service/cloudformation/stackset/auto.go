@@ -2,6 +2,7 @@ package stackset
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	api "github.com/slipway/slipway/api/cloudformation"
@@ -34,11 +35,12 @@ func (s *Service) follow(ctx context.Context) error {
 		return err
 	}
 	known := map[string][]member{}
+	var failed []error // of one set, which keeps nothing from the others
 	for _, v := range following {
 		members, ok := known[v.Scope.Account]
 		if !ok {
 			if members, ok, err = s.organization(ctx, v.Scope); err != nil {
-				return err
+				failed = append(failed, err)
 			}
 			if !ok {
 				continue
@@ -46,10 +48,10 @@ func (s *Service) follow(ctx context.Context) error {
 			known[v.Scope.Account] = members
 		}
 		if err := s.catchUp(ctx, v, members); err != nil {
-			return err
+			failed = append(failed, err)
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // organization are the members of an organization, where stack sets have access.

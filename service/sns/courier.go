@@ -313,7 +313,7 @@ func (c *courier) settle(tx store.Tx, o outcome) error {
 		return err
 	}
 	for _, l := range o.left {
-		key := deliveryKey(l.due, l.d.ID+"-"+idOf(l.d.Targets[0]))
+		key := deliveryKey(l.due, l.d.ID, l.d.Targets[0])
 		if c.kind == kindWeb {
 			key = webKey(l.due, l.d.Targets[0], l.d.ID)
 		}

@@ -46,7 +46,10 @@ var works = map[courierKind]*store.Collection[delivery]{
 
 func timeKey(t time.Time) string { return fmt.Sprintf("%020d", t.UnixNano()) }
 
-func deliveryKey(due time.Time, id string) string { return timeKey(due) + "/" + id }
+// deliveryKey names the first target, too: of one message, protocols may get bodies of their own.
+func deliveryKey(due time.Time, id, target string) string {
+	return timeKey(due) + "/" + id + "-" + idOf(target)
+}
 
 // idOf is the id at the end of a subscription's key.
 func idOf(target string) string { return target[strings.LastIndexByte(target, '/')+1:] }

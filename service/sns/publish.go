@@ -145,7 +145,7 @@ func (s *Service) deliveries(a *addressed, o *outgoing, seal sealer) ([]filed, e
 			return err
 		}
 		d.Targets, d.Made = targets, o.Time
-		key := deliveryKey(due, o.ID)
+		key := deliveryKey(due, o.ID, targets[0])
 		switch k {
 		case kindWeb:
 			key = webKey(due, targets[0], o.ID)

@@ -22,6 +22,20 @@ func TestMessagesByProtocol(t *testing.T) {
 	if got := parsed(t, w.next().body).Message; got != "for all" {
 		t.Errorf("the endpoint gets %q", got)
 	}
+	function := "arn:aws:lambda:us-east-1:" + account + ":function:f"
+	if _, err := b.Subscribe(b.ctx, &api.SubscribeInput{TopicArn: topicARN, Protocol: "lambda", Endpoint: function}); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(api.PublishInput{TopicArn: topicARN, MessageStructure: "json", Message: `{"default":"for all","sqs":"for queues","lambda":"for functions"}`})
+	if got := b.receive(q).Body; got != "for queues" {
+		t.Errorf("beside a function, the queue gets %q", got)
+	}
+	b.settled()
+	b.functions.mu.Lock()
+	if len(b.functions.got) != 1 || !strings.Contains(string(b.functions.got[0].Payload), `"Message":"for functions"`) {
+		t.Errorf("the function gets %+v", b.functions.got)
+	}
+	b.functions.mu.Unlock()
 	for message, text := range map[string]string{`{"sqs":"x"}`: "No default entry", `x`: "failed to parse"} {
 		_, err := b.Publish(b.ctx, &api.PublishInput{TopicArn: topicARN, MessageStructure: "json", Message: message})
 		refusedWith(t, err, fault.InvalidParameter, text)

@@ -259,7 +259,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %v, want %t", text, err, want)
 		}
 	}
-	for _, text := range []string{"", "ALARM", "ALARM(", "ALARM()", "ALARM(a) ALARM(b)", "ALARM(a) AND", "alarm(a)", "(TRUE", `ALARM("a)`, strings.Repeat("(", 200) + "TRUE"} {
+	for _, text := range []string{"", "ALARM", "ALARM(", "ALARM()", "ALARM(a) ALARM(b)", "ALARM(a) AND", "alarm(a)", "(TRUE", `ALARM("a)`, strings.Repeat("(", 200) + "TRUE", "TRUE" + strings.Repeat(" OR TRUE", 2000)} {
 		if r, err := parseRule(text); err == nil {
 			t.Errorf("%q is %v", text, r)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	api "github.com/slipway/slipway/api/cloudwatch"
 	"github.com/slipway/slipway/arn"
@@ -68,9 +69,15 @@ type ruleReader struct {
 	depth int
 }
 
-const maxRuleDepth = 100
+const (
+	maxRuleDepth = 100
+	maxRule      = 10240 // characters; templates bring rules that no model has bounded
+)
 
 func parseRule(text string) (rule, error) {
+	if utf8.RuneCountInString(text) > maxRule {
+		return nil, fmt.Errorf("AlarmRule: it is longer than %d characters", maxRule)
+	}
 	r := ruleReader{text: text}
 	out, err := r.disjunction()
 	if err == nil {

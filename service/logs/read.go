@@ -39,7 +39,7 @@ type query struct {
 	match    func(text []byte) bool // nil: all
 }
 
-// over bounds a query by what is kept of a group: what has expired is out of reach
+// keptBy bounds a query by what is kept of a group: what has expired is out of reach
 // at once, also before the sweep has come by.
 func (q *query) keptBy(g *group, now time.Time) {
 	if g.Retention > 0 {

@@ -24,7 +24,7 @@ type stream struct {
 	First    int64  `json:"f,omitempty"` // of the oldest event; 0 with no events
 	Last     int64  `json:"l,omitempty"` // of the newest
 	Ingested int64  `json:"g,omitempty"` // when the last put was
-	Window   int64  `json:"w,omitempty"` // that it noted last; see noteWindow
+	Window   int64  `json:"w,omitempty"` // that it noted last; see writeBlocks
 	Sequence uint64 `json:"s,omitempty"` // of the last put
 	Token    string `json:"t,omitempty"` // of the durable step that made it
 }

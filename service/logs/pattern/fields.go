@@ -97,6 +97,7 @@ func (s *scanner) name() string {
 // split cuts a message at its spaces; what stands in quotes or brackets is one field.
 func split(message string) []string {
 	var out []string
+	unclosed := false // no bracket closes any more: to look again for each that opens takes long
 	for {
 		message = strings.TrimLeft(message, " \t\r\n")
 		if message == "" {
@@ -109,10 +110,13 @@ func split(message string) []string {
 		case '[':
 			closing = ']'
 		}
-		if end := strings.IndexByte(message[1:], closing); closing != 0 && end >= 0 {
-			out = append(out, message[1:1+end])
-			message = message[end+2:]
-			continue
+		if closing == '"' || closing == ']' && !unclosed {
+			if end := strings.IndexByte(message[1:], closing); end >= 0 {
+				out = append(out, message[1:1+end])
+				message = message[end+2:]
+				continue
+			}
+			unclosed = unclosed || closing == ']'
 		}
 		end := strings.IndexAny(message, " \t\r\n")
 		if end < 0 {

@@ -30,8 +30,15 @@ type matcher interface {
 // maxRegexes is how many regular expressions one pattern may have.
 const maxRegexes = 2
 
+// maxLength is how long a pattern may be, in characters. Templates bring patterns that
+// no model has bounded, and conditions nest.
+const maxLength = 1024
+
 // Parse reads a pattern.
 func Parse(text string) (*Pattern, error) {
+	if utf8.RuneCountInString(text) > maxLength {
+		return nil, fmt.Errorf("it is longer than %d characters", maxLength)
+	}
 	p := &Pattern{}
 	trimmed := strings.TrimSpace(text)
 	var err error

@@ -111,6 +111,7 @@ func TestParseRefuses(t *testing.T) {
 		"[..., ...]":                      "second ...",
 		"[a = 1 && b = 2]":                "another one",
 		"{$.a=%a% && $.b=%b% && $.c=%c%}": "may have 2",
+		"{" + strings.Repeat("(", 1024):   "longer than 1024",
 	} {
 		if _, err := Parse(pattern); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", pattern, err, says)
@@ -124,6 +125,8 @@ func TestExtract(t *testing.T) {
 		want             map[string]string
 	}{
 		{"[]", `a "b c"`, map[string]string{"$1": "a", "$2": "b c"}},
+		{"[]", `[x [y "z`, map[string]string{"$1": "[x", "$2": "[y", "$3": `"z`}},
+		{"[]", `[a b] [c ["d e" [f`, map[string]string{"$1": "a b", "$2": "[c", "$3": `["d`, "$4": `e"`, "$5": "[f"}},
 		{"[ip, ..., size]", apache, map[string]string{
 			"$ip": "127.0.0.1", "$2": "-", "$3": "frank", "$4": "10/Oct/2000:13:25:15 -0700", "$5": "GET /index.html HTTP/1.0", "$6": "404", "$size": "1534",
 		}},

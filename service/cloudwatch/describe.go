@@ -2,7 +2,7 @@ package cloudwatch
 
 import (
 	"context"
-	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 
@@ -30,35 +30,17 @@ func (s *Service) DescribeAlarms(ctx context.Context, in *api.DescribeAlarmsInpu
 		return nil, err
 	}
 	scope := auth.From(ctx).Scope
-	after := ""
-	if in.NextToken != "" {
-		b, err := base64.RawURLEncoding.DecodeString(in.NextToken)
-		if err != nil || len(b) == 0 {
-			return nil, badToken()
-		}
-		after = string(b)
-	}
-	limit := limitOf(in.MaxRecords)
 	out := &api.DescribeAlarmsOutput{}
 	err = s.store.View(ctx, func(tx store.Tx) error {
-		out.MetricAlarms, out.CompositeAlarms, out.NextToken = []api.MetricAlarm{}, []api.CompositeAlarm{}, ""
-		last := ""
-		for e, err := range alarms.Scan(tx, scope.Key()+"/"+in.AlarmNamePrefix) {
-			if err != nil {
-				return err
-			}
-			a := e.Value
-			if a.Name <= after && after != "" || !keep(a) {
-				continue
-			}
-			if len(out.MetricAlarms)+len(out.CompositeAlarms) == limit {
-				out.NextToken = base64.RawURLEncoding.EncodeToString([]byte(last))
-				return nil
-			}
-			last = a.Name
-			show(out, place{scope, a.Name}, a, in)
+		page, next, err := alarms.Page(tx, scope.Key()+"/"+in.AlarmNamePrefix, in.NextToken, limitOf(in.MaxRecords), keep)
+		if errors.Is(err, store.ErrBadToken) {
+			return badToken()
 		}
-		return nil
+		out.MetricAlarms, out.CompositeAlarms, out.NextToken = []api.MetricAlarm{}, []api.CompositeAlarm{}, next
+		for _, e := range page {
+			show(out, place{scope, e.Value.Name}, e.Value, in)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err

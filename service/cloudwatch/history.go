@@ -172,30 +172,29 @@ func isPosition(text string) bool {
 // forgetBatch is how many entries one transaction forgets.
 const forgetBatch = 300
 
-// forgetOnce forgets what is older than history is kept.
+// forgetOnce forgets what is older than history is kept. An entry never changes, so what
+// a look has found can go.
 func (s *Service) forgetOnce(ctx context.Context) error {
 	before := s.now().Add(-keptHistory)
-	for {
-		n := 0
-		err := s.store.Update(ctx, func(tx store.Tx) error {
-			n = 0
-			for e, err := range histories.Scan(tx, "") {
-				if err != nil {
-					return err
-				}
-				if !e.Value.At.Before(before) {
-					continue
-				}
-				if n++; n > forgetBatch {
-					return nil
-				}
+	for token := ""; ; {
+		var old []store.Entry[item]
+		var next string
+		err := s.store.View(ctx, func(tx store.Tx) (err error) {
+			old, next, err = histories.Page(tx, "", token, forgetBatch, func(i *item) bool { return i.At.Before(before) })
+			return err
+		})
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		err = s.store.Update(ctx, func(tx store.Tx) error {
+			for _, e := range old {
 				if err := histories.Delete(tx, e.Key); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil || n <= forgetBatch {
+		if token = next; err != nil || token == "" {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	api "github.com/slipway/slipway/api/sns"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/resource"
@@ -79,7 +80,7 @@ func (p subscriptionProperties) check() error {
 	if p.SubscriptionRoleArn != "" {
 		return fault.New(fault.NotImplemented, "%s: the property SubscriptionRoleArn is not built in Slipway yet: it is for Firehose", subscriptionName)
 	}
-	if parts := strings.Split(p.TopicArn, ":"); p.Region != "" && (len(parts) < 4 || parts[3] != p.Region) {
+	if topic, err := arn.Parse(p.TopicArn); p.Region != "" && (err != nil || topic.Region != p.Region) {
 		return fault.New(fault.ValidationError, "%s: Region must be that of the topic", subscriptionName)
 	}
 	return nil

@@ -63,27 +63,22 @@ func dropToken(tx store.Tx, sub *subscription) error {
 }
 
 // askToConfirm gives a subscription a new token and files the message that has it.
-func (s *Service) askToConfirm(ctx context.Context, tx store.Tx, t *topic, sub *subscription, k kind) error {
+func (s *Service) askToConfirm(ctx context.Context, tx store.Tx, p place, t *topic, sub *subscription, k kind) error {
 	if err := dropToken(tx, sub); err != nil {
 		return err
 	}
 	now := s.now().UTC()
-	a, err := checkARN("TopicArn", sub.Topic)
-	if err != nil {
-		return err
-	}
-	key := a.Account + "/" + a.Region + "/" + a.Resource
 	m := &message{ID: newID(), Kind: k, Topic: sub.Topic, Time: now, Version: t.signatureVersion(), Token: newToken(sub.Region)}
 	m.Body = "You have chosen to subscribe to the topic " + sub.Topic + ".\nTo confirm the subscription, visit the SubscribeURL included in this message."
 	if k == kindUnsubscribe {
 		m.Body = "You have chosen to deactivate subscription " + sub.arn() + ".\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message."
 	}
 	sub.TokenHash, sub.Asked = hashToken(m.Token), now
-	target := key + "/" + sub.ID
+	target := p.key() + "/" + sub.ID
 	if err := tokens.Put(tx, sub.TokenHash, &pendingToken{target, now.Add(confirmable)}); err != nil {
 		return err
 	}
-	seal, err := s.sealing(ctx, &addressed{place: mustPlace(key), topic: &topic{}})
+	seal, err := s.sealing(ctx, &addressed{place: p, topic: &topic{}}) // the endpoint's token is no message of the topic's
 	if err != nil {
 		return err
 	}
@@ -91,14 +86,8 @@ func (s *Service) askToConfirm(ctx context.Context, tx store.Tx, t *topic, sub *
 	if err != nil {
 		return err
 	}
-	d.Targets, d.Made = []string{target}, now
+	d.Targets = []string{target}
 	return file(tx, []filed{{kindWeb, webKey(now, target, m.ID), d}})
-}
-
-// mustPlace is the place of a key that was made of an ARN.
-func mustPlace(key string) place {
-	p, _ := placeOfKey(key)
-	return p
 }
 
 // ConfirmSubscription takes the token that an endpoint was sent. It needs no signature:

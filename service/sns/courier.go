@@ -25,8 +25,7 @@ type courier struct {
 	mu      sync.Mutex
 	flying  map[string]bool // keys of deliveries under way
 	lanes   map[string]int  // jobs under way, by lane
-	next    map[string]time.Time
-	timer   *time.Timer // wakes the loop when something will be due
+	timer   *time.Timer     // wakes the loop when something will be due
 	ctx     context.Context
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
@@ -39,12 +38,13 @@ const (
 	fifoTogether = 10 // deliveries of a group that one worker takes
 	webSlots     = 128
 	webPerLane   = 16
+	together     = 64   // targets of one delivery
 	maxLooked    = 4096 // deliveries that a run looks at
 )
 
 func newCouriers(s *Service) []*courier {
 	hire := func(kind courierKind, name string, slots, perLane int) *courier {
-		c := &courier{s: s, kind: kind, slots: slots, perLane: perLane, flying: map[string]bool{}, lanes: map[string]int{}, next: map[string]time.Time{}}
+		c := &courier{s: s, kind: kind, slots: slots, perLane: perLane, flying: map[string]bool{}, lanes: map[string]int{}}
 		c.loop = reconcile.New("sns "+name, c.run, reconcile.Options{Logger: s.log})
 		return c
 	}
@@ -324,7 +324,7 @@ func (c *courier) settle(tx store.Tx, o outcome) error {
 	return nil
 }
 
-// deliver tries a delivery's targets, side by side. An error is Slipway's own.
+// deliver tries a delivery's targets, many side by side. An error is Slipway's own.
 func (c *courier) deliver(ctx context.Context, key string, d *delivery) (outcome, error) {
 	s := c.s
 	o := outcome{key: key}
@@ -365,8 +365,13 @@ func (c *courier) deliver(ctx context.Context, key string, d *delivery) (outcome
 		}
 		return o, nil
 	}
+	room := make(chan struct{}, together)
 	for _, sub := range subs {
-		trying.Go(func() { try(sub) })
+		room <- struct{}{}
+		trying.Go(func() {
+			defer func() { <-room }()
+			try(sub)
+		})
 	}
 	trying.Wait()
 	return o, nil

@@ -21,10 +21,9 @@ type delivery struct {
 	Key     []byte     `json:",omitempty"` // the data key that seals it, under the topic's KMS key
 	By      *auth.Call `json:",omitempty"` // the publisher, as whom KMS opens that
 	Targets []string   // keys of subscriptions
-	Made    time.Time
-	Attempt int       `json:",omitempty"` // tries that failed
-	Due     time.Time `json:",omitzero"`  // of a FIFO topic's, whose key does not tell
-	Dead    bool      `json:",omitempty"` // it goes to the dead-letter queue
+	Attempt int        `json:",omitempty"` // tries that failed
+	Due     time.Time  `json:",omitzero"`  // of a FIFO topic's, whose key does not tell
+	Dead    bool       `json:",omitempty"` // it goes to the dead-letter queue
 }
 
 // courierKind names the couriers.

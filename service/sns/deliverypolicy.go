@@ -70,7 +70,7 @@ var backoffs = []string{"arithmetic", "exponential", "geometric", "linear"}
 func read(text string, into any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil || d.More() {
+	if err := d.Decode(into); err != nil || !json.Valid([]byte(text)) { // one value, and nothing behind it
 		return errors.New("failed to parse JSON")
 	}
 	return nil
@@ -141,7 +141,8 @@ func (p *retryPolicy) check(name string) error {
 		return fmt.Errorf("%s.maxDelayTarget must be between minDelayTarget and %d", name, maxDelay)
 	case *r.Retries < 0 || *r.Retries > maxHTTPRetries:
 		return fmt.Errorf("%s.numRetries must be between 0 and %d", name, maxHTTPRetries)
-	case *r.NoDelay < 0 || *r.MinRetries < 0 || *r.MaxRetries < 0 || *r.NoDelay+*r.MinRetries+*r.MaxRetries > *r.Retries:
+	case min(*r.NoDelay, *r.MinRetries, *r.MaxRetries) < 0 || max(*r.NoDelay, *r.MinRetries, *r.MaxRetries) > *r.Retries, // which their sum may hide
+		*r.NoDelay+*r.MinRetries+*r.MaxRetries > *r.Retries:
 		return fmt.Errorf("%s: the retries of its phases must be none below 0 and together at most numRetries", name)
 	case !slices.Contains(backoffs, r.BackoffName):
 		return fmt.Errorf("%s.backoffFunction must be one of %s", name, strings.Join(backoffs, ", "))

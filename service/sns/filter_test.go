@@ -195,7 +195,8 @@ func TestPhasesOfADeliveryPolicy(t *testing.T) {
 	}
 	for _, bad := range []string{
 		`{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":5,"maxDelayTarget":1}}}`, `{"http":{"defaultHealthyRetryPolicy":{"numRetries":101}}}`,
-		`{"http":{"defaultHealthyRetryPolicy":{"numRetries":1,"numNoDelayRetries":2}}}`, `{"http":{"defaultHealthyRetryPolicy":{"backoffFunction":"cubic"}}}`,
+		`{"http":{"defaultHealthyRetryPolicy":{"numRetries":1,"numNoDelayRetries":2}}}`, `{"http":{}}}`,
+		`{"http":{"defaultHealthyRetryPolicy":{"numNoDelayRetries":9223372036854775807,"numMinDelayRetries":9223372036854775807}}}`, `{"http":{"defaultHealthyRetryPolicy":{"backoffFunction":"cubic"}}}`,
 		`{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":3600,"maxDelayTarget":3600,"numRetries":2}}}`, `{"http":{"unknown":1}}`, `[`,
 		`{"http":{"defaultRequestPolicy":{"headerContentType":"video/mp4"}}}`, `{"http":{"defaultThrottlePolicy":{"maxReceivesPerSecond":0}}}`,
 	} {

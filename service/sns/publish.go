@@ -144,7 +144,7 @@ func (s *Service) deliveries(a *addressed, o *outgoing, seal sealer) ([]filed, e
 		if err != nil {
 			return err
 		}
-		d.Targets, d.Made = targets, o.Time
+		d.Targets = targets
 		key := deliveryKey(due, o.ID, targets[0])
 		switch k {
 		case kindWeb:

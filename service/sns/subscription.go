@@ -35,7 +35,6 @@ type subscription struct {
 	Unsubscribing bool      `json:",omitempty"` // takes a signature (AuthenticateOnUnsubscribe)
 	Asked         time.Time `json:",omitzero"`  // when its confirmation was asked for
 	TokenHash     string    `json:",omitempty"` // names its token
-	Mark          string    `json:",omitempty"` // the durable step that made it
 	Created       time.Time
 
 	Attributes subscriptionAttributes
@@ -143,7 +142,7 @@ func (s *Service) subscribe(ctx context.Context, tx store.Tx, p place, in *api.S
 	}
 	sub := &subscription{
 		ID: newID(), Topic: p.arn(), Protocol: in.Protocol, Endpoint: in.Endpoint, Owner: call.Scope.Account, Region: p.Region,
-		By: call.Principal.ARN, Base: call.Endpoint, Bound: call.Principal.Enforced, Mark: call.Token, Created: s.now().UTC(),
+		By: call.Principal.ARN, Base: call.Endpoint, Bound: call.Principal.Enforced, Created: s.now().UTC(),
 		Authenticated: true,
 	}
 	names := sortedKeys(in.Attributes)
@@ -173,7 +172,7 @@ func (s *Service) subscribe(ctx context.Context, tx store.Tx, p place, in *api.S
 	}
 	if sub.isWeb() {
 		sub.Pending, sub.Authenticated = true, false
-		if err := s.askToConfirm(ctx, tx, t, sub, kindSubscribe); err != nil {
+		if err := s.askToConfirm(ctx, tx, p, t, sub, kindSubscribe); err != nil {
 			return nil, err
 		}
 	}
@@ -270,7 +269,7 @@ func (s *Service) Unsubscribe(ctx context.Context, in *api.UnsubscribeInput) (*a
 			return subscriptions.Delete(tx, p.key()+"/"+id)
 		}
 		sub.Ended = true
-		if err := s.askToConfirm(ctx, tx, t, sub, kindUnsubscribe); err != nil {
+		if err := s.askToConfirm(ctx, tx, p, t, sub, kindUnsubscribe); err != nil {
 			return err
 		}
 		return subscriptions.Put(tx, p.key()+"/"+id, sub)

@@ -25,44 +25,32 @@ func (s *Service) keepUp(ctx context.Context) error {
 
 // sweep removes the documents of a collection that are over, some in each commit.
 func sweep[T any](ctx context.Context, st store.Store, from *store.Collection[T], over func(*T) bool) error {
-	for {
-		var keys []string
-		err := st.View(ctx, func(tx store.Tx) error {
-			keys = nil
-			for e, err := range from.Scan(tx, "") {
-				if err != nil {
-					return err
-				}
-				if over(e.Value) {
-					if keys = append(keys, e.Key); len(keys) == upkeepBatch {
-						return nil
-					}
-				}
-			}
-			return nil
+	for token := ""; ; {
+		var found []store.Entry[T]
+		var next string
+		err := st.View(ctx, func(tx store.Tx) (err error) {
+			found, next, err = from.Page(tx, "", token, upkeepBatch, over)
+			return err
 		})
-		if err != nil || len(keys) == 0 {
+		if err != nil || len(found) == 0 {
 			return err
 		}
 		err = st.Update(ctx, func(tx store.Tx) error {
-			for _, key := range keys {
-				v, err := from.Get(tx, key)
-				if errors.Is(err, store.ErrNotFound) {
-					continue
+			for _, e := range found {
+				v, err := from.Get(tx, e.Key)
+				if errors.Is(err, store.ErrNotFound) || err == nil && !over(v) {
+					continue // gone, or used since
 				}
 				if err != nil {
 					return err
 				}
-				if !over(v) {
-					continue // it was used since
-				}
-				if err := from.Delete(tx, key); err != nil {
+				if err := from.Delete(tx, e.Key); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil {
+		if token = next; err != nil || token == "" {
 			return err
 		}
 	}

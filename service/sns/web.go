@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +23,9 @@ const (
 	postTime  = 15 * time.Second // "HTTP/HTTPS notifications", Developer Guide
 	maxAnswer = 64 << 10
 	userAgent = "Amazon Simple Notification Service Agent"
+	// maxThrottled is how many subscriptions are remembered before those are forgotten
+	// that need not wait.
+	maxThrottled = 1024
 )
 
 // web holds the connections, for owners that are bound by policies and for others.
@@ -162,6 +166,9 @@ func (s *Service) throttle(ctx context.Context, sub *subscription, policy *subsc
 	at := s.web.next[sub.ID]
 	if at.Before(now) {
 		at = now
+	}
+	if len(s.web.next) >= maxThrottled { // those whose time has come wait no longer
+		maps.DeleteFunc(s.web.next, func(_ string, t time.Time) bool { return t.Before(now) })
 	}
 	s.web.next[sub.ID] = at.Add(step)
 	s.web.mu.Unlock()

@@ -97,7 +97,7 @@ func (s *Service) prepare(ctx context.Context, to *settings) (reason, code strin
 	if missing != "" {
 		return fmt.Sprintf("This host cannot run %s: %s", to.Runtime, missing), api.StateReasonCodeInvalidRuntime, nil
 	}
-	for _, file := range append([]codeFile{to.Code}, layerCode(to)...) {
+	for _, file := range to.files() {
 		if _, err := s.code.unpack(ctx, file); err != nil {
 			if isBad(err) {
 				return "The code could not be unpacked: " + err.Error(), api.StateReasonCodeInvalidZipFileException, nil

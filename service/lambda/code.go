@@ -35,7 +35,8 @@ type codeStore struct {
 	archives, unpacked string
 
 	mu    sync.Mutex
-	held  map[string]int // archives that a call is about to name
+	held  map[string]int  // archives that a call is about to name
+	named map[string]bool // those that were held since a sweep began: it may not know who names them
 	ready map[string]*unpacking
 }
 
@@ -48,7 +49,7 @@ type unpacking struct {
 // open makes the folders, and puts away what an earlier process had unpacked.
 func (c *codeStore) open(dir string) error {
 	c.archives, c.unpacked = filepath.Join(dir, "code"), filepath.Join(dir, "unpacked")
-	c.held, c.ready = map[string]int{}, map[string]*unpacking{}
+	c.held, c.named, c.ready = map[string]int{}, map[string]bool{}, map[string]*unpacking{}
 	if dir == "" {
 		return errors.New("lambda: no folder is given for code")
 	}
@@ -68,6 +69,7 @@ func (c *codeStore) folder(id string) string { return filepath.Join(c.unpacked, 
 func (c *codeStore) hold(id string) (release func()) {
 	c.mu.Lock()
 	c.held[id]++
+	c.named[id] = true
 	c.mu.Unlock()
 	return sync.OnceFunc(func() {
 		c.mu.Lock()
@@ -187,11 +189,12 @@ func (c *codeStore) sweep(known func() (map[string]bool, error), inUse func(id s
 		return err
 	}
 	// What stands in the folder now and is not held was named by a record, or never
-	// will be: a record that is committed later holds its archive until then.
+	// will be: a call that names it later holds it first, and drop sees that it did,
+	// even if the record was committed when the names had been read.
 	c.mu.Lock()
-	held := map[string]bool{}
+	clear(c.named)
 	for id := range c.held {
-		held[id] = true
+		c.named[id] = true
 	}
 	c.mu.Unlock()
 	names, err := known()
@@ -200,7 +203,7 @@ func (c *codeStore) sweep(known func() (map[string]bool, error), inUse func(id s
 	}
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".zip")
-		if !ok || names[id] || held[id] || inUse(id) {
+		if !ok || names[id] || inUse(id) {
 			continue
 		}
 		if err := c.drop(id); err != nil {
@@ -210,11 +213,11 @@ func (c *codeStore) sweep(known func() (map[string]bool, error), inUse func(id s
 	return nil
 }
 
-// drop removes one archive, unless a call has come to hold it.
+// drop removes one archive, unless a call has held it since the sweep began.
 func (c *codeStore) drop(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held[id] > 0 {
+	if c.named[id] {
 		return nil
 	}
 	if u := c.ready[id]; u != nil {
@@ -245,7 +248,6 @@ func removeAll(dir string) error {
 
 // source is where a call says that code is.
 type source struct {
-	operation            string
 	zip                  []byte
 	bucket, key, version string
 }
@@ -285,8 +287,8 @@ func (s *Service) checkSize(tx store.Tx, scope arn.Scope, to *settings) error {
 	if stored+to.Code.Size > maxStored {
 		return fail(fault.CodeStorageExceededException, "Code storage limit exceeded.")
 	}
-	total := to.Code.Unzipped
-	for _, file := range layerCode(to) {
+	var total int64
+	for _, file := range to.files() {
 		total += file.Unzipped
 	}
 	if total > maxUnzipped {
@@ -298,9 +300,10 @@ func (s *Service) checkSize(tx store.Tx, scope arn.Scope, to *settings) error {
 	return nil
 }
 
-func layerCode(to *settings) []codeFile {
-	out := make([]codeFile, 0, len(to.Layers))
-	for _, l := range to.Layers {
+// files are the archives that settings run, the function's own first.
+func (s *settings) files() []codeFile {
+	out := append(make([]codeFile, 0, 1+len(s.Layers)), s.Code)
+	for _, l := range s.Layers {
 		out = append(out, l.Code)
 	}
 	return out

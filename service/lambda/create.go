@@ -37,7 +37,7 @@ func wantedOf(in *api.CreateFunctionInput) *wanted {
 // runtime was found.
 func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInput) (*api.CreateFunctionOutput, error) {
 	call := auth.From(ctx)
-	p, qualifier, err := s.newName(ctx, in.FunctionName)
+	p, err := s.newName(ctx, in.FunctionName)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	if in.Runtime == "" {
 		return nil, invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
-	v := &version{Version: latest, State: pendingState, Token: "", Enforced: call.Principal.Enforced, settings: settings{
+	v := &version{Version: latest, State: pendingState, Enforced: call.Principal.Enforced, settings: settings{
 		Timeout: defaultTimeout, Memory: defaultMemory, Ephemeral: defaultTmp, Architecture: architecture(),
 	}}
 	if err := checkArchitectures("CreateFunction", in.Architectures); err != nil {
@@ -64,7 +64,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 		return nil, err
 	}
 	code, release, err := s.take(ctx, source{
-		operation: "CreateFunction", zip: in.Code.ZipFile, bucket: in.Code.S3Bucket, key: in.Code.S3Key, version: in.Code.S3ObjectVersion,
+		zip: in.Code.ZipFile, bucket: in.Code.S3Bucket, key: in.Code.S3Key, version: in.Code.S3ObjectVersion,
 	})
 	if err != nil {
 		return nil, err
@@ -77,27 +77,24 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	}
 	s.activate.Wake()
 	s.cfg.Runner.Prepare()
-	if made.Version != latest {
-		qualifier = ""
-	}
-	out, err := s.configuration(p, made, qualifier)
+	out, err := s.configuration(p, made, "")
 	return (*api.CreateFunctionOutput)(out), err
 }
 
 // newName reads the name of a function that is to be made.
-func (s *Service) newName(ctx context.Context, name string) (place, string, error) {
+func (s *Service) newName(ctx context.Context, name string) (place, error) {
 	p, qualifier, err := named(ctx, name, "")
 	switch {
 	case err != nil:
-		return p, "", err
+		return p, err
 	case p.Account != scopeOf(ctx).Account:
-		return p, "", fault.New(fault.AccessDeniedException, "A function can be created in the caller's own account only.")
+		return p, fault.New(fault.AccessDeniedException, "A function can be created in the caller's own account only.")
 	case len(p.name) > maxName:
-		return p, "", constraint("functionName", p.name, "Member must have length less than or equal to 64")
+		return p, constraint("functionName", p.name, "Member must have length less than or equal to 64")
 	case qualifier != "" && qualifier != latest:
-		return p, "", invalid("A function is created without a qualifier, or with $LATEST.")
+		return p, invalid("A function is created without a qualifier, or with $LATEST.")
 	}
-	return p, "", nil
+	return p, nil
 }
 
 // create writes the records of a function, and answers a repetition with what the

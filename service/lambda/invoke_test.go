@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +71,70 @@ func TestReservedConcurrency(t *testing.T) {
 	refused(t, err, fault.InvalidParameterValueException, "below its minimum value of [100]")
 }
 
+// What functions reserve is not there for the others.
+func TestReservationsLeaveTheRest(t *testing.T) {
+	w := newWorld(t)
+	w.make("f")
+	w.make("g")
+	if _, err := w.PutFunctionConcurrency(w.ctx, &api.PutFunctionConcurrencyInput{FunctionName: "g", ReservedConcurrentExecutions: new(int32(700))}); err != nil {
+		t.Fatal(err)
+	}
+	running := func(n int32) {
+		w.runs.mu.Lock()
+		defer w.runs.mu.Unlock()
+		w.runs.account[account+"/"+region] = n
+	}
+	if key := (arn.Scope{Account: account, Region: region}).Key(); key != account+"/"+region {
+		t.Fatalf("a scope's key is %s", key)
+	}
+	for _, n := range []int32{99, 100, 299} {
+		running(n)
+		w.invoke("f", "{}")
+	}
+	running(300)
+	_, err := w.Invoke(w.ctx, &api.InvokeInput{FunctionName: "f"})
+	refused(t, err, fault.TooManyRequestsException, "Rate Exceeded.")
+	w.invoke("g", "{}")
+	running(0)
+}
+
+// An invocation whose version is retired while it gets ready ends the environments
+// of before once, and counts its own code.
+func TestRetiredWhileGettingReady(t *testing.T) {
+	now, made := newClock(), 0
+	var w *world
+	w = newWorld(t, func(c *Config) {
+		c.Now = now.time
+		c.Credentials = func(context.Context, arn.Scope, string, string) (Credentials, error) {
+			if made++; made == 2 {
+				w.retire(place{arn.Scope{Account: account, Region: region}, "f"}, latest)
+			}
+			return Credentials{AccessKeyID: "ASIA", Expires: now.time().Add(time.Hour)}, nil
+		}
+	})
+	w.make("f")
+	w.invoke("f", "{}")
+	first, _ := w.runner.last(t)
+	now.Add(int64(31 * time.Minute))
+	w.invoke("f", "{}")
+	w.runs.retiring.Wait()
+	w.runner.mu.Lock()
+	if made != 2 || len(w.runner.retired) != 1 || w.runner.retired[0] != first.Key {
+		t.Errorf("credentials were made %d times; retired: %v", made, w.runner.retired)
+	}
+	w.runner.mu.Unlock()
+	w.runs.mu.Lock()
+	defer w.runs.mu.Unlock()
+	if len(w.runs.code) != 1 {
+		t.Errorf("code in use: %v", w.runs.code)
+	}
+	for id, n := range w.runs.code {
+		if n != 1 {
+			t.Errorf("%s is in use %d times", id, n)
+		}
+	}
+}
+
 // A role that is taken away matters where policies bind.
 func TestRolesThatCannotBeAssumed(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
@@ -88,22 +153,33 @@ func TestRolesThatCannotBeAssumed(t *testing.T) {
 	refused(t, err, fault.InvalidParameterValueException, "The role defined for the function cannot be assumed by Lambda.")
 }
 
+// clock is the time that a test says, which the service's loops read, too.
+type clock struct{ atomic.Int64 }
+
+func newClock() *clock {
+	var c clock
+	c.Store(time.Now().UnixNano())
+	return &c
+}
+
+func (c *clock) time() time.Time { return time.Unix(0, c.Load()) }
+
 // Half an hour before they end, credentials are made anew, and with them the
 // environments that were told the old ones.
 func TestCredentialsAreRenewed(t *testing.T) {
-	now, made := time.Now(), 0
+	now, made := newClock(), 0
 	w := newWorld(t, func(c *Config) {
-		c.Now = func() time.Time { return now }
+		c.Now = now.time
 		c.Credentials = func(context.Context, arn.Scope, string, string) (Credentials, error) {
 			made++
-			return Credentials{AccessKeyID: "ASIA", Expires: now.Add(time.Hour)}, nil
+			return Credentials{AccessKeyID: "ASIA", Expires: now.time().Add(time.Hour)}, nil
 		}
 	})
 	w.make("f")
 	w.invoke("f", "{}")
 	w.invoke("f", "{}")
 	first, _ := w.runner.last(t)
-	now = now.Add(31 * time.Minute)
+	now.Add(int64(31 * time.Minute))
 	w.invoke("f", "{}")
 	second, _ := w.runner.last(t)
 	if made != 2 || first.Key == second.Key {

@@ -13,6 +13,7 @@ import (
 	api "github.com/slipway/slipway/api/lambda"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
 
@@ -112,10 +113,10 @@ func (s *Service) PublishLayerVersion(ctx context.Context, in *api.PublishLayerV
 		return nil, err
 	}
 	if p.Account != scopeOf(ctx).Account {
-		return nil, fail("AccessDeniedException", "A layer is published in the caller's own account only.")
+		return nil, fail(fault.AccessDeniedException, "A layer is published in the caller's own account only.")
 	}
 	c := in.Content
-	code, release, err := s.take(ctx, source{operation: "PublishLayerVersion", zip: c.ZipFile, bucket: c.S3Bucket, key: c.S3Key, version: c.S3ObjectVersion})
+	code, release, err := s.take(ctx, source{zip: c.ZipFile, bucket: c.S3Bucket, key: c.S3Key, version: c.S3ObjectVersion})
 	if err != nil {
 		return nil, err
 	}
@@ -154,9 +155,7 @@ func (s *Service) PublishLayerVersion(ctx context.Context, in *api.PublishLayerV
 		return nil, err
 	}
 	url, err := s.locate(ctx, l.Code)
-	out := l.output(p, url)
-	out.CompatibleRuntimes, out.CompatibleArchitectures = list(l.Runtimes), list(l.Architectures)
-	return (*api.PublishLayerVersionOutput)(out), err
+	return (*api.PublishLayerVersionOutput)(l.output(p, url)), err
 }
 
 // list is a list that is there, if empty.
@@ -236,7 +235,7 @@ func (s *Service) DeleteLayerVersion(ctx context.Context, in *api.DeleteLayerVer
 		return nil, err
 	}
 	if p.Account != scopeOf(ctx).Account {
-		return nil, fail("AccessDeniedException", "A layer is deleted in the caller's own account only.")
+		return nil, fail(fault.AccessDeniedException, "A layer is deleted in the caller's own account only.")
 	}
 	if *in.VersionNumber > maxLayerVersion {
 		return &api.DeleteLayerVersionOutput{}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
 )
 
 // A version's environments are told its credentials when they are made. So these
@@ -89,6 +90,9 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 	if was != nil && was.revision == identity && (was.renew.IsZero() || s.now().Before(was.renew)) {
 		return was.spec, nil
 	}
+	for _, file := range v.serving().files() {
+		defer s.code.hold(file.ID)() // until the runs know of it: the upkeep must not come between
+	}
 	made, err := s.makeSpec(ctx, p, v, identity)
 	if err != nil {
 		return function.Spec{}, err
@@ -96,7 +100,8 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 	s.runs.mu.Lock()
 	defer s.runs.mu.Unlock()
 	// Another invocation may have been quicker; its environments are as good.
-	if now := s.runs.prepared[key]; now != was && now != nil && now.revision == identity {
+	now := s.runs.prepared[key]
+	if now != was && now != nil && now.revision == identity {
 		return now.spec, nil
 	}
 	for _, file := range made.files {
@@ -110,8 +115,8 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 		}
 	}
 	s.runs.roles[made.spec.Key] = made.as
-	if was != nil {
-		s.end(was)
+	if now != nil { // what was there at first may have ended meanwhile
+		s.end(now)
 	}
 	return made.spec, nil
 }
@@ -119,16 +124,13 @@ func (s *Service) ready(ctx context.Context, p place, f *record, v *version) (fu
 // makeSpec gathers what a version's environments are made of.
 func (s *Service) makeSpec(ctx context.Context, p place, v *version, identity string) (*prepared, error) {
 	to := v.serving()
-	made := &prepared{revision: identity, as: asRole{to.Role, v.Enforced}, files: append([]codeFile{to.Code}, layerCode(to)...)}
+	made := &prepared{revision: identity, as: asRole{to.Role, v.Enforced}, files: to.files()}
 	spec := function.Spec{
 		ARN: p.arn(""), Account: p.Account, Region: p.Region, Name: p.name, Version: v.Version, Handler: to.Handler, Runtime: to.Runtime,
 		Memory: int64(to.Memory) << 20, Timeout: time.Duration(to.Timeout) * time.Second, Ephemeral: int64(to.Ephemeral) << 20,
 		LogGroup: to.logGroup(p),
 	}
 	for i, file := range made.files {
-		// Held until the runs know of it: the upkeep must not come between.
-		release := s.code.hold(file.ID)
-		defer release()
 		dir, err := s.code.unpack(ctx, file)
 		if err != nil {
 			return nil, err
@@ -231,6 +233,24 @@ func (s *Service) retire(p place, qualifier string) {
 	}
 }
 
+// enter is admit by what the account's reservations leave to the functions that have
+// none. Below the least that they leave nobody adds them up.
+func (s *Service) enter(ctx context.Context, p place, f *record) (release func(), err error) {
+	release, err = s.admit(p, f, leastUnreserved)
+	if err == nil || f.Reserved != nil {
+		return release, err
+	}
+	var sum int32
+	err = s.store.View(ctx, func(tx store.Tx) (err error) {
+		sum, err = reservedOf(tx, place{Scope: p.Scope})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.admit(p, f, accountConcurrency-sum)
+}
+
 // admit counts an invocation in, if the function and its account have room for it.
 func (s *Service) admit(p place, f *record, unreserved int32) (release func(), err error) {
 	s.runs.mu.Lock()
@@ -266,7 +286,7 @@ func throttled(reason string) *fault.Error {
 
 // run invokes a version once.
 func (s *Service) run(ctx context.Context, p place, f *record, v *version, inv function.Invocation) (function.Result, error) {
-	release, err := s.admit(p, f, accountConcurrency)
+	release, err := s.enter(ctx, p, f)
 	if err != nil {
 		return function.Result{}, err
 	}

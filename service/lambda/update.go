@@ -50,7 +50,7 @@ func (s *Service) UpdateFunctionCode(ctx context.Context, in *api.UpdateFunction
 		return nil, err
 	}
 	code, release, err := s.take(ctx, source{
-		operation: "UpdateFunctionCode", zip: in.ZipFile, bucket: in.S3Bucket, key: in.S3Key, version: in.S3ObjectVersion,
+		zip: in.ZipFile, bucket: in.S3Bucket, key: in.S3Key, version: in.S3ObjectVersion,
 	})
 	if err != nil {
 		return nil, err

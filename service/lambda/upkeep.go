@@ -32,9 +32,8 @@ func CodeFiles(tx store.Tx) (map[string]bool, error) {
 			if to == nil {
 				continue
 			}
-			names[to.Code.ID] = true
-			for _, l := range to.Layers {
-				names[l.Code.ID] = true
+			for _, file := range to.files() {
+				names[file.ID] = true
 			}
 		}
 	}

@@ -267,12 +267,8 @@ func (h functionHandler) settled(ctx context.Context, name string) (*api.GetFunc
 		case c.State == api.StateActive && c.LastUpdateStatus != api.LastUpdateStatusInProgress:
 			return c, nil
 		}
-		t := time.NewTimer(look)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return nil, ctx.Err()
-		case <-t.C:
+		if err := pause(ctx); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -44,10 +44,7 @@ func (s *Service) aim(ctx context.Context, name, qualifier string, in any) (t ta
 }
 
 func (s *Service) aimIn(tx store.Tx, t *target) (err error) {
-	shown := t.qualifier
-	if shown == "" {
-		shown = latest
-	}
+	shown := qualified(t.qualifier)
 	if t.function, err = mustFunction(tx, t.place, shown); err != nil {
 		return err
 	}

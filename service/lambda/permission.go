@@ -87,10 +87,6 @@ func principalOf(name string) (any, error) {
 		return map[string]string{"AWS": name}, nil
 	case servicePrincipalForm.MatchString(name):
 		return map[string]string{"Service": name}, nil
-	case strings.HasPrefix(name, "arn:"):
-		return nil, invalid("The provided principal was invalid. Please check the principal and try again.")
-	case strings.HasSuffix(name, ".amazonaws.com"):
-		return nil, invalid("The provided principal was invalid. Please check the principal and try again.")
 	}
 	return nil, invalid("The provided principal was invalid. Please check the principal and try again.")
 }

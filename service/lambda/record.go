@@ -148,10 +148,7 @@ func mustFunction(tx store.Tx, p place, qualifier string) (*record, error) {
 // resolve finds the version that a qualifier stands for: a version's, or, without
 // weights, an alias's.
 func resolve(tx store.Tx, p place, qualifier string) (*version, error) {
-	at := qualifier
-	if at == "" {
-		at = latest
-	}
+	at := qualified(qualifier)
 	if at != latest && !isVersion(at) {
 		a, err := getAlias(tx, p, at)
 		if err != nil {

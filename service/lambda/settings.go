@@ -72,11 +72,9 @@ func (w *wanted) refuse() error {
 	return nil
 }
 
-// apply checks what is wanted, and puts it into settings. What is not said stays.
+// apply checks what is wanted, which was not to be refused, and puts it into
+// settings. What is not said stays.
 func (s *Service) apply(ctx context.Context, p place, w *wanted, to *settings) error {
-	if err := w.refuse(); err != nil {
-		return err
-	}
 	set := func(to *string, v string) {
 		if v != "" {
 			*to = v
@@ -255,9 +253,6 @@ func (s *Service) setLayers(ctx context.Context, tx store.Tx, p place, names []s
 			return err
 		}
 		if seen[layer] != "" {
-			if seen[layer] == name {
-				return invalid("Two different versions of the same layer are not allowed to be referenced in the same function. %s and %s are versions of the same layer.", seen[layer], name)
-			}
 			return invalid("Two different versions of the same layer are not allowed to be referenced in the same function. %s and %s are versions of the same layer.", seen[layer], name)
 		}
 		seen[layer] = name

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,6 +98,10 @@ func (s *Service) enqueue(ctx context.Context, t *target, payload []byte, client
 // handleEvents begins to handle what is due, as far as there is room. Retry rule:
 // each event by itself.
 func (s *Service) handleEvents(ctx context.Context) error {
+	free := s.queue.free()
+	if free == 0 {
+		return nil // the first that is through wakes the loop
+	}
 	now := s.now()
 	var due []string
 	next := time.Time{}
@@ -116,7 +121,7 @@ func (s *Service) handleEvents(ctx context.Context) error {
 			if s.queue.isBusy(e.Key) {
 				continue
 			}
-			if due = append(due, e.Key); len(due) == parallelEvents {
+			if due = append(due, e.Key); len(due) == free {
 				return nil
 			}
 		}
@@ -142,6 +147,13 @@ func (s *Service) handleEvents(ctx context.Context) error {
 		s.queue.alarm(next.Sub(now), s.queueLoop.Wake)
 	}
 	return nil
+}
+
+// free is how many more events can be handled now.
+func (q *queue) free() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return parallelEvents - len(q.busy)
 }
 
 func (q *queue) isBusy(key string) bool {
@@ -329,7 +341,7 @@ func deadAttributes(e *event, res *function.Result) map[string]string {
 			Message string `json:"errorMessage"`
 		}
 		if json.Unmarshal(res.Payload, &said) == nil && said.Message != "" {
-			out["ErrorMessage"] = said.Message[:min(len(said.Message), maxErrorMessage)]
+			out["ErrorMessage"] = strings.ToValidUTF8(said.Message[:min(len(said.Message), maxErrorMessage)], "")
 		}
 	} else {
 		out["ErrorCode"] = "429"
@@ -351,10 +363,6 @@ func report(e *event, t *target, condition string, res *function.Result, now tim
 		ExecutedVersion string `json:"executedVersion"`
 		FunctionError   string `json:"functionError,omitempty"`
 	}
-	qualifier := e.Qualifier
-	if qualifier == "" {
-		qualifier = latest
-	}
 	record := struct {
 		Version         string           `json:"version"`
 		Timestamp       string           `json:"timestamp"`
@@ -364,7 +372,7 @@ func report(e *event, t *target, condition string, res *function.Result, now tim
 		ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
 	}{
 		Version: "1.0", Timestamp: now.UTC().Format("2006-01-02T15:04:05.000Z"), RequestPayload: e.Payload,
-		RequestContext: requestContext{e.Request, t.arn(qualifier), condition, e.Attempts},
+		RequestContext: requestContext{e.Request, t.arn(qualified(e.Qualifier)), condition, e.Attempts},
 	}
 	if res != nil {
 		record.ResponseContext = &responseContext{200, t.version.Version, res.FunctionError}

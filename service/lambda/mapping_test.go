@@ -86,8 +86,16 @@ func (l *line) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchI
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range in.Entries {
-		l.deleted = append(l.deleted, l.taken[e.ReceiptHandle].Body)
-		delete(l.taken, e.ReceiptHandle)
+		if m, ok := l.taken[e.ReceiptHandle]; ok {
+			l.deleted = append(l.deleted, m.Body)
+			delete(l.taken, e.ReceiptHandle)
+			continue
+		}
+		// It may be visible again by now, or deleted already.
+		if i := slices.IndexFunc(l.ready, func(m sqs.Message) bool { return m.ReceiptHandle == e.ReceiptHandle }); i >= 0 {
+			l.deleted = append(l.deleted, l.ready[i].Body)
+			l.ready = slices.Delete(l.ready, i, i+1)
+		}
 	}
 	return &sqs.DeleteMessageBatchOutput{}, nil
 }

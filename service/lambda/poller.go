@@ -394,6 +394,7 @@ func failures(payload []byte, records []sqsRecord) (failed map[string]bool, all 
 
 // delete deletes messages, as many at once as SQS allows.
 func (p *poller) delete(ctx context.Context, receipts []string) error {
+	var errs []error
 	for chunk := range slices.Chunk(receipts, receiveAtOnce) {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: queueURL(p.source)}
 		for i, r := range chunk {
@@ -403,9 +404,9 @@ func (p *poller) delete(ctx context.Context, receipts []string) error {
 		if err != nil {
 			return err
 		}
-		if len(out.Failed) > 0 {
-			return fault.New(out.Failed[0].Code, "%s", out.Failed[0].Message)
+		for _, f := range out.Failed { // the others are done with all the same
+			errs = append(errs, fault.New(f.Code, "%s", f.Message))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

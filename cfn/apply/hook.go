@@ -46,6 +46,7 @@ type HookTarget struct {
 	Stack      Stack
 	Type       string
 	LogicalID  string
+	PhysicalID string // of what is to be deleted: a clean-up may delete several of a resource
 	Properties cfn.Properties
 	Prior      cfn.Properties
 }
@@ -100,7 +101,7 @@ func hooked(s *Stack, b *begun) *HookTarget {
 
 // removal is the target that a resource's deletion is for hooks.
 func removal(s *Stack, v victim) *HookTarget {
-	return &HookTarget{Operation: hook.Resource, Action: hook.Delete, Stack: *s, Type: v.Type, LogicalID: v.LogicalID, Properties: v.Properties}
+	return &HookTarget{Operation: hook.Resource, Action: hook.Delete, Stack: *s, Type: v.Type, LogicalID: v.LogicalID, PhysicalID: v.PhysicalID, Properties: v.Properties}
 }
 
 // hooksOnRemoval are the hooks of a resource that leaves its stack. Ways back ask
@@ -122,7 +123,7 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 	for i, h := range hooks {
 		name := fmt.Sprintf("hook %d", i)
 		id, err := tx(o, f, name+" begins", func(l *Ledger, s *Stack) (string, error) {
-			id := arn.UUIDFrom(fmt.Sprintf("%s/%s/%s/%s", s.Last, t.LogicalID, t.Action, name))
+			id := arn.UUIDFrom(fmt.Sprintf("%s/%s/%s/%s/%s", s.Last, t.LogicalID, t.PhysicalID, t.Action, name))
 			return id, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: HookInProgress, Mode: h.Mode})
 		})
 		if err != nil {

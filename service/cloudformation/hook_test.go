@@ -237,6 +237,27 @@ func TestHooksOfManyChanges(t *testing.T) {
 	}
 }
 
+// A clean-up that deletes two of one resource's keeps what was said of each.
+func TestHooksOfACleanUp(t *testing.T) {
+	f := &judges{by: map[string]func(map[string]any) any{"judge": answers("SUCCESS", "", "fine")}}
+	w := newWorld(t, f.with)
+	activate(t, w.Service, w.ctx, "My::Org::Judge", fmt.Sprintf(onResources, "FAIL", `,"TargetFilters":{"Actions":["DELETE"]}`))
+	body := func(name, fail string) string {
+		return fmt.Sprintf("Resources:\n  A: {Type: 'AWS::Test::Thing', Properties: {Name: %s}}\n"+
+			"  B: {Type: 'AWS::Test::Thing', DependsOn: A, Properties: {Value: %s, Fail: %s}}\n", name, name, fail)
+	}
+	w.create("s", body("a-1", "no"))
+	w.settle("s", "CREATE_COMPLETE")
+	w.updateTo("s", body("a-2", "update"), func(in *api.UpdateStackInput) { in.DisableRollback = yes() })
+	w.settle("s", "UPDATE_FAILED")
+	w.updateTo("s", body("a-3", "no"))
+	w.settle("s", "UPDATE_COMPLETE")
+	results, err := w.ListHookResults(w.ctx, &api.ListHookResultsInput{TargetType: "STACK", TargetId: "s"})
+	if err != nil || len(results.HookResults) != 2 || results.HookResults[0].HookResultId == results.HookResults[1].HookResultId {
+		t.Errorf("ListHookResults = %+v, %v", results, err)
+	}
+}
+
 func TestHooksThatCannotAnswer(t *testing.T) {
 	for name, fn := range map[string]func(map[string]any) any{
 		"Function not found: judge (ResourceNotFoundException)":                           nil,

@@ -31,7 +31,12 @@ func TestUUIDs(t *testing.T) {
 			t.Errorf("%s is no version 4 UUID", id)
 		}
 	}
-	if UUIDFrom("a") != UUIDFrom("a") || UUIDFrom("a") == UUIDFrom("b") || NewUUID() == NewUUID() {
-		t.Error("a token has one UUID of its own, and nobody two of the same")
+	first, again, other := UUIDFrom("a"), UUIDFrom("a"), UUIDFrom("b")
+	if first != again || first == other {
+		t.Errorf("a token has one UUID of its own: %s, %s; another: %s", first, again, other)
+	}
+	one, two := NewUUID(), NewUUID()
+	if one == two {
+		t.Errorf("%s was made twice", one)
 	}
 }

@@ -38,11 +38,18 @@ func failureOf(err error) failure {
 var exceptions = map[string]string{
 	cfn.HandlerAccessDenied:         fault.AccessDeniedException,
 	cfn.HandlerAlreadyExists:        fault.AlreadyExistsException,
+	cfn.HandlerInternalFailure:      fault.HandlerInternalFailure,
 	cfn.HandlerInvalidRequest:       fault.InvalidRequestException,
 	cfn.HandlerNotFound:             fault.ResourceNotFoundException,
 	cfn.HandlerNotUpdatable:         fault.NotUpdatableException,
 	cfn.HandlerServiceLimitExceeded: fault.ServiceLimitExceeded,
 	cfn.HandlerThrottling:           fault.ThrottlingException,
+	"GeneralServiceException":       fault.GeneralServiceException,
+	"InvalidCredentials":            fault.InvalidCredentialsException,
+	"NetworkFailure":                fault.NetworkFailureException,
+	"NotStabilized":                 fault.NotStabilizedException,
+	"ResourceConflict":              fault.ResourceConflictException,
+	"ServiceInternalError":          fault.ServiceInternalError,
 }
 
 // handlerError words the failure of a handler in a request that is answered at

@@ -103,23 +103,33 @@ func find(tx store.Tx, scope arn.Scope, token string) (*request, error) {
 	return nil, fault.New(fault.RequestTokenNotFound, "Request with token %s was not found", token)
 }
 
+// repeated is the request that a client token was used for before; nil: there is
+// none.
+func (s *Service) repeated(tx store.Tx, scope arn.Scope, token, digest string) (*request, error) {
+	if token == "" {
+		return nil, nil
+	}
+	used, err := clientTokens.Get(tx, tokenValue(scope, token))
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && !s.cfg.Now().Before(used.Until):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case used.Digest != digest:
+		return nil, fault.New(fault.ClientTokenConflict, "The client token %s has already been used in another resource request.", token)
+	}
+	return find(tx, scope, used.Request)
+}
+
 // begin keeps a request and begins its workflow; of a client token that was used
 // before, it returns the request that it was used for.
 func (s *Service) begin(tx store.Tx, r *request, token, digest string) (*request, error) {
+	if before, err := s.repeated(tx, r.Scope, token, digest); err != nil || before != nil {
+		return before, err
+	}
 	now := s.cfg.Now()
 	if token != "" {
-		key := r.Scope.Key() + "/" + token
-		used, err := clientTokens.Get(tx, key)
-		switch {
-		case errors.Is(err, store.ErrNotFound), err == nil && !now.Before(used.Until):
-		case err != nil:
-			return nil, err
-		case used.Digest != digest:
-			return nil, fault.New(fault.ClientTokenConflict, "The client token %s has already been used in another resource request.", token)
-		default:
-			return find(tx, r.Scope, used.Request)
-		}
-		err = clientTokens.Put(tx, key, &clientToken{Request: r.Token, Digest: digest, Until: now.Add(tokenLife)})
+		err := clientTokens.Put(tx, tokenValue(r.Scope, token), &clientToken{Request: r.Token, Digest: digest, Until: now.Add(tokenLife)})
 		if err != nil {
 			return nil, err
 		}

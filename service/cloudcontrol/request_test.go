@@ -164,6 +164,29 @@ func TestClientTokens(t *testing.T) {
 	}
 }
 
+// A patch that was applied may not fit again: its repetition is the request that was,
+// all the same.
+func TestAnUpdateIsRepeated(t *testing.T) {
+	w := newWorld(t, nil)
+	w.done(t, w.create(t, thing, `{"Name":"a","Value":"one"}`))
+	in := &api.UpdateResourceInput{TypeName: thing, Identifier: "a", ClientToken: "token", PatchDocument: `[{"op":"remove","path":"/Value"}]`}
+	first, err := w.UpdateResource(w.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := w.done(t, first.ProgressEvent); e.OperationStatus != succeeded {
+		t.Fatalf("%+v", e)
+	}
+	again, err := w.UpdateResource(w.ctx, in)
+	if err != nil || again.ProgressEvent.RequestToken != first.ProgressEvent.RequestToken || again.ProgressEvent.OperationStatus != succeeded {
+		t.Errorf("%+v, %v", again, err)
+	}
+	in.PatchDocument = "[]"
+	if _, err := w.UpdateResource(w.ctx, in); !fault.Is(err, fault.ClientTokenConflict) {
+		t.Errorf("another patch with the token: %v", err)
+	}
+}
+
 func TestOneRequestChangesAResource(t *testing.T) {
 	w := newWorld(t, nil)
 	w.done(t, w.create(t, thing, `{"Name":"a"}`))

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/fault"
+	"github.com/slipway/slipway/store"
 )
 
 // UpdateResource begins to change a resource by a JSON patch (RFC 6902). What is
@@ -31,6 +32,11 @@ func (s *Service) UpdateResource(ctx context.Context, in *api.UpdateResourceInpu
 	if err != nil {
 		return nil, err
 	}
+	asked := digest(api.OperationUpdate, in.TypeName, in.RoleArn, in.Identifier, in.PatchDocument)
+	before, err := s.told(ctx, in.ClientToken, asked)
+	if err != nil || before != nil {
+		return &api.UpdateResourceOutput{ProgressEvent: before}, err
+	}
 	now, err := s.read(s.acting(ctx, c.Scope, who, c.Operation, ""), k, id)
 	if err != nil {
 		return nil, handlerError(k.Name, c.RequestID, err)
@@ -49,8 +55,22 @@ func (s *Service) UpdateResource(ctx context.Context, in *api.UpdateResourceInpu
 	if r.Model, err = s.seal(k.shown(ch.Target)); err != nil {
 		return nil, err
 	}
-	e, err := s.accept(ctx, r, in.ClientToken, digest(api.OperationUpdate, in.TypeName, in.RoleArn, in.Identifier, in.PatchDocument))
+	e, err := s.accept(ctx, r, in.ClientToken, asked)
 	return &api.UpdateResourceOutput{ProgressEvent: e}, err
+}
+
+// told tells of the request that a client token was used for; nil: there is none. It
+// is asked before the patch is tried: one that was applied may not fit again.
+func (s *Service) told(ctx context.Context, token, digest string) (e *api.ProgressEvent, err error) {
+	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
+		r, err := s.repeated(tx, auth.From(ctx).Scope, token, digest)
+		if err != nil || r == nil {
+			return err
+		}
+		e, err = s.event(r, true)
+		return err
+	})
+	return e, err
 }
 
 // change is what an update makes of a resource.

@@ -6,9 +6,9 @@ package generate
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -90,9 +90,7 @@ func add(root map[string]any, section string, members map[string]any) {
 	if !ok {
 		all = map[string]any{}
 	}
-	for k, v := range members {
-		all[k] = v
-	}
+	maps.Copy(all, members)
 	root[section] = all
 }
 
@@ -142,14 +140,14 @@ func (w *writer) resource(i int) map[string]any {
 	p := r.Properties
 	if s != nil {
 		p, _ = s.Conform(p)
-		p = without(p, s.ReadOnly)
+		p = schema.Without(p, s.ReadOnly)
 		for _, name := range s.Exclusive(p) { // they say the same, or come from each other
 			delete(p, name)
 		}
 	}
 	out := map[string]any{}
 	var excluded []Property
-	for _, name := range sortedKeys(p) {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
 		v := p[name]
 		if s != nil && name == s.TagProperty {
 			v = ownTags(v)
@@ -207,7 +205,7 @@ func (w *writer) value(i int, key string, v any) any {
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			out[k] = w.value(i, k, v[k])
 		}
 		return out
@@ -270,29 +268,6 @@ func (w *writer) reaches(from, to string) bool {
 	return visit(from)
 }
 
-// without is properties without those at the paths.
-func without(p cfn.Properties, paths []string) cfn.Properties {
-	out := make(cfn.Properties, len(p))
-	for name, v := range p {
-		deeper, gone := []string(nil), false
-		for _, path := range paths {
-			if path == name {
-				gone = true
-			} else if rest, ok := strings.CutPrefix(path, name+"/"); ok && !strings.HasPrefix(rest, "*") {
-				deeper = append(deeper, rest)
-			}
-		}
-		if gone {
-			continue
-		}
-		if m, ok := v.(map[string]any); ok && len(deeper) > 0 {
-			v = without(m, deeper)
-		}
-		out[name] = v
-	}
-	return out
-}
-
 // ownTags are tags without those that AWS's services put on things.
 func ownTags(v any) any {
 	switch v := v.(type) {
@@ -347,15 +322,6 @@ func dynamic(v any) bool {
 		}
 	}
 	return false
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 // notAlphanumeric is what logical ids do not have.

@@ -18,8 +18,9 @@ var schemas = map[string]string{
 		"readOnlyProperties":["/properties/Arn"],"primaryIdentifier":["/properties/RoleName"]}`,
 	"AWS::X::Function": `{"typeName":"AWS::X::Function","properties":{"Name":{"type":"string"},"Role":{"type":"string"},"RoleName":{"type":"string"},"Word":{"type":"string"},
 		"Code":{"type":"string"},"Must":{"type":"string"},"Text":{"type":"string"},"Nested":{"type":"object","properties":{"A":{"type":"string"},"B":{"type":"string"}}},
+		"List":{"type":"array","items":{"type":"object","properties":{"A":{"type":"string"},"B":{"type":"string"}}}},
 		"Tags":{"type":"array","items":{"type":"object"}}},"tagging":{"taggable":true,"tagProperty":"/properties/Tags"},
-		"required":["Code","Must"],"writeOnlyProperties":["/properties/Code"],"readOnlyProperties":["/properties/Nested/B"],"primaryIdentifier":["/properties/Name"]}`,
+		"required":["Code","Must"],"writeOnlyProperties":["/properties/Code"],"readOnlyProperties":["/properties/Nested/B","/properties/List/*/B"],"primaryIdentifier":["/properties/Name"]}`,
 }
 
 func lookup(name string) (*schema.Schema, error) { return schema.Parse([]byte(schemas[name])) }
@@ -28,7 +29,7 @@ func TestTemplate(t *testing.T) {
 	resources := []generate.Resource{
 		{LogicalID: "F", Type: "AWS::X::Function", PhysicalID: "worker", Properties: cfn.Properties{
 			"Name": "worker", "Role": "arn:aws:iam::1:role/prod", "RoleName": "prod", "Word": "prod", "Text": "{{resolve:ssm:x}}",
-			"Nested": map[string]any{"A": "a", "B": "told"}, "Tags": []any{map[string]any{"Key": "aws:stack", "Value": "s"}, map[string]any{"Key": "k", "Value": "v"}},
+			"Nested": map[string]any{"A": "a", "B": "told"}, "List": []any{map[string]any{"A": "a", "B": "told"}}, "Tags": []any{map[string]any{"Key": "aws:stack", "Value": "s"}, map[string]any{"Key": "k", "Value": "v"}},
 		}},
 		{LogicalID: "R", Type: "AWS::X::Role", PhysicalID: "prod", Properties: cfn.Properties{
 			"RoleName": "prod", "Arn": "arn:aws:iam::1:role/prod", "Trust": map[string]any{"Function": "worker"},
@@ -46,7 +47,7 @@ func TestTemplate(t *testing.T) {
 			"F": map[string]any{"Type": "AWS::X::Function", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Delete", "Properties": map[string]any{
 				"Name": "worker", "Code": map[string]any{"Ref": "FCode"}, "Word": "prod",
 				"Role": map[string]any{"Fn::GetAtt": []any{"R", "Arn"}}, "RoleName": map[string]any{"Ref": "R"},
-				"Nested": map[string]any{"A": "a"}, "Tags": []any{map[string]any{"Key": "k", "Value": "v"}},
+				"Nested": map[string]any{"A": "a"}, "List": []any{map[string]any{"A": "a"}}, "Tags": []any{map[string]any{"Key": "k", "Value": "v"}},
 			}},
 			// That it names the function would make a circle.
 			"R": map[string]any{"Type": "AWS::X::Role", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Delete", "Properties": map[string]any{

@@ -24,12 +24,13 @@ func (s *Service) run(f *workflow.Flow, p params) error {
 	if err == nil || errors.Is(err, workflow.ErrInterrupted) || f.Context().Err() != nil {
 		return err
 	}
+	why := failureOf(err)
 	_, txErr := workflow.Tx(f, "broken off", func(tx store.Tx) (bool, error) {
 		r, err := requests.Get(tx, p.Key)
 		if err != nil || r.ended() {
 			return false, err
 		}
-		return true, s.end(tx, r, outcome{Failure: new(failureOf(err))})
+		return true, s.end(tx, r, outcome{Failure: &why})
 	})
 	return errors.Join(err, txErr)
 }

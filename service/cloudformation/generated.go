@@ -109,11 +109,12 @@ func (s *Service) CreateGeneratedTemplate(ctx context.Context, in *cloudformatio
 	if err != nil {
 		return nil, err
 	}
-	g := &generatedTemplate{
-		ID: c.Scope.ARN("cloudformation", "generatedTemplate/"+arn.NewUUID()).String(), Name: in.GeneratedTemplateName, Scope: c.Scope,
-		Status: generatingCreate, DeletionPolicy: cfn.PolicyRetain, UpdateReplacePolicy: cfn.PolicyRetain, Caller: caller,
-	}
+	id := c.Scope.ARN("cloudformation", "generatedTemplate/"+arn.NewUUID()).String()
 	err = s.update(ctx, func(l *apply.Ledger) error {
+		g := &generatedTemplate{
+			ID: id, Name: in.GeneratedTemplateName, Scope: c.Scope, Status: generatingCreate, Caller: caller,
+			DeletionPolicy: cfn.PolicyRetain, UpdateReplacePolicy: cfn.PolicyRetain,
+		}
 		if _, err := findGenerated(l.Tx, c.Scope, g.Name); !fault.Is(err, fault.CFNGeneratedTemplateMissing) {
 			if err == nil {
 				err = fault.New(fault.CFNAlreadyExists, "The generated template %s already exists", g.Name)
@@ -133,7 +134,7 @@ func (s *Service) CreateGeneratedTemplate(ctx context.Context, in *cloudformatio
 		}
 		return s.beginGenerating(l, g)
 	})
-	return &cloudformation.CreateGeneratedTemplateOutput{GeneratedTemplateId: g.ID}, err
+	return &cloudformation.CreateGeneratedTemplateOutput{GeneratedTemplateId: id}, err
 }
 
 // roomForGenerated holds the limits.

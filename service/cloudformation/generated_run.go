@@ -35,8 +35,26 @@ type readBack struct {
 	Failure    string
 }
 
-// generate is the workflow.
+// generate is the workflow. One that fails for good leaves no template in progress
+// for ever.
 func (s *Service) generate(f *workflow.Flow, p generateParams) error {
+	err := s.generateTemplate(f, p)
+	if err == nil || interrupted(f, err) {
+		return err
+	}
+	reason := s.said("generated template", p.Template, err)
+	_, err = workflow.Tx(f, "failed", func(tx store.Tx) (bool, error) {
+		g, err := generatingIn(tx, p)
+		if err != nil || g == nil {
+			return false, err
+		}
+		g.Status, g.Reason, g.Updated = generationFailed, reason, s.cfg.Now()
+		return true, generatedTemplates.Put(tx, p.Template, g)
+	})
+	return err
+}
+
+func (s *Service) generateTemplate(f *workflow.Flow, p generateParams) error {
 	g, err := s.generating(f.Context(), p)
 	if err != nil || g == nil {
 		return err
@@ -54,7 +72,7 @@ func (s *Service) generate(f *workflow.Flow, p generateParams) error {
 				return err
 			}
 			if err != nil {
-				out.Failure = firstLine(err)
+				out.Failure = s.said("read of "+r.Type, p.Template, err)
 			}
 			_, err = workflow.Tx(f, "keep", func(tx store.Tx) (bool, error) { return true, s.keepRead(tx, p, r.LogicalID, out) })
 			return err
@@ -111,7 +129,7 @@ func (s *Service) keepRead(tx store.Tx, p generateParams, logicalID string, out 
 			r.Status = generationFailed
 		}
 	}
-	return generatedTemplates.Put(tx, p.Template, g)
+	return g.fitting(generatedTemplates.Put(tx, p.Template, g))
 }
 
 // endGenerating writes the template of what was read.
@@ -138,7 +156,15 @@ func (s *Service) endGenerating(tx store.Tx, p generateParams) error {
 	if failed := len(g.Resources) - len(resources); failed > 0 && len(resources) == 0 {
 		g.Status, g.Reason = generationFailed, "None of the template's resources could be read."
 	}
-	return generatedTemplates.Put(tx, p.Template, g)
+	return g.fitting(generatedTemplates.Put(tx, p.Template, g))
+}
+
+// fitting says of a record that cannot be kept that its resources are too large.
+func (g *generatedTemplate) fitting(err error) error {
+	if errors.Is(err, store.ErrTooLarge) {
+		return fault.New(fault.CFNLimitExceeded, "The resources of %s have more properties than a generated template can keep", g.Name)
+	}
+	return err
 }
 
 // base is the template that the resources are added to, nil if there is none.

@@ -105,7 +105,7 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 		return err
 	}
 	if err != nil {
-		m.Problem = "Transforms failed: " + firstLine(err)
+		m.Problem = "Transforms failed: " + s.said("transform", in.ID, err)
 	}
 	if m.Problem == "" {
 		_, err := workflow.Tx(f, "begin", func(tx store.Tx) (bool, error) {
@@ -114,7 +114,7 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 		if err == nil || interrupted(f, err) {
 			return err
 		}
-		m.Problem = firstLine(err)
+		m.Problem = s.said("transform", in.ID, err)
 	}
 	_, err = workflow.Tx(f, "give up", func(tx store.Tx) (bool, error) {
 		return true, s.giveUp(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, in.ID, p, m.Problem)

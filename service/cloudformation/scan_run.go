@@ -22,7 +22,7 @@ const scanWorkflow = "cloudformation/scan"
 
 type scanParams struct{ Scan string }
 
-// found is what one type has given.
+// foundOfType is what one type has given.
 type foundOfType struct {
 	Skipped   bool // the caller may not list it
 	Listed    int32
@@ -35,13 +35,14 @@ func (s *Service) scan(f *workflow.Flow, p scanParams) error {
 	if err == nil || interrupted(f, err) {
 		return err
 	}
+	reason := s.said("resource scan", p.Scan, err)
 	_, txErr := workflow.Tx(f, "failed", func(tx store.Tx) (bool, error) {
 		sc, err := scans.Get(tx, p.Scan)
 		if err != nil {
 			return false, err
 		}
 		now := s.cfg.Now()
-		sc.Status, sc.Reason, sc.Ended = scanFailed, firstLine(err), &now
+		sc.Status, sc.Reason, sc.Ended = scanFailed, reason, &now
 		return true, errors.Join(forgetScanned(tx, sc), scans.Put(tx, p.Scan, sc))
 	})
 	return txErr

@@ -1,14 +1,17 @@
 package cloudformation_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/cfn"
 	"github.com/slipway/slipway/service/cloudformation"
+	"github.com/slipway/slipway/store"
 )
 
 // found puts things into the world that no stack has made.
@@ -133,8 +136,11 @@ func TestScan(t *testing.T) {
 // A scan that is there keeps another from beginning, and expires.
 func TestScanLimits(t *testing.T) {
 	hold := make(chan struct{})
-	now := time.Now()
-	w := newWorld(t, func(c *cloudformation.Config) { c.Now = func() time.Time { return now } })
+	var later atomic.Int64
+	begun := time.Now()
+	w := newWorld(t, func(c *cloudformation.Config) {
+		c.Now = func() time.Time { return begun.Add(time.Duration(later.Load())) }
+	})
 	w.cloud.read = func(cfn.Request) error { <-hold; return nil }
 	w.cloud.found("AWS::Test::Named", "a", cfn.Properties{"Name": "a"})
 	first, err := w.StartResourceScan(w.ctx, &api.StartResourceScanInput{ClientRequestToken: "t"})
@@ -150,13 +156,80 @@ func TestScanLimits(t *testing.T) {
 	_, err = w.ListResourceScanResources(w.ctx, &api.ListResourceScanResourcesInput{ResourceScanId: first.ResourceScanId})
 	refused(t, err, "ResourceScanInProgress", "in progress")
 	close(hold)
-	w.ends(func() string {
+	status := func() string {
 		out, err := w.DescribeResourceScan(w.ctx, &api.DescribeResourceScanInput{ResourceScanId: first.ResourceScanId})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out.Status
+	}
+	if got := w.ends(status); got != "COMPLETE" {
+		t.Errorf("the scan is %s", got)
+	}
+	later.Store(int64(31 * 24 * time.Hour))
+	if got := status(); got != "EXPIRED" {
+		t.Errorf("after 31 days the scan is %s", got)
+	}
+	_, err = w.ListResourceScanResources(w.ctx, &api.ListResourceScanResourcesInput{ResourceScanId: first.ResourceScanId})
+	refused(t, err, "ValidationError", "is EXPIRED")
+	w.scan()
+	kept := 0
+	err = w.store.View(t.Context(), func(tx store.Tx) error {
+		kept = 0
+		for _, err := range tx.Scan("cloudformation/scanned/", store.PrefixEnd("cloudformation/scanned/")) {
+			if err != nil {
+				return err
+			}
+			kept++
+		}
+		return nil
 	})
+	if err != nil || kept != 1 {
+		t.Errorf("%d resources of scans are kept, want the new one's: %v", kept, err)
+	}
+}
+
+// A scan that cannot read tells so, and nothing of the error's text.
+func TestScanFails(t *testing.T) {
+	w := newWorld(t, nil)
+	w.cloud.read = func(cfn.Request) error { return errors.New("the text") }
+	w.cloud.found("AWS::Test::Named", "a", cfn.Properties{"Name": "a"})
+	started, err := w.StartResourceScan(w.ctx, &api.StartResourceScanInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out *api.DescribeResourceScanOutput
+	w.ends(func() string {
+		if out, err = w.DescribeResourceScan(w.ctx, &api.DescribeResourceScanInput{ResourceScanId: started.ResourceScanId}); err != nil {
+			t.Fatal(err)
+		}
+		return out.Status
+	})
+	if out.Status != "FAILED" || out.StatusReason != "an internal error; Slipway's log has its text" {
+		t.Errorf("%s (%s)", out.Status, out.StatusReason)
+	}
+}
+
+// A template of more than a record can hold fails, and can be made smaller.
+func TestGeneratedTemplateTooLarge(t *testing.T) {
+	w := newWorld(t, nil)
+	in := &api.CreateGeneratedTemplateInput{GeneratedTemplateName: "g"}
+	for _, name := range []string{"a", "b"} {
+		w.cloud.found("AWS::Test::Named", name, cfn.Properties{"Name": name, "Value": strings.Repeat("x", 3<<19)})
+		in.Resources = append(in.Resources, api.ResourceDefinition{ResourceType: "AWS::Test::Named", ResourceIdentifier: map[string]string{"Name": name}, LogicalResourceId: name})
+	}
+	if _, err := w.CreateGeneratedTemplate(w.ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.generatedTemplate("g"); g.Status != "FAILED" || !strings.Contains(g.StatusReason, "more properties than a generated template can keep") {
+		t.Errorf("%s (%s)", g.Status, g.StatusReason)
+	}
+	if _, err := w.UpdateGeneratedTemplate(w.ctx, &api.UpdateGeneratedTemplateInput{GeneratedTemplateName: "g", RemoveResources: []string{"b"}}); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.generatedTemplate("g"); g.Status != "COMPLETE" || *g.Progress.ResourcesSucceeded != 1 {
+		t.Errorf("%s (%s)", g.Status, g.StatusReason)
+	}
 }
 
 func (w *world) generatedTemplate(name string) *api.DescribeGeneratedTemplateOutput {

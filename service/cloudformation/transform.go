@@ -2,7 +2,6 @@ package cloudformation
 
 import (
 	"context"
-
 	"fmt"
 	"io"
 	"strings"
@@ -146,6 +145,19 @@ func (s *Service) included(ctx context.Context, location string) ([]byte, error)
 		return nil, fault.New(fault.ValidationError, "The specified S3 object is longer than %d bytes", template.MaxBody)
 	}
 	return body, nil
+}
+
+// internalError is what users are told of an error without a code.
+const internalError = "an internal error; Slipway's log has its text"
+
+// said is what users are told of an error by which something has failed. The text of
+// one without a code goes to the log.
+func (s *Service) said(what, id string, err error) string {
+	if _, ok := fault.As(err); !ok {
+		s.cfg.Logger.Error(what+" failed", "id", id, "error", err)
+		return internalError
+	}
+	return firstLine(err)
 }
 
 // firstLine is an error's text as events and change sets give it: without the

@@ -232,7 +232,7 @@ func TestMacroFailures(t *testing.T) {
 		{"Broken", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS Transform 111111111111::Broken failed with: failed because it is a test. Rollback requested by user."},
 		{"Text", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS Template format error: unsupported structure.. Rollback requested by user."},
 		{"Nobody", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS No transform named 111111111111::Nobody found.. Rollback requested by user."},
-		{"Down", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS Transforms failed: no such function. Rollback requested by user."},
+		{"Down", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS Transforms failed: an internal error; Slipway's log has its text. Rollback requested by user."},
 	} {
 		w.create(c.macro, withMacro(c.macro), expand)
 		w.settle(c.macro, c.status)

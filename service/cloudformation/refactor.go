@@ -40,12 +40,12 @@ func (s *Service) CreateStackRefactor(ctx context.Context, in *cloudformation.Cr
 	if err != nil {
 		return nil, err
 	}
-	ref := &apply.Refactor{ID: arn.NewUUID(), Scope: c.Scope, Description: in.Description, Caller: caller, Status: statusComplete, Execution: apply.RefactorAvailable}
+	decided := apply.Refactor{ID: arn.NewUUID(), Scope: c.Scope, Description: in.Description, Caller: caller, Status: statusComplete, Execution: apply.RefactorAvailable}
 	var templates []*wanted
 	for _, d := range in.StackDefinitions {
 		w, err := s.refactored(ctx, c.Scope, d, isTrue(in.EnableStackCreation))
 		if _, ok := fault.As(err); ok && !fault.Is(err, fault.NotImplemented) {
-			ref.Status, ref.Reason = createFailed, "Stack "+d.StackName+": "+firstLine(err)
+			decided.Status, decided.Reason = createFailed, "Stack "+d.StackName+": "+firstLine(err)
 			break
 		}
 		if err != nil {
@@ -54,6 +54,8 @@ func (s *Service) CreateStackRefactor(ctx context.Context, in *cloudformation.Cr
 		templates = append(templates, w)
 	}
 	err = s.update(ctx, func(l *apply.Ledger) error {
+		made := decided // the transaction may run twice
+		ref := &made
 		ref.Created = l.Now
 		if ref.Status == statusComplete {
 			if err := s.decideRefactor(l.Tx, ref, in, templates, mappings); err != nil {
@@ -65,7 +67,7 @@ func (s *Service) CreateStackRefactor(ctx context.Context, in *cloudformation.Cr
 		}
 		return apply.Refactors.Put(l.Tx, ref.Key(), ref)
 	})
-	return &cloudformation.CreateStackRefactorOutput{StackRefactorId: ref.ID}, err
+	return &cloudformation.CreateStackRefactorOutput{StackRefactorId: decided.ID}, err
 }
 
 func checkRefactor(in *cloudformation.CreateStackRefactorInput) (map[plan.Place]plan.Place, error) {
@@ -130,8 +132,7 @@ func (s *Service) refactored(ctx context.Context, scope arn.Scope, d cloudformat
 		declared, _ := template.Declared(root)
 		for _, p := range st.Version.Parameters {
 			if declared.Parameter(p.Key) != nil {
-				r.Parameters = append(r.Parameters, cloudformation.Parameter{ParameterKey: p.Key, UsePreviousValue: new(bool)})
-				*r.Parameters[len(r.Parameters)-1].UsePreviousValue = true
+				r.Parameters = append(r.Parameters, cloudformation.Parameter{ParameterKey: p.Key, UsePreviousValue: new(true)})
 			}
 		}
 	}
@@ -195,7 +196,7 @@ func findRefactor(tx store.Tx, scope arn.Scope, id string) (*apply.Refactor, err
 	return ref, err
 }
 
-// execution is the state of a refactoring's execution as it is now.
+// refactorExecution is the state of a refactoring's execution as it is now.
 func refactorExecution(tx store.Tx, ref *apply.Refactor) (string, error) {
 	if ref.Execution != apply.RefactorAvailable {
 		return ref.Execution, nil

@@ -138,9 +138,9 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 		return err
 	}
 	out, stepErr := workflow.Step(f, "make", func(ctx context.Context, token string) (madeHandler, error) {
-		return s.makeHandler(s.registering(ctx, r, token), r, token)
+		return s.makeHandler(contextOf(ctx, s, r.Caller, r.Scope, "RegisterType", token), r, token)
 	}, workflow.Attempts(5))
-	if stepErr != nil && (errors.Is(stepErr, workflow.ErrInterrupted) || f.Context().Err() != nil) {
+	if interrupted(f, stepErr) {
 		return stepErr
 	}
 	_, err = workflow.Tx(f, "keep", func(tx store.Tx) (bool, error) {
@@ -149,7 +149,7 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 			return false, err
 		}
 		if stepErr != nil {
-			now.Status, now.Description = api.RegistrationStatusFailed, "an internal error; Slipway's log has its text"
+			now.Status, now.Description = api.RegistrationStatusFailed, internalError
 			if e, ok := fault.As(stepErr); ok {
 				now.Description = e.Message
 			} else {
@@ -170,15 +170,6 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 		return true, registrations.Put(tx, p.Key, now)
 	})
 	return err
-}
-
-// registering makes the context in which a registration calls services: as its
-// caller.
-func (s *Service) registering(ctx context.Context, r *registration, token string) context.Context {
-	return auth.With(ctx, auth.Call{
-		Principal: r.Caller.Principal, Scope: r.Scope, RequestID: r.Caller.RequestID, Service: "cloudformation", Operation: "RegisterType",
-		Time: s.cfg.Now(), UserAgent: "cloudformation.amazonaws.com", SourceIP: "cloudformation.amazonaws.com", Endpoint: r.Caller.Endpoint, Token: token,
-	})
 }
 
 // makeHandler reads a package and makes its function. The same step finds the

@@ -77,6 +77,9 @@ const handlingLife = 24 * time.Hour
 // handlerTime is how long an action may take.
 const handlerTime = 2 * time.Hour
 
+// maxListPages bounds what a handler lists.
+const maxListPages = 1000
+
 // handled is a registered type: its functions call its handler.
 func (s *Service) handled(e *extension, v *extensionVersion, sch *schema.Schema) cfn.Type {
 	h := &typeHandler{s: s, e: *e, v: *v, schema: sch}
@@ -134,7 +137,8 @@ func (h *typeHandler) read(ctx context.Context, r cfn.Request) (cfn.Properties, 
 }
 
 func (h *typeHandler) list(ctx context.Context) (ids []string, err error) {
-	for next := ""; ; {
+	next := ""
+	for range maxListPages {
 		req := h.request(ctx, "LIST", cfn.Request{}, cfn.Properties{})
 		req.NextToken = next
 		out, err := h.ask(ctx, req)
@@ -148,6 +152,7 @@ func (h *typeHandler) list(ctx context.Context) (ids []string, err error) {
 			return ids, nil
 		}
 	}
+	return nil, fault.New(cfn.HandlerInternalFailure, "the handler's list has more than %d pages", maxListPages)
 }
 
 // identified are properties with the values that a physical id stands for.

@@ -210,28 +210,6 @@ func TestScanFails(t *testing.T) {
 	}
 }
 
-// A template of more than a record can hold fails, and can be made smaller.
-func TestGeneratedTemplateTooLarge(t *testing.T) {
-	w := newWorld(t, nil)
-	in := &api.CreateGeneratedTemplateInput{GeneratedTemplateName: "g"}
-	for _, name := range []string{"a", "b"} {
-		w.cloud.found("AWS::Test::Named", name, cfn.Properties{"Name": name, "Value": strings.Repeat("x", 3<<19)})
-		in.Resources = append(in.Resources, api.ResourceDefinition{ResourceType: "AWS::Test::Named", ResourceIdentifier: map[string]string{"Name": name}, LogicalResourceId: name})
-	}
-	if _, err := w.CreateGeneratedTemplate(w.ctx, in); err != nil {
-		t.Fatal(err)
-	}
-	if g := w.generatedTemplate("g"); g.Status != "FAILED" || !strings.Contains(g.StatusReason, "more properties than a generated template can keep") {
-		t.Errorf("%s (%s)", g.Status, g.StatusReason)
-	}
-	if _, err := w.UpdateGeneratedTemplate(w.ctx, &api.UpdateGeneratedTemplateInput{GeneratedTemplateName: "g", RemoveResources: []string{"b"}}); err != nil {
-		t.Fatal(err)
-	}
-	if g := w.generatedTemplate("g"); g.Status != "COMPLETE" || *g.Progress.ResourcesSucceeded != 1 {
-		t.Errorf("%s (%s)", g.Status, g.StatusReason)
-	}
-}
-
 func (w *world) generatedTemplate(name string) *api.DescribeGeneratedTemplateOutput {
 	w.t.Helper()
 	var out *api.DescribeGeneratedTemplateOutput

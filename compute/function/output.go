@@ -38,17 +38,28 @@ func newOutput(f *os.File, log func(at time.Time, line []byte)) (*output, error)
 	return o, nil
 }
 
-// read takes all that is there. It returns false at the end.
+// mostInPipe is what a pipe can hold: a process may have its own made as large.
+const mostInPipe = 1 << 20
+
+// read takes all that is there, and what comes meanwhile. It returns false at the
+// end.
 func (o *output) read(fd uintptr) (more bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	for {
-		n, again := readNow(fd, o.buf)
-		if n <= 0 {
+		if n, again := o.readOnce(fd); n <= 0 {
 			return again
 		}
+	}
+}
+
+// readOnce takes no more than the buffer holds, so that others have their turn
+// where a function prints without end.
+func (o *output) readOnce(fd uintptr) (n int, again bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n, again = readNow(fd, o.buf); n > 0 {
 		o.take(o.buf[:n])
 	}
+	return n, again
 }
 
 // take splits into lines; one that is too long for an event becomes several.
@@ -113,9 +124,17 @@ func (o *output) say(lines ...string) {
 	}
 }
 
-// drain takes what is in the pipe now.
+// drain takes what is in the pipe now, not all that may yet come.
 func (o *output) drain() {
-	_ = o.raw.Control(func(fd uintptr) { o.read(fd) })
+	_ = o.raw.Control(func(fd uintptr) {
+		for left := mostInPipe; left > 0; {
+			n, _ := o.readOnce(fd)
+			if n <= 0 {
+				return
+			}
+			left -= n
+		}
+	})
 }
 
 // last is the end of the invocation's log.

@@ -32,9 +32,9 @@ type environment struct {
 	retired   bool
 }
 
-func newEnvironment(h *Host, spec Spec, runtime Runtime) *environment {
+func newEnvironment(h *Host, spec Spec) *environment {
 	return &environment{
-		host: h, spec: spec, runtime: runtime, closed: make(chan struct{}),
+		host: h, spec: spec, closed: make(chan struct{}),
 		stream: time.Now().UTC().Format("2006/01/02/") + "[" + spec.Version + "]" + randomHex(16),
 	}
 }
@@ -152,6 +152,10 @@ func (e *environment) start(p phase) (*failure, error) {
 	limit := e.host.initTimeout
 	if p == phaseInvoke {
 		limit = e.spec.Timeout
+	}
+	var err error
+	if e.runtime, err = e.host.Runtime(e.spec.Runtime); err != nil {
+		return nil, err
 	}
 	args, missing := e.command()
 	if missing != nil {

@@ -85,11 +85,7 @@ func (h *Host) Invoke(ctx context.Context, spec Spec, inv Invocation) (Result, e
 	if !filepath.IsAbs(spec.Code) {
 		return Result{}, fmt.Errorf("function: the code of %s is at no absolute path", spec.ARN)
 	}
-	runtime, err := h.Runtime(spec.Runtime)
-	if err != nil {
-		return Result{}, err
-	}
-	e, err := h.take(spec, runtime)
+	e, err := h.take(spec)
 	if err != nil {
 		return Result{}, err
 	}
@@ -108,7 +104,7 @@ func (h *Host) Invoke(ctx context.Context, spec Spec, inv Invocation) (Result, e
 
 // take finds an idle environment, or makes room for a new one. It counts the
 // caller among what Stop waits for.
-func (h *Host) take(spec Spec, runtime Runtime) (*environment, error) {
+func (h *Host) take(spec Spec) (*environment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
@@ -131,7 +127,7 @@ func (h *Host) take(spec Spec, runtime Runtime) (*environment, error) {
 		}
 		h.drop(oldest)
 	}
-	e := newEnvironment(h, spec, runtime)
+	e := newEnvironment(h, spec)
 	h.all[e] = true
 	h.memory += spec.Memory
 	h.working.Add(1)

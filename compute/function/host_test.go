@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway/slipway/compute/proc"
 	"github.com/slipway/slipway/compute/process"
 	"github.com/slipway/slipway/compute/sandbox"
 )
@@ -169,6 +170,18 @@ func TestRefusals(t *testing.T) {
 		if string(r.Payload) != want {
 			w.Errorf("%s, want %s", r.Payload, want)
 		}
+		spec := w.spec("echo")
+		spec.Key, spec.Runtime = "k-java", "java21"
+		var missing *RuntimeError
+		if _, err := w.host.Invoke(w.Context(), spec, Invocation{RequestID: "id-2", Payload: []byte("1")}); !errors.As(err, &missing) || missing.Runtime != "java21" {
+			w.Errorf("error %v, want that java21 is missing", err)
+		}
+		if err := w.host.Retire(spec.Key)(w.Context()); err != nil {
+			w.Error(err)
+		}
+		if n, _ := w.host.Environments(); n != 1 {
+			w.Errorf("%d environments, want that of the first invocation", n)
+		}
 	})
 }
 
@@ -288,13 +301,16 @@ func TestRetire(t *testing.T) {
 	on(t, nil, func(w *world) {
 		spec := w.spec("wait")
 		w.invoke(spec, "id-1", `""`)
-		done := make(chan Result, 1)
-		go func() { done <- w.invoke(spec, "id-2", `"`+fileName(w.T)+`"`) }()
+		done := make(chan string, 1)
+		go func() {
+			r, err := w.host.Invoke(w.Context(), spec, Invocation{RequestID: "id-2", Payload: []byte(`"` + fileName(w.T) + `"`)})
+			done <- fmt.Sprintf("%s %s %v", r.Payload, r.FunctionError, err)
+		}()
 		w.until("it runs", func() bool { return strings.Contains(w.logged(), "waiting id-2") })
 		wait := w.host.Retire(spec.Key)
 		w.release(fileName(w.T))
-		if r := <-done; string(r.Payload) != `"id-2"` {
-			w.Errorf("the one under way: %s %s", r.Payload, r.FunctionError)
+		if got := <-done; got != `"id-2"  <nil>` {
+			w.Errorf("the one under way: %s", got)
 		}
 		if err := wait(w.Context()); err != nil {
 			w.Error(err)
@@ -403,6 +419,7 @@ func TestIdleExpires(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	on(t, nil, func(w *world) {
+		before := proc.Descendants(os.Getpid())
 		w.invoke(w.spec("leave a child"), "id-1", `1`)
 		done := make(chan error)
 		go func() {
@@ -410,6 +427,10 @@ func TestStop(t *testing.T) {
 			done <- err
 		}()
 		w.until("the function runs", func() bool { return strings.Contains(w.logged(), "hanging") })
+		list := ran(before)
+		if len(list) < 5 { // two first processes, two bootstraps, and a child of one
+			w.Errorf("only %d processes run", len(list))
+		}
 		w.host.Stop()
 		if err := <-done; !errors.Is(err, ErrStopped) {
 			w.Errorf("error %v, want ErrStopped", err)
@@ -418,24 +439,22 @@ func TestStop(t *testing.T) {
 			w.Errorf("error %v, want ErrStopped", err)
 		}
 		w.host.Stop()
-		w.nothingLeft()
+		for _, id := range list {
+			if id.Alive() {
+				w.Errorf("process %d is left", id.PID)
+			}
+		}
 	})
 }
 
-// nothingLeft checks that no process runs with the test's folder in its
-// environment or its root.
-func (w *world) nothingLeft() {
-	w.Helper()
-	cmdlines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, name := range cmdlines {
-		b, _ := os.ReadFile(name)
-		if strings.Contains(string(b), "sleep\x003333") || strings.Contains(string(b), w.code) {
-			w.Errorf("%s is left: %q", name, b)
+// ran are the processes below this one that were not there before.
+func ran(before []int) (list []proc.Identity) {
+	for _, pid := range proc.Descendants(os.Getpid()) {
+		if id, err := proc.Of(pid); err == nil && !slices.Contains(before, pid) {
+			list = append(list, id)
 		}
 	}
+	return list
 }
 
 func TestLines(t *testing.T) {

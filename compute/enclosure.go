@@ -71,9 +71,8 @@ type Enclosure interface {
 	Done() <-chan struct{}
 	// Ended is valid once Done is closed.
 	Ended() Ended
-	// Memory is what the processes use, and the most that they have used, in
-	// bytes; zero where that is not known.
-	Memory() (now, peak int64)
+	// Memory is what the processes use now, in bytes; zero where that is not known.
+	Memory() int64
 	// Close kills all processes, waits for their end and removes what was made.
 	// It is safe to call twice.
 	Close() error

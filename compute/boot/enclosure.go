@@ -16,7 +16,6 @@ type Program struct {
 	Dir         string   `json:"dir"`
 	Environment []string `json:"environment"`
 	Memory      int64    `json:"memory,omitempty"` // bytes for each process, where there are no cgroups
-	Processes   int64    `json:"processes,omitempty"`
 }
 
 // User is who programs in enclosures run as: nobody that owns files.

@@ -24,7 +24,7 @@ type environment struct {
 	enc  compute.Enclosure // nil until the first invocation
 	api  *runtimeAPI
 	out  *output
-	peak int64
+	peak int64         // of memory, at the ends of invocations
 	init time.Duration // of the init phase
 
 	// With the host's lock held:

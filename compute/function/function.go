@@ -73,7 +73,7 @@ type Result struct {
 	Duration    time.Duration // of the handler
 	Billed      time.Duration // Duration, in whole milliseconds
 	Init        time.Duration // of the init phase, where Cold
-	MaxMemory   int64         // bytes, the most that the environment has used
+	MaxMemory   int64         // bytes, the most that the environment used at the end of an invocation
 	Environment string        // id of the environment
 }
 

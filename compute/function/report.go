@@ -17,8 +17,7 @@ func (e *environment) report(c *call, o outcome, cold bool) Result {
 	}
 	r.Billed = (r.Duration + r.Init + time.Millisecond - 1).Truncate(time.Millisecond)
 	if e.enc != nil {
-		now, peak := e.enc.Memory()
-		e.peak = max(e.peak, now, peak)
+		e.peak = max(e.peak, e.enc.Memory())
 	}
 	r.MaxMemory = e.peak
 	lines := []string{}

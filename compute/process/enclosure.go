@@ -163,8 +163,8 @@ func (e *enclosure) Run(_ context.Context, p compute.Program) error {
 
 func (e *enclosure) Listener() net.Listener { return e.listener }
 
-// Memory is not known: nothing here counts for a tree as a whole.
-func (e *enclosure) Memory() (now, peak int64) { return treeMemory(e.PID()), 0 }
+// Memory is the sum over the processes: nothing here counts for a tree as a whole.
+func (e *enclosure) Memory() int64 { return treeMemory(e.PID()) }
 
 // enclosureGrace is how long the first process has to kill the others.
 const enclosureGrace = 3 * time.Second

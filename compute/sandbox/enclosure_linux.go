@@ -99,7 +99,7 @@ func (e *enclosure) make(ctx context.Context, spec compute.EnclosureSpec) error 
 	if err != nil {
 		return err
 	}
-	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", "500") // as instances
+	_ = write("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", strconv.Itoa(boot.Expendable)) // as what instances run
 	if err := d.net.connect(e.id, pid, netip.PrefixFrom(e.address, d.net.saved.Enclosures.Bits()), keeper.Record{}); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (e *enclosure) make(ctx context.Context, spec compute.EnclosureSpec) error 
 		Kind: boot.Sandbox, ID: e.id, Hostname: strings.ReplaceAll(e.address.String(), ".", "-"),
 		Address: e.address, DNS: dns, Root: "/",
 	})
-	e.base, _ = d.cgroups.memory(e.id)
+	e.base = d.cgroups.memory(e.id)
 	return err
 }
 
@@ -250,16 +250,13 @@ func (e *enclosure) Listener() net.Listener { return e.listener }
 func (e *enclosure) Ended() compute.Ended {
 	end := e.Enclosed.Ended()
 	if end.Signal == int(unix.SIGKILL) || end.Lost {
-		end.Memory = e.driver.cgroups.outOfMemory(e.id)
+		end.Memory = e.driver.cgroups.oomKills(e.id) > 0
 	}
 	return end
 }
 
 // Memory is what the program and all that it started have.
-func (e *enclosure) Memory() (now, peak int64) {
-	now, peak = e.driver.cgroups.memory(e.id)
-	return max(0, now-e.base), max(0, peak-e.base)
-}
+func (e *enclosure) Memory() int64 { return max(0, e.driver.cgroups.memory(e.id)-e.base) }
 
 // Close kills all and removes what was made.
 func (e *enclosure) Close() error {

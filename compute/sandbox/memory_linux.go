@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// memory is what the processes of a group have of their own now; and the most that
-// they had, where the kernel tells. What it keeps of files for them does not count.
-func (c cgroups) memory(id string) (now, peak int64) {
+// memory is what the processes of a group have of their own now. What the kernel
+// keeps of files for them does not count, as it does in the peak that it tells.
+func (c cgroups) memory(id string) (now int64) {
 	keys := []string{"rss", "shmem"}
 	if c.v2 {
 		keys[0] = "anon"
@@ -18,15 +18,16 @@ func (c cgroups) memory(id string) (now, peak int64) {
 	for _, key := range keys {
 		now += stat[key]
 	}
-	return now, 0
+	return now
 }
 
-// outOfMemory says whether the kernel has killed in the group for want of memory.
-func (c cgroups) outOfMemory(id string) bool {
+// oomKills is how many processes of the group the kernel has killed for want of
+// memory.
+func (c cgroups) oomKills(id string) int64 {
 	if c.v2 {
-		return c.numbers(id, "memory.events")["oom_kill"] > 0
+		return c.numbers(id, "memory.events")["oom_kill"]
 	}
-	return c.numbers(id, "memory.oom_control")["oom_kill"] > 0
+	return c.numbers(id, "memory.oom_control")["oom_kill"]
 }
 
 // numbers reads a file of the memory controller with lines of a name and a number.

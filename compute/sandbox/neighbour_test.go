@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +68,7 @@ func TestBadNeighbours(t *testing.T) {
 	if got := w.Console(full, "disk is full"); !strings.Contains(got, "No space left") {
 		t.Errorf("console of the full one:\n%s", got)
 	}
-	w.Until("the swarm's memory is used up", func() bool { return oomKills(w, swarm) > 3 })
+	w.Until("the swarm's memory is used up", func() bool { return w.Driver.(*Driver).cgroups.oomKills(swarm.ID) > 3 })
 	for i := range 30 {
 		if got, err := ask(t.Context(), url); err != nil || got != "well" {
 			t.Fatalf("request %d to the good neighbour: %q, %v", i, got, err)
@@ -119,21 +118,4 @@ func pidsOf(w *computetest.World, h compute.Handle) string {
 		}
 	}
 	return ""
-}
-
-// oomKills is how many of the instance's processes the kernel has killed for
-// want of memory.
-func oomKills(w *computetest.World, h compute.Handle) int {
-	for _, dir := range w.Driver.(*Driver).cgroups.folders(h.ID) {
-		for _, name := range []string{"memory.oom_control", "memory.events"} { // v1, v2
-			b, _ := os.ReadFile(filepath.Join(dir, name))
-			for line := range strings.Lines(string(b)) {
-				if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
-					kills, _ := strconv.Atoi(strings.TrimSpace(n))
-					return kills
-				}
-			}
-		}
-	}
-	return 0
 }

@@ -46,7 +46,10 @@ func (l *line) again() {
 	for r, m := range l.taken {
 		l.ready = append(l.ready, m)
 		delete(l.taken, r)
-		l.come <- struct{}{}
+		select {
+		case l.come <- struct{}{}:
+		default: // there is enough to wake whoever waits
+		}
 	}
 }
 

@@ -103,12 +103,12 @@ func insert(tx store.Tx, v *set, text string) error {
 	return sets.Put(tx, v.key(), v)
 }
 
+// newID is a UUID, the same for one token.
 func newID(token string) string {
-	h := arn.Hash(token)
 	if token == "" {
-		h = arn.Hash(arn.NewSuffix(32))
+		return arn.NewUUID()
 	}
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:32]
+	return arn.UUIDFrom(token)
 }
 
 // hashOf tells requests apart that have one token.

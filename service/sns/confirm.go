@@ -11,6 +11,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/sns"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -68,7 +69,7 @@ func (s *Service) askToConfirm(ctx context.Context, tx store.Tx, p place, t *top
 		return err
 	}
 	now := s.now().UTC()
-	m := &message{ID: newID(), Kind: k, Topic: sub.Topic, Time: now, Version: t.signatureVersion(), Token: newToken(sub.Region)}
+	m := &message{ID: arn.NewUUID(), Kind: k, Topic: sub.Topic, Time: now, Version: t.signatureVersion(), Token: newToken(sub.Region)}
 	m.Body = "You have chosen to subscribe to the topic " + sub.Topic + ".\nTo confirm the subscription, visit the SubscribeURL included in this message."
 	if k == kindUnsubscribe {
 		m.Body = "You have chosen to deactivate subscription " + sub.arn() + ".\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message."

@@ -1,8 +1,6 @@
 package sns
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"regexp"
 	"strconv"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/sns"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -58,15 +57,7 @@ const (
 	maxSubject     = 100
 )
 
-// newID is a random UUID, as messages and subscriptions have them.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
+// idForm is that of the UUIDs that messages and subscriptions have.
 var idForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 })
@@ -105,7 +96,7 @@ func (o *outgoing) bodyFor(protocol string) string {
 // Amazon SNS API Reference).
 func check(e *api.PublishBatchRequestEntry, now time.Time) (*outgoing, error) {
 	o := &outgoing{message: message{
-		ID: newID(), Subject: e.Subject, Body: e.Message, Time: now, Group: e.MessageGroupId, Dedup: e.MessageDeduplicationId,
+		ID: arn.NewUUID(), Subject: e.Subject, Body: e.Message, Time: now, Group: e.MessageGroupId, Dedup: e.MessageDeduplicationId,
 	}}
 	if e.Message == "" {
 		return nil, invalid("Empty message")

@@ -7,6 +7,7 @@ import (
 
 	api "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/tests/corpus/replay"
 )
@@ -268,7 +269,7 @@ func TestRecordedSubscriptions(t *testing.T) {
 	get := func(arn string) *api.GetSubscriptionAttributesInput {
 		return &api.GetSubscriptionAttributesInput{SubscriptionArn: arn}
 	}
-	again := func() { topicARN = b.topic("topic-"+newID(), nil) }
+	again := func() { topicARN = b.topic("topic-"+arn.NewUUID(), nil) }
 
 	c := records.Case(t, crud+"test_subscribe_with_invalid_protocol")
 	c.Call("exception", b.ctx, &api.SubscribeInput{TopicArn: topicARN, Protocol: "test-protocol", Endpoint: "localstack@yopmail.com"})
@@ -277,7 +278,7 @@ func TestRecordedSubscriptions(t *testing.T) {
 	c.Call("subscribe-wrong-attr", b.ctx, subscribe(q, map[string]string{"RawMessageDelivery": "wrongvalue"}))
 	sub := replay.As[api.SubscribeOutput](c.Call("subscribe", b.ctx, subscribe(q, map[string]string{"RawMessageDelivery": "true"}))).SubscriptionArn
 	c.Call("get-attrs", b.ctx, get(sub))
-	c.Call("get-attrs-nonexistent-sub", b.ctx, get(topicARN+":"+newID()))
+	c.Call("get-attrs-nonexistent-sub", b.ctx, get(topicARN+":"+arn.NewUUID()))
 
 	c = records.Case(t, crud+"test_validate_set_sub_attributes")
 	for _, s := range []struct{ entry, name, value string }{
@@ -358,7 +359,7 @@ func TestRecordedSubscriptions(t *testing.T) {
 	c.Call("subscribe-invalid-filter-policy", b.ctx, subscribe(q, map[string]string{"FilterPolicy": "invalid"}))
 
 	c = records.Case(t, crud2+"test_get_subscription_attributes_error_not_exists")
-	c.Call("get-sub-attrs-nonexistent", b.ctx, get(topicARN+":"+newID()))
+	c.Call("get-sub-attrs-nonexistent", b.ctx, get(topicARN+":"+arn.NewUUID()))
 
 	c = records.Case(t, "TestSNSSubscriptionSQS::test_sqs_topic_subscription_confirmation")
 	again()

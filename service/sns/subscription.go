@@ -141,7 +141,7 @@ func (s *Service) subscribe(ctx context.Context, tx store.Tx, p place, in *api.S
 		return nil, err
 	}
 	sub := &subscription{
-		ID: newID(), Topic: p.arn(), Protocol: in.Protocol, Endpoint: in.Endpoint, Owner: call.Scope.Account, Region: p.Region,
+		ID: arn.NewUUID(), Topic: p.arn(), Protocol: in.Protocol, Endpoint: in.Endpoint, Owner: call.Scope.Account, Region: p.Region,
 		By: call.Principal.ARN, Base: call.Endpoint, Bound: call.Principal.Enforced, Created: s.now().UTC(),
 		Authenticated: true,
 	}

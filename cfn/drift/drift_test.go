@@ -25,7 +25,7 @@ func properties(t *testing.T, text string) cfn.Properties {
 
 func TestCompare(t *testing.T) {
 	catalog := schema.New(model.ResourceTypeNames(), model.Schema, func(string) bool { return true })
-	const queue, role, user, group = "AWS::SQS::Queue", "AWS::IAM::Role", "AWS::IAM::User", "AWS::EC2::SecurityGroup"
+	const queue, role, user, group, function = "AWS::SQS::Queue", "AWS::IAM::Role", "AWS::IAM::User", "AWS::EC2::SecurityGroup", "AWS::Lambda::Function"
 	for _, c := range []struct {
 		name, typeName, expected, shown, actual, want string
 	}{
@@ -49,6 +49,9 @@ func TestCompare(t *testing.T) {
 		{"what was put into a document", role, `{"AssumeRolePolicyDocument": {"Statement": []}}`, "",
 			`{"AssumeRolePolicyDocument": {"Statement": [], "Id": "x"}}`, "ADD /AssumeRolePolicyDocument/Id null x"},
 		{"write-only", user, `{"LoginProfile": {"Password": "p", "PasswordResetRequired": true}}`, "", `{"LoginProfile": {"PasswordResetRequired": true}}`, ""},
+		{"all of it write-only", function, `{"Code": {"ZipFile": "x"}, "Timeout": 3}`, "", `{"Timeout": 3}`, ""},
+		{"beside what is write-only", function, `{"Code": {"ZipFile": "x"}, "Timeout": 3}`, "", `{"Timeout": 4}`, "NOT_EQUAL /Timeout 3 4"},
+		{"an object that is gone", function, `{"Environment": {"Variables": {"A": "b"}}}`, "", `{}`, `REMOVE /Environment {"Variables":{"A":"b"}} null`},
 		{"a dynamic reference", queue, `{"KmsMasterKeyId": "{{resolve:ssm:k}}"}`, "", `{"KmsMasterKeyId": "x"}`, ""},
 		{"masked and the same", group, `{"GroupDescription": "s3cret"}`, `{"GroupDescription": "****"}`, `{"GroupDescription": "s3cret"}`, ""},
 		{"masked and another", group, `{"GroupDescription": "s3cret"}`, `{"GroupDescription": "****"}`, `{"GroupDescription": "other"}`,

@@ -46,7 +46,7 @@ func (s *Service) runRotation(f *workflow.Flow, p rotationParams) error {
 	var failure error
 	for _, step := range steps {
 		_, err := workflow.Step(f, step, func(ctx context.Context, _ string) (bool, error) { return true, s.ask(ctx, p, step) },
-			workflow.Attempts(5), workflow.Backoff(time.Second, 30*time.Second))
+			s.retries...)
 		if err != nil {
 			failure = err
 			break

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway/slipway/store/storetest"
 	"github.com/slipway/slipway/tests/corpus/replay"
 	"github.com/slipway/slipway/workflow"
+	"github.com/slipway/slipway/workflow/workflowtest"
 )
 
 const rotator = "arn:aws:lambda:us-east-1:111111111111:function:rotator"
@@ -31,6 +32,19 @@ type functions struct {
 	mu   sync.Mutex
 	log  []string
 	fail map[string]int // how often a step fails yet
+}
+
+// be says whose secrets the function rotates: the service of the latest start.
+func (l *functions) be(s *Service) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.s = s
+}
+
+func (l *functions) service() *Service {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.s
 }
 
 func (l *functions) Invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
@@ -65,19 +79,19 @@ func (l *functions) Invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda
 func (l *functions) act(ctx context.Context, step, id, token string) error {
 	switch step {
 	case "createSecret":
-		_, err := l.s.PutSecretValue(ctx, &api.PutSecretValueInput{SecretId: id, ClientRequestToken: token, SecretString: "made-" + token, VersionStages: []string{pending}})
+		_, err := l.service().PutSecretValue(ctx, &api.PutSecretValueInput{SecretId: id, ClientRequestToken: token, SecretString: "made-" + token, VersionStages: []string{pending}})
 		return err
 	case "testSecret":
-		_, err := l.s.GetSecretValue(ctx, &api.GetSecretValueInput{SecretId: id, VersionStage: current})
+		_, err := l.service().GetSecretValue(ctx, &api.GetSecretValueInput{SecretId: id, VersionStage: current})
 		return err
 	case "finishSecret":
-		out, err := l.s.DescribeSecret(ctx, &api.DescribeSecretInput{SecretId: id})
+		out, err := l.service().DescribeSecret(ctx, &api.DescribeSecretInput{SecretId: id})
 		if err != nil {
 			return err
 		}
 		for version, stages := range out.VersionIdsToStages {
 			if slices.Contains(stages, current) && version != token {
-				_, err = l.s.UpdateSecretVersionStage(ctx, &api.UpdateSecretVersionStageInput{SecretId: id, VersionStage: current, MoveToVersionId: token, RemoveFromVersionId: version})
+				_, err = l.service().UpdateSecretVersionStage(ctx, &api.UpdateSecretVersionStageInput{SecretId: id, VersionStage: current, MoveToVersionId: token, RemoveFromVersionId: version})
 			}
 		}
 		return err
@@ -115,7 +129,8 @@ func newRotating(t *testing.T) *rotating {
 		defer w.mu.Unlock()
 		return w.at
 	}})
-	w.functions.s = w.Service
+	w.retries = []workflow.Option{workflow.Attempts(2), workflow.Backoff(time.Millisecond, time.Millisecond)}
+	w.functions.be(w.Service)
 	if err := engine.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -243,6 +258,77 @@ func TestRotationThatFails(t *testing.T) {
 	if sec := w.settle(); !sec.Rotation.Next.IsZero() {
 		t.Errorf("without rules the next rotation is at %v", sec.Rotation.Next)
 	}
+
+	w.functions.fail["setSecret"] = 2
+	if err := w.rotateBy(3, func(in *api.RotateSecretInput) { in.RotationRules = days(7) }); err != nil {
+		t.Fatal(err)
+	}
+	sec := w.settle()
+	if v := sec.at(pending); v == nil || v.ID != id(3) || sec.at(current).ID != id(2) || w.now() != "made-"+id(2) {
+		t.Fatalf("a rotation that gave up has left %+v", sec.Versions)
+	}
+	if want := w.at.Add(time.Hour); !sec.Rotation.Next.Equal(want) {
+		t.Errorf("it is tried next at %v, want %v", sec.Rotation.Next, want)
+	}
+	w.pass(time.Hour)
+	if err := w.keepUp(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if sec := w.settle(); sec.at(current).ID != id(3) || sec.at(pending) != nil || len(sec.Versions) != 3 {
+		t.Errorf("tried again it has left %+v", sec.Versions)
+	}
+}
+
+// TestRotationSurvives crashes and repeats the workflow at every step.
+func TestRotationSurvives(t *testing.T) {
+	workflowtest.Check(t, workflowtest.Case{Setup: func(t testing.TB, st store.Store) workflowtest.Scenario {
+		ctx := auth.With(context.WithoutCancel(t.Context()), auth.Call{Principal: auth.RootOf(account), Scope: arn.Scope{Account: account, Region: region}})
+		keys, functions, p := newKeys(), &functions{fail: map[string]int{}}, place{arn.Scope{Account: account, Region: region}, "db"}
+		s := New(Config{Store: st, KMS: keys})
+		if _, err := s.CreateSecret(ctx, &api.CreateSecretInput{Name: "db", ClientRequestToken: id(9)}); err != nil {
+			t.Fatal(err)
+		}
+		// The id of the workflow has the suffix in it, which must be the same in each run.
+		err := st.Update(ctx, func(tx store.Tx) error {
+			sec, err := secrets.Get(tx, p.key())
+			if err != nil {
+				return err
+			}
+			sec.Suffix = "AbCdEf"
+			return secrets.Put(tx, p.key(), sec)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PutSecretValue(ctx, &api.PutSecretValueInput{SecretId: "db", SecretString: "first", ClientRequestToken: id(1)}); err != nil {
+			t.Fatal(err)
+		}
+		return workflowtest.Scenario{
+			Register: func(e *workflow.Engine) {
+				functions.be(New(Config{Store: st, KMS: keys, Invoke: functions.Invoke, Workflows: e}))
+			},
+			Begin: func(tx store.Tx, _ *workflow.Engine) (string, error) {
+				sec, err := secrets.Get(tx, p.key())
+				if err != nil {
+					return "", err
+				}
+				err = functions.service().rotate(tx, p, sec, &api.RotateSecretInput{SecretId: "db", ClientRequestToken: id(2), RotationLambdaARN: rotator})
+				if err != nil {
+					return "", err
+				}
+				return sec.Rotation.Running, secrets.Put(tx, p.key(), sec)
+			},
+			Check: func(t testing.TB, st store.Store, _ workflow.Status) {
+				var sec *secret
+				if err := st.View(ctx, func(tx store.Tx) (err error) { sec, err = secrets.Get(tx, p.key()); return err }); err != nil {
+					t.Fatal(err)
+				}
+				if sec.Rotation.Running != "" || len(sec.Versions) != 2 || sec.at(current).ID != id(2) || sec.at(previous).ID != id(1) || sec.at(pending) != nil {
+					t.Errorf("the secret is %+v, its rotation %+v", sec.Versions, sec.Rotation)
+				}
+			},
+		}
+	}})
 }
 
 func TestRotationRefusals(t *testing.T) {

@@ -42,6 +42,7 @@ type Service struct {
 	kms        kms.Service
 	function   func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
 	workflows  *workflow.Engine
+	retries    []workflow.Option // of a rotation's steps
 	authorizer auth.Authorizer
 	now        func() time.Time
 	policies   policy.Cache
@@ -59,6 +60,7 @@ func New(cfg Config) *Service {
 		cfg.Authorizer = auth.Everyone{}
 	}
 	s := &Service{store: cfg.Store, kms: cfg.KMS, function: cfg.Invoke, workflows: cfg.Workflows, authorizer: cfg.Authorizer, now: cfg.Now}
+	s.retries = []workflow.Option{workflow.Attempts(5), workflow.Backoff(time.Second, 30*time.Second)}
 	if s.workflows != nil {
 		workflow.Register(s.workflows, rotationFlow, s.runRotation)
 	}

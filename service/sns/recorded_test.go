@@ -266,14 +266,13 @@ func TestRecordedSubscriptions(t *testing.T) {
 	subscribe := func(queueARN string, attrs map[string]string) *api.SubscribeInput {
 		return &api.SubscribeInput{TopicArn: topicARN, Protocol: "sqs", Endpoint: queueARN, Attributes: attrs}
 	}
-	get := func(arn string) *api.GetSubscriptionAttributesInput {
-		return &api.GetSubscriptionAttributesInput{SubscriptionArn: arn}
+	get := func(sub string) *api.GetSubscriptionAttributesInput {
+		return &api.GetSubscriptionAttributesInput{SubscriptionArn: sub}
 	}
 	again := func() { topicARN = b.topic("topic-"+arn.NewUUID(), nil) }
 
 	c := records.Case(t, crud+"test_subscribe_with_invalid_protocol")
 	c.Call("exception", b.ctx, &api.SubscribeInput{TopicArn: topicARN, Protocol: "test-protocol", Endpoint: "localstack@yopmail.com"})
-
 	c = records.Case(t, crud+"test_create_subscriptions_with_attributes")
 	c.Call("subscribe-wrong-attr", b.ctx, subscribe(q, map[string]string{"RawMessageDelivery": "wrongvalue"}))
 	sub := replay.As[api.SubscribeOutput](c.Call("subscribe", b.ctx, subscribe(q, map[string]string{"RawMessageDelivery": "true"}))).SubscriptionArn

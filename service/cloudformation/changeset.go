@@ -13,7 +13,6 @@ import (
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
-	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
@@ -56,12 +55,15 @@ type changeSet struct {
 	// certain are the steps that change something whatever nested stacks do.
 	certain int
 
-	Version    apply.Version
-	Changes    []plan.Change
-	WithValues []plan.Change
+	Version apply.Version
+	// Changes, and WithValues, are kept apart: see proposals.
+	Changes    []plan.Change `json:"-"`
+	WithValues []plan.Change `json:"-"`
 	// ValuesReason says why WithValues are not all there is to know.
 	ValuesReason string `json:",omitempty"`
-	Token        string
+	// Sets are the ids of the change sets of nested stacks, by logical id.
+	Sets  map[string]string `json:",omitempty"`
+	Token string
 	// Import are the resources of the account that the change set imports.
 	Import map[string]plan.Existing `json:",omitempty"`
 }
@@ -69,6 +71,28 @@ type changeSet struct {
 // changeSets are keyed by the stack's key and the UUID of the change set's id.
 var changeSets = store.NewCollection[changeSet]("cloudformation/changeset",
 	store.Index[changeSet]{Name: "id", Keys: func(_ string, c *changeSet) []string { return []string{c.ID} }})
+
+// proposal is what a change set would change: of hundreds of resources much more
+// than the rest of its record, which is read to find one and written as it goes on.
+type proposal struct {
+	Changes    []plan.Change
+	WithValues []plan.Change
+}
+
+// proposals are keyed as their change sets.
+var proposals = store.NewCollection[proposal]("cloudformation/proposal")
+
+// load reads what a change set would change, as far as it is known.
+func (c *changeSet) load(tx store.Tx, st *apply.Stack) error {
+	p, err := proposals.Get(tx, c.key(st))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		c.Changes, c.WithValues = p.Changes, p.WithValues
+	}
+	return err
+}
 
 func (c *changeSet) key(st *apply.Stack) string { return st.Key() + "/" + apply.UUID(c.ID) }
 
@@ -82,6 +106,21 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	if err != nil {
 		return nil, err
 	}
+	for range decisions {
+		cs, err := s.makeChangeSet(ctx, c, in, kind)
+		if err == nil {
+			return &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}, nil
+		}
+		if !errors.Is(err, errStale) {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.ValidationError, "Stack [%s] is being changed faster than a change set of it can be made. Try again.", in.StackName)
+}
+
+// makeChangeSet makes a change set of the stack as it is, errStale where it has
+// become another meanwhile.
+func (s *Service) makeChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, kind string) (*changeSet, error) {
 	st, err := s.reviewable(ctx, c.Scope, in, kind)
 	if err != nil {
 		return nil, err
@@ -96,41 +135,48 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 	if kind == changeSetCreate {
 		previous = nil
 	}
-	w, err := s.want(ctx, previous, r)
-	if err != nil {
+	d := &draft{stack: st, cs: newChangeSet(c.Scope, in.ChangeSetName)}
+	if st == nil {
+		d.stack, d.new = newStack(c, in.StackName, s.cfg.Now()), true
+	}
+	d.cs.Type, d.cs.Description, d.cs.OnFailure, d.cs.Token = kind, in.Description, in.OnStackFailure, in.ClientToken
+	d.cs.Nested = isTrue(in.IncludeNestedStacks)
+	d.cs.of(d.stack)
+	if d.w, err = s.want(ctx, previous, r); err != nil {
 		return nil, err
 	}
-	nested, err := s.nestedIn(ctx, previous, in, kind, w, r.stackName)
-	if err != nil {
+	if d.nested, err = s.nestedIn(ctx, d, in); err != nil {
 		return nil, err
-	}
-	decided := !w.pending && w.failure == ""
-	if decided && kind == changeSetImport {
-		if w.imports, err = s.targets(in.ResourcesToImport, w.tmpl); err != nil {
-			return nil, err
-		}
-	}
-	missing := ""
-	if decided && (kind == changeSetImport || isTrue(in.ImportExistingResources)) {
-		if missing, err = s.look(ctx, previous, in.StackName, w); err != nil {
-			return nil, err
-		}
 	}
 	var caller apply.Caller
-	if w.pending {
-		if caller, err = s.principal(ctx, w.version.RoleARN); err != nil {
+	if d.w.pending {
+		if caller, err = s.principal(ctx, d.w.version.RoleARN); err != nil {
 			return nil, err
 		}
+	} else if err := s.prepareDraft(ctx, previous, d, in); err != nil {
+		return nil, err
 	}
-	var out *cloudformation.CreateChangeSetOutput
-	err = s.update(ctx, func(l *apply.Ledger) error {
-		cs, err := s.createChangeSet(l, c, in, w, &changeSet{Type: kind, Reason: missing}, r, caller, nested)
-		if err == nil {
-			out = &cloudformation.CreateChangeSetOutput{Id: cs.ID, StackId: cs.StackID}
+	return s.createChangeSet(ctx, c, in, d, r, caller)
+}
+
+// prepareDraft decides a change set whose template is there.
+func (s *Service) prepareDraft(ctx context.Context, previous *apply.Stack, d *draft, in *cloudformation.CreateChangeSetInput) (err error) {
+	if d.w.failure != "" {
+		d.cs.fail(d.w.failure)
+		return nil
+	}
+	imports := d.cs.Type == changeSetImport
+	if imports {
+		if d.w.imports, err = s.targets(in.ResourcesToImport, d.w.tmpl); err != nil {
+			return err
 		}
-		return err
-	})
-	return out, err
+	}
+	if imports || isTrue(in.ImportExistingResources) {
+		if d.cs.Reason, err = s.look(ctx, previous, in.StackName, d.w); err != nil {
+			return err
+		}
+	}
+	return s.view(ctx, func(tx store.Tx) error { return s.decideTree(tx, d) })
 }
 
 // Kinds of change sets ("ChangeSetType").
@@ -210,121 +256,41 @@ func stackNameOf(st *apply.Stack, name string) string {
 	return name
 }
 
-func (s *Service) createChangeSet(l *apply.Ledger, c auth.Call, in *cloudformation.CreateChangeSetInput, w *wanted, cs *changeSet, r request, caller apply.Caller, nested []nestedSet) (*changeSet, error) {
-	st, err := find(l.Tx, c.Scope, in.StackName)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkReviewable(st, in, cs.Type); err != nil {
-		return nil, err
-	}
-	if st == nil {
-		if st, err = claim(l, c, in.StackName); err != nil {
-			return nil, err
-		}
-		if err := l.Stack(st, apply.ReviewInProgress, apply.UserInitiated); err != nil {
-			return nil, err
-		}
-	}
-	old, err := changeSetByName(l.Tx, st, in.ChangeSetName)
-	if err != nil {
-		return nil, err
-	}
-	if old != nil {
-		execution := old.execution(st)
-		switch {
-		case in.ClientToken != "" && old.Token == in.ClientToken:
-			return old, nil
-		case execution == executionAvailable || execution == executionInProgress || old.Status != statusComplete:
-			return nil, fault.New(fault.CFNAlreadyExists, "ChangeSet %s already exists", in.ChangeSetName)
-		}
-		if err := s.deleteChangeSet(l, st, old); err != nil {
-			return nil, err
-		}
-	}
-	cs.ID = c.Scope.ARN("cloudformation", "changeSet/"+in.ChangeSetName+"/"+arn.NewUUID()).String()
-	cs.Name, cs.StackID, cs.StackName, cs.Description = in.ChangeSetName, st.ID, st.Name, in.Description
-	cs.Created, cs.OnFailure, cs.Token = l.Now, in.OnStackFailure, in.ClientToken
-	cs.Nested, cs.Import = isTrue(in.IncludeNestedStacks), w.imports
-	switch {
-	case w.pending:
-		err = s.awaitMacros(l, st, cs, in, w, caller, r)
-	case w.failure != "":
-		cs.Status, cs.Execution, cs.Reason = statusFailed, executionUnavailable, w.failure
-		if err = w.keep(l.Tx, st); err == nil {
-			cs.Version = w.version
-		}
-	default:
-		if err = s.decide(l, st, cs, w); err == nil && cs.Status == statusComplete {
-			err = s.nestSets(l, c.Scope, st, cs, nested)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return cs, changeSets.Put(l.Tx, cs.key(st), cs)
-}
-
-// decide fills in what a change set would change. One that has a reason already is
-// one that fails.
-func (s *Service) decide(l *apply.Ledger, st *apply.Stack, cs *changeSet, w *wanted) error {
-	in, err := s.input(l.Tx, st, w)
-	if err != nil {
-		return err
-	}
-	decided := plan.Make
-	if cs.Type == changeSetImport {
-		decided = plan.MakeImport
-	}
-	p, err := s.plan(in, decided)
-	if err != nil {
-		return err
-	}
-	if err := unowned(l.Tx, st, p); err != nil {
-		return err
-	}
-	changed := cs.Type != changeSetUpdate
-	if !changed {
-		if changed, err = changesAnything(l.Tx, st, in, p); err != nil {
+// createChangeSet keeps a change set, if the stack is still what it was decided
+// from. A repeated request finds the one that is there.
+func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, d *draft, r request, caller apply.Caller) (*changeSet, error) {
+	cs := d.cs
+	err := s.update(ctx, func(l *apply.Ledger) error {
+		if err := unchanged(l.Tx, c.Scope, d); err != nil {
 			return err
 		}
-	}
-	cs.certain = len(p.Cleanup)
-	for i := range p.Steps {
-		if step := &p.Steps[i]; step.Action != plan.Keep && (step.Action != plan.Check || len(step.Changed) > 0) {
-			cs.certain++
+		old, err := changeSetByName(l.Tx, d.stack, in.ChangeSetName)
+		if err != nil {
+			return err
 		}
+		if old != nil {
+			execution := old.execution(d.stack)
+			switch {
+			case in.ClientToken != "" && old.Token == in.ClientToken:
+				cs = old
+				return nil
+			case execution == executionAvailable || execution == executionInProgress || old.Status != statusComplete:
+				return fault.New(fault.CFNAlreadyExists, "ChangeSet %s already exists", in.ChangeSetName)
+			}
+			if err := s.deleteChangeSet(l, d.stack, old); err != nil {
+				return err
+			}
+		}
+		cs = d.cs
+		if d.w.pending {
+			return s.awaitMacros(l, d, in, caller, r)
+		}
+		return d.keep(l, apply.UserInitiated)
+	})
+	if err != nil {
+		return nil, err
 	}
-	if p.Outputs || !sameTags(st.Version.Tags, in.Tags) {
-		cs.certain++
-	}
-	switch {
-	case !changed:
-		cs.Reason = noChanges
-	case cs.Type != changeSetImport:
-		cs.Reason = unretained(w.tmpl, w.imports)
-	}
-	cs.Status, cs.Execution = statusComplete, executionAvailable
-	if cs.Reason != "" {
-		cs.Status, cs.Execution = statusFailed, executionUnavailable
-	} else if cs.Type == changeSetImport {
-		cs.Reason = verifyImport
-	}
-	var problems template.Problems
-	if cs.Changes, problems = plan.Changes(in, false); len(problems) > 0 {
-		return problems.Err()
-	}
-	if cs.WithValues, problems = plan.Changes(in, true); len(problems) > 0 {
-		return problems.Err()
-	}
-	if cs.ValuesReason, err = unknownImport(l.Tx, st, in); err != nil {
-		return err
-	}
-	if err := w.keep(l.Tx, st); err != nil {
-		return err
-	}
-	cs.Version = w.version
-	return nil
+	return cs, nil
 }
 
 // execution is the state of a change set's execution as it is now.

@@ -171,3 +171,34 @@ func TestObsoleteChangeSet(t *testing.T) {
 	_, err := w.ExecuteChangeSet(w.ctx, &api.ExecuteChangeSetInput{ChangeSetName: cs.Id})
 	refused(t, err, fault.CFNInvalidChangeSetStatus, "OBSOLETE")
 }
+
+// A change set says what it would do to the stack as it is when it is kept, also
+// where the stack was updated while it was being decided.
+func TestChangeSetOfStackThatChangesMeanwhile(t *testing.T) {
+	w := newWorld(t, nil)
+	w.create("app", pair)
+	w.settle("app", "CREATE_COMPLETE")
+	renamed := strings.Replace(pair, "Name: first", "Name: second", 1)
+	w.cloud.there["x"] = map[string]any{"Name": "x"}
+	looks := 0
+	w.cloud.read = func(r cfnRequest) error {
+		if looks++; looks == 1 {
+			w.updateTo("app", renamed)
+			w.settle("app", "UPDATE_COMPLETE")
+		}
+		return nil
+	}
+	out, err := w.CreateChangeSet(w.ctx, &api.CreateChangeSetInput{
+		StackName: "app", ChangeSetName: "cs", ImportExistingResources: yes(),
+		TemplateBody: renamed + "  X: {Type: 'AWS::Test::Named', DeletionPolicy: Retain, Properties: {Name: x}}\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs := w.describeChangeSet(out.Id, false)
+	if len(cs.Changes) != 1 || cs.Changes[0].ResourceChange.LogicalResourceId != "X" || cs.ExecutionStatus != "AVAILABLE" || looks != 2 {
+		t.Errorf("after %d looks, the change set is %s: %+v", looks, cs.ExecutionStatus, cs.Changes)
+	}
+	w.execute(out.Id)
+	w.settle("app", "UPDATE_COMPLETE")
+}

@@ -159,15 +159,20 @@ func claim(l *apply.Ledger, c auth.Call, name string) (*apply.Stack, error) {
 		}
 		return nil, fault.New(fault.CFNAlreadyExists, "Stack [%s] already exists", name)
 	}
+	st = newStack(c, name, l.Now)
+	return st, apply.Names.Put(l.Tx, c.Scope.Key()+"/"+name, &apply.Name{StackID: st.ID})
+}
+
+// newStack is the record of a stack that is to be.
+func newStack(c auth.Call, name string, now time.Time) *apply.Stack {
 	id := arn.NewUUID()
 	if c.Token != "" {
 		id = arn.UUIDFrom(c.Token)
 	}
-	st = &apply.Stack{
+	return &apply.Stack{
 		ID:   c.Scope.ARN("cloudformation", "stack/"+name+"/"+id).String(),
-		Name: name, Scope: c.Scope, Created: l.Now, Token: c.Token,
+		Name: name, Scope: c.Scope, Created: now, Token: c.Token,
 	}
-	return st, apply.Names.Put(l.Tx, c.Scope.Key()+"/"+name, &apply.Name{StackID: st.ID})
 }
 
 // begin makes the plan of a creation and begins it.

@@ -22,6 +22,9 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 		if err != nil {
 			return err
 		}
+		if err := cs.load(tx, st); err != nil {
+			return err
+		}
 		changes := cs.Changes
 		out = describeChangeSet(cs, st)
 		if isTrue(in.IncludePropertyValues) {

@@ -96,7 +96,10 @@ func (s *Service) DescribeChangeSetHooks(ctx context.Context, in *api.DescribeCh
 	}
 	var out *api.DescribeChangeSetHooksOutput
 	err = s.view(ctx, func(tx store.Tx) error {
-		cs, _, err := findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName)
+		cs, st, err := findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName)
+		if err == nil {
+			err = cs.load(tx, st)
+		}
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,10 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,29 +22,14 @@ import (
 // changes, or comes. It is executed and deleted from its root. What the tree's sets
 // say stands: the operations that execute it take the templates from them.
 
-// nestedSet is what a nested stack's change set is made of, before it is.
-type nestedSet struct {
-	logicalID string
-	stackID   string // "" of a stack that comes with the change set
-	w         *wanted
-	failure   string // why it cannot be made
-	nested    []nestedSet
-}
-
-// nestedSets reads what the nested stacks of a stack would become with it. st is nil
-// for a new stack.
-func (s *Service) nestedSets(ctx context.Context, st *apply.Stack, name string, w *wanted, depth int) ([]nestedSet, error) {
-	c := auth.From(ctx)
+// nestedDrafts reads what the nested stacks of a stack would become with its draft.
+func (s *Service) nestedDrafts(ctx context.Context, d *draft, depth int) ([]*draft, error) {
 	if depth > maxDepth {
 		return nil, fault.New(fault.ValidationError, "Stacks can be nested %d deep", maxDepth)
 	}
-	at := st
-	if at == nil {
-		at = &apply.Stack{Name: name, Scope: c.Scope, ID: template.Unknown}
-	}
 	var changes []plan.Change
 	err := s.view(ctx, func(tx store.Tx) error {
-		in, err := s.input(tx, at, w)
+		in, err := s.input(tx, d.stack, d.w)
 		if err != nil {
 			return err
 		}
@@ -52,13 +40,13 @@ func (s *Service) nestedSets(ctx context.Context, st *apply.Stack, name string, 
 	if err != nil {
 		return nil, err
 	}
-	var out []nestedSet
+	var out []*draft
 	for _, ch := range changes {
 		if ch.ResourceType != apply.StackType || ch.Action != "Add" && ch.Action != "Modify" {
 			continue
 		}
-		n := nestedSet{logicalID: ch.LogicalResourceID, stackID: ch.PhysicalResourceID}
-		err := s.readNestedSet(ctx, &n, name, w, ch, depth)
+		n := &draft{logicalID: ch.LogicalResourceID}
+		err := s.readNested(ctx, n, d, ch, depth)
 		if f, ok := fault.As(err); ok {
 			n.failure = f.Message
 		} else if err != nil {
@@ -69,9 +57,9 @@ func (s *Service) nestedSets(ctx context.Context, st *apply.Stack, name string, 
 	return out, nil
 }
 
-// readNestedSet reads the template that a nested stack is to have, and what is
-// nested in it.
-func (s *Service) readNestedSet(ctx context.Context, n *nestedSet, parent string, w *wanted, ch plan.Change, depth int) error {
+// readNested reads the template that a nested stack is to have, and what is nested
+// in it.
+func (s *Service) readNested(ctx context.Context, n, parent *draft, ch plan.Change, depth int) error {
 	url, _ := ch.After["TemplateURL"].(string)
 	if template.HasUnknown(url) {
 		return fault.New(fault.ValidationError, "TemplateURL of %s is known after the change set was executed only", n.logicalID)
@@ -80,72 +68,70 @@ func (s *Service) readNestedSet(ctx context.Context, n *nestedSet, parent string
 	if err != nil {
 		return err
 	}
-	name := apply.NestedName(parent, n.logicalID, arn.NewUUID())
-	var st *apply.Stack
-	if n.stackID != "" {
-		err := s.view(ctx, func(tx store.Tx) (err error) {
-			st, err = must(tx, auth.From(ctx).Scope, n.stackID, noStack)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		name = st.Name
+	st, err := s.nestedStackOf(ctx, n, parent, ch.PhysicalResourceID)
+	if err != nil {
+		return err
 	}
+	version := &parent.w.version
 	n.w, err = s.want(ctx, st, request{
-		source: source{URL: url}, Parameters: params, Capabilities: w.version.Capabilities, RoleARN: w.version.RoleARN,
-		Tags: nestedTags(w.version.Tags, ch.After["Tags"]), Notify: nestedTopics(ch.After["NotificationARNs"]),
-		stackName: name, direct: true, requestID: arn.NewUUID(),
+		source: source{URL: url}, Parameters: params, Capabilities: version.Capabilities, RoleARN: version.RoleARN,
+		Tags: nestedTags(version.Tags, ch.After["Tags"]), Notify: nestedTopics(ch.After["NotificationARNs"]),
+		stackName: n.stack.Name, direct: true, requestID: arn.NewUUID(),
 	})
 	if err != nil {
 		return err
 	}
 	n.w.version.TemplateURL = url
-	n.nested, err = s.nestedSets(ctx, st, name, n.w, depth+1)
+	n.nested, err = s.nestedDrafts(ctx, n, depth+1)
 	return err
 }
 
-// nestSets makes the change sets of what is nested in a stack, and brings the
+// nestedStackOf finds the stack that a nested change set is for; nil: one comes
+// with the change set.
+func (s *Service) nestedStackOf(ctx context.Context, n, parent *draft, id string) (st *apply.Stack, err error) {
+	scope := auth.From(ctx).Scope
+	if id == "" {
+		name := apply.NestedName(parent.stack.Name, n.logicalID, arn.NewUUID())
+		n.stack, n.new = newStack(auth.Call{Scope: scope}, name, s.cfg.Now()), true
+		n.stack.Parent, n.stack.ParentResource = parent.stack.ID, n.logicalID
+		return nil, nil
+	}
+	err = s.view(ctx, func(tx store.Tx) (err error) {
+		st, err = must(tx, scope, id, noStack)
+		return err
+	})
+	n.stack = st
+	return st, err
+}
+
+// decideNested decides the change sets of what is nested in a stack, and brings the
 // parent's in line with them.
-func (s *Service) nestSets(l *apply.Ledger, scope arn.Scope, st *apply.Stack, parent *changeSet, all []nestedSet) error {
+func (s *Service) decideNested(tx store.Tx, d *draft) error {
 	calm := map[string]bool{}
-	for _, n := range all {
+	parent := d.cs
+	for _, n := range d.nested {
 		if n.failure != "" {
 			parent.fail("Failed to create the change set of nested stack " + n.logicalID + ": " + n.failure)
 			continue
 		}
-		child, err := nestedStackOf(l, scope, st, n)
-		if err != nil {
-			return err
-		}
-		cs := &changeSet{
-			Type: changeSetUpdate, Nested: true, Created: l.Now, StackID: child.ID, StackName: child.Name,
-			ParentID: parent.ID, RootID: parent.RootID, Name: apply.NestedName(parent.Name, n.logicalID, arn.NewUUID()),
-		}
-		if cs.RootID == "" {
-			cs.RootID = parent.ID
-		}
-		if child.Status == apply.ReviewInProgress {
+		cs := newChangeSet(d.stack.Scope, apply.NestedName(parent.Name, n.logicalID, arn.NewUUID()))
+		cs.Type, cs.Nested, cs.ParentID, cs.RootID = changeSetUpdate, true, parent.ID, cmp.Or(parent.RootID, parent.ID)
+		if n.new || n.stack.Status == apply.ReviewInProgress {
 			cs.Type = changeSetCreate
 		}
-		cs.ID = scope.ARN("cloudformation", "changeSet/"+cs.Name+"/"+arn.NewUUID()).String()
-		if err := s.decide(l, child, cs, n.w); err != nil {
-			return err
-		}
-		if err := s.nestSets(l, scope, child, cs, n.nested); err != nil {
+		cs.of(n.stack)
+		n.cs = cs
+		if err := s.decideTree(tx, n); err != nil {
 			return err
 		}
 		switch {
 		case cs.Status == statusFailed && cs.Reason == noChanges:
-			calm[n.logicalID] = true
+			calm[n.logicalID], n.cs = true, nil
 			continue
 		case cs.Status == statusFailed:
 			parent.fail("Nested change set " + cs.ID + " was not successfully created: Currently in FAILED.")
 		}
 		parent.names(n.logicalID, cs.ID)
-		if err := changeSets.Put(l.Tx, cs.key(child), cs); err != nil {
-			return err
-		}
 	}
 	parent.Changes, parent.WithValues = without(parent.Changes, calm), without(parent.WithValues, calm)
 	if parent.Type == changeSetUpdate && parent.certain == 0 && len(parent.Changes) == 0 && parent.Status == statusComplete {
@@ -154,26 +140,16 @@ func (s *Service) nestSets(l *apply.Ledger, scope arn.Scope, st *apply.Stack, pa
 	return nil
 }
 
-// nestedStackOf is the stack that a nested change set is for: the one that is there,
-// or one that its change set is reviewed for.
-func nestedStackOf(l *apply.Ledger, scope arn.Scope, st *apply.Stack, n nestedSet) (*apply.Stack, error) {
-	if n.stackID != "" {
-		return must(l.Tx, scope, n.stackID, noStack)
-	}
-	child, err := claim(l, auth.Call{Scope: scope}, apply.NestedName(st.Name, n.logicalID, arn.NewUUID()))
-	if err != nil {
-		return nil, err
-	}
-	child.Parent, child.ParentResource = st.ID, n.logicalID
-	return child, l.Stack(child, apply.ReviewInProgress, "")
-}
-
 func (c *changeSet) fail(reason string) {
 	c.Status, c.Execution, c.Reason = statusFailed, executionUnavailable, reason
 }
 
 // names tells which change set a nested stack's is.
 func (c *changeSet) names(logicalID, id string) {
+	if c.Sets == nil {
+		c.Sets = map[string]string{}
+	}
+	c.Sets[logicalID] = id
 	for _, list := range [][]plan.Change{c.Changes, c.WithValues} {
 		for i := range list {
 			if list[i].LogicalResourceID == logicalID {
@@ -220,17 +196,15 @@ func nestedChangeSet(tx store.Tx, scope arn.Scope, parent *apply.Stack, logicalI
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, ch := range cs.Changes {
-		if ch.LogicalResourceID != logicalID || ch.ChangeSetID == "" {
-			continue
-		}
-		nested, st, err := findChangeSet(tx, scope, ch.ChangeSetID, "")
-		if fault.Is(err, fault.CFNChangeSetNotFound) {
-			return nil, nil, nil
-		}
-		return nested, st, err
+	id, ok := cs.Sets[logicalID]
+	if !ok {
+		return nil, nil, nil
 	}
-	return nil, nil, nil
+	nested, st, err := findChangeSet(tx, scope, id, "")
+	if fault.Is(err, fault.CFNChangeSetNotFound) {
+		return nil, nil, nil
+	}
+	return nested, st, err
 }
 
 // executes marks a nested change set as the one that the stack's operation executes.
@@ -249,11 +223,8 @@ func (c *changeSet) executes(l *apply.Ledger, st *apply.Stack) error {
 // deleteChangeSet removes a change set with those nested in it, and the stacks that
 // only they were reviewed for.
 func (s *Service) deleteChangeSet(l *apply.Ledger, st *apply.Stack, cs *changeSet) error {
-	for _, ch := range cs.Changes {
-		if ch.ChangeSetID == "" {
-			continue
-		}
-		nested, child, err := findChangeSet(l.Tx, st.Scope, ch.ChangeSetID, "")
+	for _, id := range slices.Sorted(maps.Values(cs.Sets)) {
+		nested, child, err := findChangeSet(l.Tx, st.Scope, id, "")
 		if fault.Is(err, fault.CFNChangeSetNotFound) {
 			continue
 		}
@@ -270,7 +241,7 @@ func (s *Service) deleteChangeSet(l *apply.Ledger, st *apply.Stack, cs *changeSe
 			return err
 		}
 	}
-	return changeSets.Delete(l.Tx, cs.key(st))
+	return errors.Join(changeSets.Delete(l.Tx, cs.key(st)), proposals.Delete(l.Tx, cs.key(st)))
 }
 
 // fromRoot refuses to execute or delete a nested change set by itself.
@@ -295,17 +266,17 @@ func nestedTopics(v any) []string {
 
 // nestedIn reads what is nested in a change set that asks for it. What is not built
 // is refused.
-func (s *Service) nestedIn(ctx context.Context, st *apply.Stack, in *cloudformation.CreateChangeSetInput, kind string, w *wanted, name string) ([]nestedSet, error) {
+func (s *Service) nestedIn(ctx context.Context, d *draft, in *cloudformation.CreateChangeSetInput) ([]*draft, error) {
 	switch {
-	case !isTrue(in.IncludeNestedStacks):
+	case !d.cs.Nested:
 		return nil, nil
-	case kind == changeSetImport || isTrue(in.ImportExistingResources):
+	case d.cs.Type == changeSetImport || isTrue(in.ImportExistingResources):
 		return nil, fault.New(fault.ValidationError, "IncludeNestedStacks is not supported for change sets that import resources.")
-	case w.pending:
-		names := strings.Join(w.tmpl.Transform, ", ")
+	case d.w.pending:
+		names := strings.Join(d.w.tmpl.Transform, ", ")
 		return nil, fault.New(fault.NotImplemented, "IncludeNestedStacks of a template with macros (%s) is not implemented", names)
-	case w.failure != "":
+	case d.w.failure != "":
 		return nil, nil
 	}
-	return s.nestedSets(ctx, st, name, w, 1)
+	return s.nestedDrafts(ctx, d, 1)
 }

@@ -3,6 +3,7 @@ package cloudformation
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
@@ -107,6 +108,13 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 	if err != nil {
 		m.Problem = "Transforms failed: " + s.said("transform", in.ID, err)
 	}
+	if m.Problem == "" && p.For == forChangeSet {
+		err := s.decideLater(f, in.ID, p, m)
+		if err == nil || interrupted(f, err) {
+			return err
+		}
+		m.Problem = firstLine(err)
+	}
 	if m.Problem == "" {
 		_, err := workflow.Tx(f, "begin", func(tx store.Tx) (bool, error) {
 			return true, s.goOn(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, in.ID, p, m)
@@ -165,22 +173,15 @@ func (s *Service) goOn(l *apply.Ledger, id string, p *processing, m made) error 
 	if err := processings.Delete(l.Tx, id); err != nil {
 		return err
 	}
-	st, cs, err := s.waiting(l.Tx, id, p)
+	st, _, err := s.waiting(l.Tx, id, p)
 	if err != nil || st == nil {
 		return err
 	}
-	tmpl, problems := template.ParseProcessed([]byte(m.Body))
-	if err := problems.Err(); err != nil {
+	w, err := m.wanted(p.Original)
+	if err != nil {
 		return err
 	}
-	w := &wanted{body: m.Body, original: p.Original, tmpl: tmpl, version: m.Version, imports: m.Imports}
 	switch {
-	case cs != nil:
-		cs.Reason = m.Missing
-		if err := s.decide(l, st, cs, w); err != nil {
-			return err
-		}
-		return changeSets.Put(l.Tx, p.ChangeSet, cs)
 	case st.Stop || st.Status == apply.DeleteInProgress:
 		return s.runner.Abandon(l, st, apply.UserInitiated)
 	case p.For == forCreate:
@@ -191,6 +192,64 @@ func (s *Service) goOn(l *apply.Ledger, id string, p *processing, m made) error 
 		return s.runner.Unchanged(l, st, firstLine(err))
 	}
 	return err
+}
+
+// wanted is what the macros have made, to be decided about.
+func (m *made) wanted(original string) (*wanted, error) {
+	tmpl, problems := template.ParseProcessed([]byte(m.Body))
+	return &wanted{body: m.Body, original: original, tmpl: tmpl, version: m.Version, imports: m.Imports}, problems.Err()
+}
+
+// decideLater decides a change set whose macros have run, until the stack stays
+// what it is meanwhile.
+func (s *Service) decideLater(f *workflow.Flow, id string, p *processing, m made) error {
+	for try := 1; ; try++ {
+		d, err := s.draftLater(f.Context(), id, p, m)
+		if err != nil && !errors.Is(err, errStale) {
+			return err
+		}
+		kept, err := workflow.Tx(f, fmt.Sprintf("decide %d", try), func(tx store.Tx) (bool, error) {
+			st, cs, err := s.waiting(tx, id, p)
+			if err != nil || st == nil || cs == nil {
+				return true, errors.Join(err, processings.Delete(tx, id))
+			}
+			if d == nil {
+				return false, nil
+			}
+			if err := unchanged(tx, p.Scope, d); err != nil {
+				if errors.Is(err, errStale) {
+					err = nil
+				}
+				return false, err
+			}
+			return true, errors.Join(processings.Delete(tx, id), d.keep(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, ""))
+		})
+		if kept || err != nil {
+			return err
+		}
+	}
+}
+
+// draftLater decides a change set over a snapshot; nil: it is gone.
+func (s *Service) draftLater(ctx context.Context, id string, p *processing, m made) (*draft, error) {
+	w, err := m.wanted(p.Original)
+	if err != nil {
+		return nil, err
+	}
+	var d *draft
+	err = s.view(ctx, func(tx store.Tx) error {
+		st, cs, err := s.waiting(tx, id, p)
+		if err != nil || st == nil || cs == nil {
+			return err
+		}
+		d = &draft{stack: st, cs: cs, w: w}
+		cs.Reason = m.Missing
+		return s.decideTree(tx, d)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // giveUp ends what the request asked for, since its template cannot be made.
@@ -227,15 +286,14 @@ func (s *Service) waiting(tx store.Tx, id string, p *processing) (*apply.Stack, 
 }
 
 // awaitMacros keeps a change set that is decided once its macros have run.
-func (s *Service) awaitMacros(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *cloudformation.CreateChangeSetInput, w *wanted, caller apply.Caller, r request) error {
-	cs.Status, cs.Execution, cs.Reason = statusInProgress, executionUnavailable, ""
-	if err := w.keep(l.Tx, st); err != nil {
+func (s *Service) awaitMacros(l *apply.Ledger, d *draft, in *cloudformation.CreateChangeSetInput, caller apply.Caller, r request) error {
+	d.cs.Status, d.cs.Execution, d.cs.Reason = statusInProgress, executionUnavailable, ""
+	if err := d.keep(l, apply.UserInitiated); err != nil {
 		return err
 	}
-	cs.Version = w.version
 	p := &processing{
-		For: forChangeSet, Scope: st.Scope, Stack: st.Key(), ChangeSet: cs.key(st), Caller: caller,
+		For: forChangeSet, Scope: d.stack.Scope, Stack: d.stack.Key(), ChangeSet: d.cs.key(d.stack), Caller: caller,
 		Imports: in.ResourcesToImport, Existing: isTrue(in.ImportExistingResources),
 	}
-	return s.beginProcessing(l, processingWorkflow+"/"+cs.key(st), p, r, w)
+	return s.beginProcessing(l, processingWorkflow+"/"+d.cs.key(d.stack), p, r, d.w)
 }

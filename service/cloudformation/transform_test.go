@@ -330,3 +330,22 @@ func TestMacroChangeSets(t *testing.T) {
 		t.Errorf("the original is %q", got)
 	}
 }
+
+// A change set whose macros run while the stack is updated is decided from what the
+// stack has become.
+func TestMacroChangeSetOfStackThatChangesMeanwhile(t *testing.T) {
+	w, letGo := macroWorld(t)
+	plain := "Resources: {First: {Type: AWS::Test::Thing, Properties: {Name: first}}}"
+	w.create("s", plain)
+	w.settle("s", "CREATE_COMPLETE")
+	if _, err := w.CreateChangeSet(w.ctx, &api.CreateChangeSetInput{StackName: "s", ChangeSetName: "slow", TemplateBody: withMacro("Slow")}); err != nil {
+		t.Fatal(err)
+	}
+	w.updateTo("s", strings.Replace(plain, "first}}", "first}}, Second: {Type: AWS::Test::Thing, Properties: {Name: second, Value: old}}", 1))
+	w.settle("s", "UPDATE_COMPLETE")
+	letGo()
+	cs := w.decided("slow")
+	if len(cs.Changes) != 1 || cs.Changes[0].ResourceChange.Action != "Modify" || cs.Changes[0].ResourceChange.LogicalResourceId != "Second" {
+		t.Errorf("%s %s %+v", cs.Status, cs.StatusReason, cs.Changes)
+	}
+}

@@ -55,6 +55,7 @@ var rooms = map[string]string{
 	"cfn/plan":        ". cfn cfn/schema cfn/template fault",
 	"cfn/drift":       ". cfn cfn/schema cfn/template",
 	"cfn/stackpolicy": "fault",
+	"cfn/guard":       "",
 	"cfn/hook":        "auth/policy fault",
 	"cfn/apply":       ". arn auth cfn cfn/drift cfn/hook cfn/plan cfn/schema cfn/stackpolicy cfn/template fault store workflow",
 
@@ -173,7 +174,7 @@ func TestOnlyTheWiringKnowsImplementations(t *testing.T) {
 
 // deciding are the packages whose results are values: they neither look at the
 // world nor change it.
-var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "cfn/transform", "cfn/generate", "auth/policy"}
+var deciding = []string{"cfn/plan", "cfn/template", "cfn/schema", "cfn/drift", "cfn/stackpolicy", "cfn/guard", "cfn/transform", "cfn/generate", "auth/policy"}
 
 func TestDecidingNeverActs(t *testing.T) {
 	acting := []string{"os", "os/exec", "net", "net/http", "syscall", "database/sql", "log/slog", "math/rand/v2", "crypto/rand"}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,20 +23,33 @@ func (d *Driver) remains(in *keeper.Instance) (kill func(force bool)) {
 
 // marked finds the instance's processes by the mark in their environment.
 func marked(in *keeper.Instance) (kill func(force bool)) {
-	var tree []int
-	if id := in.Record().Process; id.Alive() {
-		tree = proc.Descendants(id.PID)
-	}
-	return func(force bool) {
-		if force {
-			// They lost their parent just now, and no time to take new numbers passed.
-			for _, pid := range tree {
-				if belongs(pid, in) {
-					_ = unix.Kill(pid, unix.SIGKILL)
-				}
+	var tree []proc.Identity
+	if first := in.Record().Process; first.Alive() {
+		for _, pid := range proc.Descendants(first.PID) {
+			if id, err := proc.Of(pid); err == nil && belongs(pid, in) {
+				tree = append(tree, id)
 			}
 		}
-		sweepMarked(in)
+	}
+	return func(force bool) {
+		var killed []proc.Identity
+		if force { // they lost their parent, and so their place, just now
+			killed = tree
+			for _, id := range tree {
+				_ = id.Signal(unix.SIGKILL)
+			}
+		}
+		awaitEnds(append(killed, sweepMarked(in)...))
+	}
+}
+
+// awaitEnds waits for processes that were killed: one that is dying has lost its
+// environment, and with it its mark, before it lets go of its files and addresses.
+func awaitEnds(killed []proc.Identity) {
+	for deadline := time.Now().Add(sweepFor); time.Now().Before(deadline); time.Sleep(sweepEvery) {
+		if !slices.ContainsFunc(killed, proc.Identity.Alive) {
+			return
+		}
 	}
 }
 
@@ -46,24 +60,28 @@ func belongs(pid int, in *keeper.Instance) bool {
 }
 
 // sweepMarked kills every process that has the instance's marker.
-func sweepMarked(in *keeper.Instance) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return
-	}
+func sweepMarked(in *keeper.Instance) (killed []proc.Identity) {
 	for range 3 { // what forks meanwhile is found the next time
+		entries, err := os.ReadDir("/proc")
+		if err != nil {
+			return killed
+		}
 		found := false
 		for _, e := range entries {
-			if pid, err := strconv.Atoi(e.Name()); err == nil && belongs(pid, in) {
+			pid, err := strconv.Atoi(e.Name())
+			if err != nil {
+				continue
+			}
+			// The identity first: the number may be another's by the time of the signal.
+			if id, err := proc.Of(pid); err == nil && belongs(pid, in) {
 				found = true
-				_ = unix.Kill(pid, unix.SIGKILL)
+				_ = id.Signal(unix.SIGKILL)
+				killed = append(killed, id)
 			}
 		}
 		if !found {
-			return
-		}
-		if entries, err = os.ReadDir("/proc"); err != nil {
-			return
+			break
 		}
 	}
+	return killed
 }

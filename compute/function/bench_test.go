@@ -106,7 +106,11 @@ func benchCold(b *testing.B, h *Host, runtime, code string) {
 		if err := h.Retire(spec.Key)(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		time.Sleep(200 * time.Millisecond) // what is kept ready is made again
+		for end := time.Now().Add(30 * time.Second); h.Ready() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				b.Fatal("no environment is ready after 30 s")
+			}
+		}
 		b.StartTimer()
 	}
 	spread(b, took)

@@ -80,6 +80,13 @@ func (b *blanks) put(e compute.Enclosure) {
 // calls it when a function is made or changed; an invocation does so by itself.
 func (h *Host) Prepare() { h.spare.prepare() }
 
+// Ready is how many blank environments wait to be used.
+func (h *Host) Ready() int {
+	h.spare.mu.Lock()
+	defer h.spare.mu.Unlock()
+	return len(h.spare.ready)
+}
+
 // keepBlanks makes blanks until the host stops.
 func (h *Host) keepBlanks() {
 	b := h.spare

@@ -53,24 +53,19 @@ func TestInvoke(t *testing.T) {
 // TestReady: blank environments are made once one was needed, used, and let go.
 func TestReady(t *testing.T) {
 	on(t, func(c *Config) { c.Ready, c.Idle = 1, 2*time.Second }, func(w *world) {
-		ready := func() int {
-			w.host.spare.mu.Lock()
-			defer w.host.spare.mu.Unlock()
-			return len(w.host.spare.ready)
-		}
-		if ready() != 0 {
+		if w.host.Ready() != 0 {
 			w.Error("there is one before any is needed")
 		}
 		wanted := func() bool { // again and again: it may take longer than it is wanted for
 			w.host.Prepare()
-			return ready() == 1
+			return w.host.Ready() == 1
 		}
 		w.until("one is ready", wanted)
 		if r := w.invoke(w.spec("echo"), "id-1", `1`); string(r.Payload) != `1` {
 			w.Errorf("%s", r.Payload)
 		}
 		w.until("another is ready", wanted)
-		w.until("none is wanted any more", func() bool { return ready() == 0 })
+		w.until("none is wanted any more", func() bool { return w.host.Ready() == 0 })
 	})
 }
 

@@ -77,7 +77,9 @@ func (m *maker) live(id string) (template.Live, bool) {
 	if !exists || decided && (f.step.joins() || len(f.decision.Replacing) > 0) {
 		return template.Live{}, false
 	}
-	return template.Live{PhysicalID: old.PhysicalID, Attributes: old.Attributes, Properties: old.Properties}, true
+	live := template.Live{PhysicalID: old.PhysicalID, Attributes: old.Attributes, Properties: old.Properties}
+	live.Growing = old.Type == nestedStack && len(m.in.Import) == 0
+	return live, true
 }
 
 func (m *maker) decide(r *template.Resource) *fate {

@@ -221,6 +221,9 @@ func (e *evaluator) getAtt(n *Node, resource, attribute string) any {
 		return v
 	}
 	if output, ok := strings.CutPrefix(attribute, "Outputs."); ok && r.Type == "AWS::CloudFormation::Stack" {
+		if live.Growing {
+			return Unknown
+		}
 		e.at(n, "Output '%s' not found in stack '%s'", output, live.PhysicalID)
 		return Unknown
 	}

@@ -48,6 +48,7 @@ type Live struct {
 	PhysicalID string // "" : not known yet
 	Attributes cfn.Properties
 	Properties cfn.Properties
+	Growing    bool // what it lacks may come: an output of a nested stack that is yet to be updated
 }
 
 // Env is what a template is evaluated in. Each function may be nil: then what

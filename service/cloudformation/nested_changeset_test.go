@@ -126,3 +126,44 @@ func TestNestedChangeSetsAreDeleted(t *testing.T) {
 		t.Errorf("the change set is %s: %s", cs.Status, cs.StatusReason)
 	}
 }
+
+// An output that a nested stack gets by an update can be read in the same update, by
+// a resource and by an output, and shows in its change set as what is not known yet.
+func TestOutputOfNestedStackComes(t *testing.T) {
+	const root = `
+Parameters: {More: {Type: String, Default: 'no'}}
+Conditions: {More: !Equals [!Ref More, 'yes']}
+Resources:
+  App:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: https://s3.amazonaws.com/templates/more, Parameters: {More: !Ref More}}
+  After: {Type: 'AWS::Test::Thing', Condition: More, Properties: {Value: !GetAtt App.Outputs.More}}
+Outputs: {More: {Condition: More, Value: !GetAtt App.Outputs.More}}
+`
+	w := newWorld(t, nil)
+	w.cloud.file("more", `
+Parameters: {More: {Type: String}}
+Conditions: {More: !Equals [!Ref More, 'yes']}
+Resources: {A: {Type: 'AWS::Test::Thing', Properties: {Name: more}}}
+Outputs: {More: {Condition: More, Value: !Ref A}}
+`)
+	w.create("root", root)
+	w.settle("root", "CREATE_COMPLETE")
+	never := strings.ReplaceAll(root, "App.Outputs.More", "App.Outputs.Never")
+	w.updateTo("root", never, func(in *api.UpdateStackInput) { in.Parameters = given("More", "yes") })
+	w.settle("root", "UPDATE_ROLLBACK_COMPLETE")
+	if events := strings.Join(w.events("root"), "\n"); !strings.Contains(events, "Output 'Never' not found in stack") {
+		t.Errorf("the events do not say which output is missing:\n%s", events)
+	}
+
+	cs := w.treeSet("more", "UPDATE", root, "More", "yes")
+	if cs.Status != "CREATE_COMPLETE" || nestedSetOf(cs, "App") == "" {
+		t.Fatalf("the change set is %s (%s) with %+v", cs.Status, cs.StatusReason, cs.Changes)
+	}
+	if _, err := w.ExecuteChangeSet(w.ctx, &api.ExecuteChangeSetInput{ChangeSetName: cs.ChangeSetId}); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.settle("root", "UPDATE_COMPLETE").Outputs; len(out) != 1 || out[0].OutputValue != "more" {
+		t.Errorf("the outputs are %+v", out)
+	}
+}

@@ -219,10 +219,11 @@ func (c *changer) properties(ch *Change, f *fate, old Resource) {
 
 // sources says why a property changes: a parameter, a replaced resource, or the
 // template itself. AWS lists what a reference causes once more, as a dynamic
-// direct modification: always for parameters, for resources only with values.
+// direct modification: always for parameters, for resources only with values. What a
+// condition turns is a direct one beside attributes that may change.
 func (c *changer) sources(t Target, n *template.Node, id string) []Detail {
 	var details []Detail
-	byParameter := false
+	byParameter, static := false, false
 	for _, ref := range c.scope.References(n) {
 		d := Detail{Target: t, Evaluation: "Static", CausingEntity: ref.Name}
 		f := c.fates[ref.Name]
@@ -245,13 +246,16 @@ func (c *changer) sources(t Target, n *template.Node, id string) []Detail {
 		default:
 			continue
 		}
-		details = append(details, d)
+		details, static = append(details, d), static || d.Evaluation == "Static"
 	}
 	if len(details) == 0 {
 		return []Detail{direct(t)}
 	}
-	if byParameter || c.values || c.rewritten(n, id, t.Name) {
+	switch {
+	case byParameter || c.values || c.rewritten(n, id, t.Name):
 		details = append(details, Detail{Target: t, Evaluation: "Dynamic", ChangeSource: "DirectModification"})
+	case !static:
+		details = append(details, direct(t))
 	}
 	return details
 }

@@ -128,21 +128,25 @@ func TestNestedChangeSetsAreDeleted(t *testing.T) {
 }
 
 // An output that a nested stack gets by an update can be read in the same update, by
-// a resource and by an output, and shows in its change set as what is not known yet.
+// a resource and by an output. That a condition turns its parameter shows in the
+// change set, also where another parameter comes of a stack that stays as it is.
 func TestOutputOfNestedStackComes(t *testing.T) {
 	const root = `
 Parameters: {More: {Type: String, Default: 'no'}}
 Conditions: {More: !Equals [!Ref More, 'yes']}
 Resources:
+  Net: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: https://s3.amazonaws.com/templates/app, Parameters: {Net: n, Size: s}}}
   App:
     Type: AWS::CloudFormation::Stack
-    Properties: {TemplateURL: https://s3.amazonaws.com/templates/more, Parameters: {More: !Ref More}}
+    Properties:
+      TemplateURL: https://s3.amazonaws.com/templates/more
+      Parameters: {More: !If [More, 'yes', 'no'], Net: !GetAtt Net.Outputs.Thing}
   After: {Type: 'AWS::Test::Thing', Condition: More, Properties: {Value: !GetAtt App.Outputs.More}}
 Outputs: {More: {Condition: More, Value: !GetAtt App.Outputs.More}}
 `
 	w := newWorld(t, nil)
-	w.cloud.file("more", `
-Parameters: {More: {Type: String}}
+	w.cloud.tree().file("more", `
+Parameters: {More: {Type: String}, Net: {Type: String}}
 Conditions: {More: !Equals [!Ref More, 'yes']}
 Resources: {A: {Type: 'AWS::Test::Thing', Properties: {Name: more}}}
 Outputs: {More: {Condition: More, Value: !Ref A}}

@@ -75,6 +75,34 @@ def keep_models(services):
         session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
 
 
+def wait_often():
+    """Has the client look four times a second at what it waits for, for as long as
+    it would: its own 5 and 30 seconds between two looks are all that most waits are."""
+    import botocore.waiter
+
+    wait, pause = botocore.waiter.Waiter.wait, 0.25
+
+    def often(self, **args):
+        own = args.pop("WaiterConfig", {})
+        seconds = own.get("Delay", self.config.delay) * own.get("MaxAttempts", self.config.max_attempts)
+        wait(self, WaiterConfig={"Delay": pause, "MaxAttempts": int(seconds / pause)}, **args)
+
+    botocore.waiter.Waiter.wait = often
+
+
+def know_endpoint_url():
+    """Has clients without an endpoint take AWS_ENDPOINT_URL, as newer versions do."""
+    import botocore.session
+
+    create = botocore.session.Session.create_client
+
+    def create_client(self, *args, **named):
+        named["endpoint_url"] = named.get("endpoint_url") or os.environ.get("AWS_ENDPOINT_URL")
+        return create(self, *args, **named)
+
+    botocore.session.Session.create_client = create_client
+
+
 def serve(path):
     """Forks a child for each call, and ends a child whose caller has gone."""
     import gc
@@ -83,6 +111,8 @@ def serve(path):
 
     import awscli.clidriver
 
+    wait_often()
+    know_endpoint_url()
     keep_models(("cloudformation", "ec2", "iam", "kms", "s3", "sqs", "ssm", "sts"))
     gc.freeze()  # a child's collector leaves alone what it shares
     wake, woken = os.pipe()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -73,10 +74,24 @@ func (s *awsServer) stop() error {
 // command is how an aws command with args is run, as a process of its own that
 // has the caller's environment, folder and streams.
 func (s *session) command(args []string) (name string, all []string) {
-	args = append([]string{"--endpoint-url", s.endpoint}, args...)
+	client := clientCommand(s.aws)
+	return client[0], slices.Concat(client[1:], []string{"--endpoint-url", s.endpoint}, args)
+}
+
+// clientCommand is what the command at path is run by.
+func clientCommand(path string) []string {
 	if served == nil {
-		return s.aws, args
+		return []string{path}
 	}
 	// Without site and environment, this Python starts in a tenth of the time.
-	return served.python, append([]string{"-I", "-S", filepath.Join(scriptsDir, "aws.py"), "call", served.socket}, args...)
+	return []string{served.python, "-I", "-S", filepath.Join(scriptsDir, "aws.py"), "call", served.socket}
+}
+
+// installClient puts the command at path into a folder, as aws.
+func installClient(dir, path string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	script := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\"\n", strings.Join(clientCommand(path), " "))
+	return os.WriteFile(filepath.Join(dir, "aws"), []byte(script), 0o755)
 }

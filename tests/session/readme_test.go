@@ -29,7 +29,10 @@ const (
 // the address and the home are the test's own.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	blocks := readmeBlocks(t, "## A first session")
+	blocks, err := documentedBlocks("README.md", "## A first session")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(blocks) < 4 {
 		t.Fatalf("the README's first session has %d blocks of commands; want build and start, deploy, change, remove", len(blocks))
 	}
@@ -78,25 +81,6 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// readmeBlocks are the shell blocks of a section of the README.
-func readmeBlocks(t *testing.T, heading string) []string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(server.Root(), "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, ok := strings.Cut(string(text), "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("the README has no section %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	var blocks []string
-	for _, m := range regexp.MustCompile("(?s)\n```sh\n(.*?)```\n").FindAllStringSubmatch(section, -1) {
-		blocks = append(blocks, m[1])
-	}
-	return blocks
-}
-
 // checkout is a folder that looks like the checkout and has a bin of its own.
 func checkout(t *testing.T) string {
 	t.Helper()
@@ -126,10 +110,7 @@ func readmeEnv(t *testing.T, dir string) []string {
 	}
 	home := filepath.Join(dir, "home")
 	tools := filepath.Join(home, "bin")
-	if err := os.MkdirAll(tools, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(aws, filepath.Join(tools, "aws")); err != nil {
+	if err := installClient(tools, aws); err != nil {
 		t.Fatal(err)
 	}
 	caches, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()

@@ -111,6 +111,7 @@ func TestSessions(t *testing.T) {
 			"until":    cmdUntil,
 			"contains": cmdContains,
 			"assume":   cmdAssume,
+			"commands": cmdCommands,
 		},
 	})
 }

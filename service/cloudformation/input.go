@@ -3,6 +3,7 @@ package cloudformation
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -64,6 +65,17 @@ func (s *Service) read(ctx context.Context, src source, previous string) (string
 
 // fetch reads a template from a bucket, as the caller.
 func (s *Service) fetch(ctx context.Context, raw string) (string, error) {
+	text, err := s.object(ctx, raw, template.MaxBody)
+	if errors.Is(err, errTooLong) {
+		return "", fault.New(fault.ValidationError, "Template may not exceed %d bytes in size.", template.MaxBody)
+	}
+	return text, err
+}
+
+var errTooLong = errors.New("the object is too long")
+
+// object reads an object of at most limit bytes, as the caller.
+func (s *Service) object(ctx context.Context, raw string, limit int64) (string, error) {
 	bucket, key, version, err := bucketOf(raw, auth.From(ctx).Endpoint)
 	if err != nil {
 		return "", err
@@ -79,12 +91,12 @@ func (s *Service) fetch(ctx context.Context, raw string) (string, error) {
 		return "", err
 	}
 	defer out.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(out.Body, template.MaxBody+1))
+	body, err := io.ReadAll(io.LimitReader(out.Body, limit+1))
 	if err != nil {
-		return "", fmt.Errorf("read template %s: %w", raw, err)
+		return "", fmt.Errorf("read %s: %w", raw, err)
 	}
-	if len(body) > template.MaxBody {
-		return "", fault.New(fault.ValidationError, "Template may not exceed %d bytes in size.", template.MaxBody)
+	if int64(len(body)) > limit {
+		return "", errTooLong
 	}
 	return string(body), nil
 }

@@ -2,8 +2,11 @@ package cloudformation
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/cloudformation/stackset"
 )
 
@@ -14,10 +17,24 @@ type unbuilt struct{ cloudformation.Unimplemented }
 func (s *Service) newStackSets(cfg Config) *stackset.Service {
 	c := cfg.StackSets
 	c.Store, c.Workflows, c.Logger, c.Now, c.Template = cfg.Store, cfg.Workflows, cfg.Logger, cfg.Now, s.stackSetTemplate
+	c.List, c.Seal, c.Open = s.stackSetList, s.seal(), s.open
 	if c.Stacks == nil {
 		c.Stacks = func() cloudformation.Service { return s }
 	}
 	return stackset.New(c)
+}
+
+// stackSetList reads a list of accounts or stacks from a bucket, whose objects have
+// s3 URLs here, too.
+func (s *Service) stackSetList(ctx context.Context, url string, limit int64) (string, error) {
+	if rest, ok := strings.CutPrefix(url, "s3://"); ok {
+		url = "https://s3.amazonaws.com/" + rest
+	}
+	text, err := s.object(ctx, url, limit)
+	if errors.Is(err, errTooLong) {
+		return "", fault.New(fault.ValidationError, "%s may not exceed %d bytes in size.", url, limit)
+	}
+	return text, err
 }
 
 // stackSetTemplate reads and checks the template of a stack set. What only a stack

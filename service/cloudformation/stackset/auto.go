@@ -84,6 +84,9 @@ func (s *Service) catchUp(ctx context.Context, known *set, members []member) err
 			return err
 		}
 		f := follows(v.Units, members, have)
+		if f.Create, err = ready(tx, v, members, f.Create); err != nil {
+			return err
+		}
 		switch {
 		case len(f.Delete) > 0:
 			o := s.own(v, deleting, f.Delete)

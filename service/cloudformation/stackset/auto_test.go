@@ -60,10 +60,6 @@ func TestServiceManaged(t *testing.T) {
 	w.ended(op, "SUCCEEDED")
 	const skipped = "444444444444 us-east-1 OUTDATED SKIPPED_SUSPENDED_ACCOUNT\n"
 	w.want("instances", w.list(), "222222222222 us-east-1 CURRENT SUCCEEDED\n"+skipped)
-	_, err = w.ImportStacksToStackSet(admin, &api.ImportStacksToStackSetInput{
-		StackSetName: "s", OrganizationalUnitIds: []string{"ou-a"}, StackIds: []string{"arn:aws:cloudformation:us-east-1:" + second + ":stack/mine/1"},
-	})
-	refused(t, err, fault.NotImplemented, "SERVICE_MANAGED")
 
 	w.tree.place(second, "ou-a")
 	w.until("222222222222 us-east-1 CURRENT SUCCEEDED\n333333333333 us-east-1 CURRENT SUCCEEDED\n" + skipped)

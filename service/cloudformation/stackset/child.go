@@ -312,7 +312,6 @@ type wanted struct {
 
 func (w visit) wanted(ctx context.Context) (out wanted, err error) {
 	err = w.s.cfg.Store.View(ctx, func(tx store.Tx) error {
-		out.parameters = nil
 		if out.set, err = sets.Get(tx, w.j.setKey()); err != nil {
 			return err
 		}
@@ -325,15 +324,8 @@ func (w visit) wanted(ctx context.Context) (out wanted, err error) {
 			return err
 		}
 		out.body = b.Text
-		for _, key := range out.set.Declared {
-			for _, from := range [][]parameter{i.Overrides, out.set.Parameters} {
-				if at := slices.IndexFunc(from, func(p parameter) bool { return p.Key == key }); at >= 0 {
-					out.parameters = append(out.parameters, api.Parameter{ParameterKey: key, ParameterValue: from[at].Value})
-					break
-				}
-			}
-		}
-		return nil
+		out.parameters, err = w.s.of(out.set, i)
+		return err
 	})
 	return out, err
 }

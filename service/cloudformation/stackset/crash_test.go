@@ -10,9 +10,9 @@ import (
 	"github.com/slipway/slipway/workflow/workflowtest"
 )
 
-// only leaves out what other entries show: to crash after one is to crash before the
+// some leaves out what other entries show: to crash after one is to crash before the
 // next, and but for a creation one account is enough.
-func only(creation bool) func(what, key string) bool {
+func some(creation bool) func(what, key string) bool {
 	return func(what, key string) bool {
 		return what != "crash after" && (creation || strings.HasPrefix(key, "us-east-1/0/0/"))
 	}
@@ -35,7 +35,7 @@ func TestOperationsSurvive(t *testing.T) {
 		{"delete", deleting, []string{first, second}, "", "delete 222222222222 us-east-1\ndelete 333333333333 us-east-1", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			workflowtest.Check(t, workflowtest.Case{Only: only(c.name == "create"), Setup: func(t testing.TB, st store.Store) workflowtest.Scenario {
+			workflowtest.Check(t, workflowtest.Case{Only: some(c.name == "create"), Setup: func(t testing.TB, st store.Store) workflowtest.Scenario {
 				s, r, o := others()
 				v := &set{ID: "id", Name: "s", Scope: scopeOf(administrator), Status: api.StackSetStatusActive, Revision: 2, Seq: 1}
 				op := &operation{

@@ -110,14 +110,20 @@ func (s *Service) targets(ctx context.Context, j job) ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Stacks) > 0 {
-		return stackPlaces(o.Stacks)
-	}
 	var members []member
 	if v.Model == api.PermissionModelsServiceManaged && (o.Units != nil || o.All) {
 		if members, err = s.members(ctx, o.Scope); err != nil {
 			return nil, err
 		}
+	}
+	if len(o.Stacks) > 0 {
+		at, err := stackPlaces(o.Stacks)
+		for i, p := range at {
+			if m := only(members, p.Account); m != nil {
+				at[i].Unit = m[0].unit()
+			}
+		}
+		return at, err
 	}
 	at := places(o, have, members)
 	if len(at) > maxPlaces {
@@ -225,23 +231,6 @@ func (s *Service) expect(tx store.Tx, v *set, o *operation, region int, at place
 		i.Detail, i.Reason = api.StackInstanceDetailedStatusSkippedSuspendedAccount, r.Reason
 	}
 	return instances.Put(tx, key, i)
-}
-
-// override replaces the overrides of an instance.
-func (i *instance) override(with []override) {
-	var out []parameter
-	for _, o := range with {
-		value := o.Value
-		if o.Previous {
-			at := slices.IndexFunc(i.Overrides, func(p parameter) bool { return p.Key == o.Key })
-			if at < 0 {
-				continue // the set's own value
-			}
-			value = i.Overrides[at].Value
-		}
-		out = append(out, parameter{o.Key, value})
-	}
-	i.Overrides = out
 }
 
 // task is what a lane does next; no account is nothing.

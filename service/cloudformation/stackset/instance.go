@@ -15,7 +15,7 @@ import (
 const maxPlaces = 10_000
 
 // aim sets what an operation is for.
-func (o *operation) aim(v *set, accounts []string, units *api.DeploymentTargets, regions []string) error {
+func (s *Service) aim(ctx context.Context, o *operation, v *set, accounts []string, units *api.DeploymentTargets, regions []string) error {
 	for i, r := range regions {
 		if slices.Contains(regions[:i], r) {
 			return invalid("Region %s is given twice in Regions.", r)
@@ -27,15 +27,15 @@ func (o *operation) aim(v *set, accounts []string, units *api.DeploymentTargets,
 		}
 	}
 	o.Regions = regions
-	if units != nil && units.AccountsUrl != "" {
-		return fault.New(fault.NotImplemented, "DeploymentTargets.AccountsUrl is not implemented")
+	units, err := s.targetsOf(ctx, units)
+	if err != nil {
+		return err
 	}
 	if v.Model == api.PermissionModelsServiceManaged {
 		if len(accounts) > 0 {
 			return invalid("Accounts cannot be specified for a SERVICE_MANAGED stack set: give DeploymentTargets.")
 		}
-		var err error
-		o.Units, err = checkDeployment(units)
+		o.Units, err = checkDeployment(o.Kind, units)
 		return err
 	}
 	if units != nil {
@@ -47,18 +47,27 @@ func (o *operation) aim(v *set, accounts []string, units *api.DeploymentTargets,
 	if len(accounts) == 0 {
 		return invalid("You must specify Accounts for a SELF_MANAGED stack set.")
 	}
-	for i, a := range accounts {
-		if !arn.IsAccount(a) {
-			return invalid("%s is not an account.", a)
-		}
-		if slices.Contains(accounts[:i], a) {
-			return invalid("Account %s is given twice in Accounts.", a)
-		}
-	}
 	if len(accounts)*len(regions) > maxPlaces {
 		return tooMany()
 	}
+	if err := checkAccounts(accounts); err != nil {
+		return err
+	}
 	o.Accounts = accounts
+	return nil
+}
+
+func checkAccounts(accounts []string) error {
+	seen := map[string]bool{}
+	for _, a := range accounts {
+		switch {
+		case !arn.IsAccount(a):
+			return invalid("%s is not an account.", a)
+		case seen[a]:
+			return invalid("Account %s is given twice in Accounts.", a)
+		}
+		seen[a] = true
+	}
 	return nil
 }
 
@@ -66,26 +75,14 @@ func tooMany() error {
 	return fault.New(fault.CFNLimitExceeded, "An operation may be for at most %d stack instances.", maxPlaces)
 }
 
-// overridesOf are the overrides of a request. Keys must be parameters of the set.
-func overridesOf(v *set, in []api.Parameter) ([]override, error) {
-	var out []override
-	for _, p := range in {
-		if !slices.Contains(v.Declared, p.ParameterKey) {
-			return nil, invalid("Parameters: [%s] do not exist in the template", p.ParameterKey)
-		}
-		out = append(out, override{Key: p.ParameterKey, Value: p.ParameterValue, Previous: yes(p.UsePreviousValue)})
-	}
-	return out, nil
-}
-
 // CreateStackInstances deploys a set to accounts and regions.
 func (s *Service) CreateStackInstances(ctx context.Context, in *api.CreateStackInstancesInput) (*api.CreateStackInstancesOutput, error) {
 	o, err := s.operate(ctx, in.StackSetName, in.CallAs, creating, in.OperationId, in.OperationPreferences, in,
 		func(v *set, o *operation) (err error) {
-			if o.Overrides, err = overridesOf(v, in.ParameterOverrides); err != nil {
+			if o.Overrides, err = s.overridesOf(v, in.ParameterOverrides); err != nil {
 				return err
 			}
-			return o.aim(v, in.Accounts, in.DeploymentTargets, in.Regions)
+			return s.aim(ctx, o, v, in.Accounts, in.DeploymentTargets, in.Regions)
 		},
 		func(_ store.Tx, v *set, o *operation) error {
 			v.deploy(o)
@@ -167,11 +164,11 @@ func (s *Service) operate(ctx context.Context, name, callAs, kind, id string, pr
 func (s *Service) UpdateStackInstances(ctx context.Context, in *api.UpdateStackInstancesInput) (*api.UpdateStackInstancesOutput, error) {
 	o, err := s.operate(ctx, in.StackSetName, in.CallAs, updating, in.OperationId, in.OperationPreferences, in,
 		func(v *set, o *operation) (err error) {
-			if o.Overrides, err = overridesOf(v, in.ParameterOverrides); err != nil {
+			if o.Overrides, err = s.overridesOf(v, in.ParameterOverrides); err != nil {
 				return err
 			}
-			o.Override = true
-			return o.aim(v, in.Accounts, in.DeploymentTargets, in.Regions)
+			o.Override = in.ParameterOverrides != nil
+			return s.aim(ctx, o, v, in.Accounts, in.DeploymentTargets, in.Regions)
 		}, allThere)
 	if err != nil {
 		return nil, err
@@ -202,7 +199,7 @@ func (s *Service) DeleteStackInstances(ctx context.Context, in *api.DeleteStackI
 	o, err := s.operate(ctx, in.StackSetName, in.CallAs, deleting, in.OperationId, in.OperationPreferences, in,
 		func(v *set, o *operation) error {
 			o.Retain = in.RetainStacks
-			return o.aim(v, in.Accounts, in.DeploymentTargets, in.Regions)
+			return s.aim(ctx, o, v, in.Accounts, in.DeploymentTargets, in.Regions)
 		},
 		func(_ store.Tx, v *set, o *operation) error {
 			v.withdraw(o)

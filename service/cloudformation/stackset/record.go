@@ -45,6 +45,7 @@ type set struct {
 
 type parameter struct {
 	Key, Value string
+	Sealed     bool `json:",omitempty"` // Value is that of a NoEcho parameter, sealed
 }
 
 // automatic is how a stack set follows the accounts of its units.
@@ -134,8 +135,8 @@ type deployment struct {
 
 // override is a parameter of an operation's instances alone.
 type override struct {
-	Key, Value string
-	Previous   bool `json:",omitempty"`
+	parameter
+	Previous bool `json:",omitempty"`
 }
 
 // place is an account in a region.

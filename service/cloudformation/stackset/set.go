@@ -24,9 +24,6 @@ const (
 	maxSets = 1000
 )
 
-// masked stands for the value of a NoEcho parameter.
-const masked = "****"
-
 // CreateStackSet makes a stack set. It deploys nothing yet.
 func (s *Service) CreateStackSet(ctx context.Context, in *api.CreateStackSetInput) (*api.CreateStackSetOutput, error) {
 	scope, c, err := s.scope(ctx, in.CallAs)
@@ -58,11 +55,16 @@ func (s *Service) CreateStackSet(ctx context.Context, in *api.CreateStackSetInpu
 	if err != nil {
 		return nil, err
 	}
-	if err := v.declare(tmpl, in.Parameters, nil); err != nil {
+	if err := s.declare(v, tmpl, in.Parameters); err != nil {
 		return nil, err
 	}
 	v.ID = newID(c.Token)
-	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error { return insert(tx, v, tmpl.Body) })
+	err = s.cfg.Store.Update(ctx, func(tx store.Tx) error {
+		if err := insert(tx, v, tmpl.Body); err != nil {
+			return err
+		}
+		return dependable(tx, v)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func (s *Service) text(ctx context.Context, in *api.CreateStackSetInput) (string
 }
 
 // checkModel checks what depends on the permission model, and fills it in.
-func (s *Service) checkModel(ctx context.Context, v *set, auto *api.AutoDeployment, callAs string) error {
+func (s *Service) checkModel(ctx context.Context, v *set, auto *api.AutoDeployment, callAs string) (err error) {
 	if v.Model == "" {
 		v.Model = api.PermissionModelsSelfManaged
 	}
@@ -164,17 +166,8 @@ func (s *Service) checkModel(ctx context.Context, v *set, auto *api.AutoDeployme
 	if auto == nil || auto.Enabled == nil {
 		return invalid("AutoDeployment must be specified for a SERVICE_MANAGED stack set.")
 	}
-	if len(auto.DependsOn) > 0 {
-		return fault.New(fault.NotImplemented, "AutoDeployment.DependsOn is not implemented")
-	}
-	if !*auto.Enabled && auto.RetainStacksOnAccountRemoval != nil {
-		return invalid("RetainStacksOnAccountRemoval can only be specified if AutoDeployment is enabled.")
-	}
-	if *auto.Enabled && auto.RetainStacksOnAccountRemoval == nil {
-		return invalid("RetainStacksOnAccountRemoval must be specified if AutoDeployment is enabled.")
-	}
-	v.Auto = &automatic{Enabled: *auto.Enabled, Retain: yes(auto.RetainStacksOnAccountRemoval)}
-	return nil
+	v.Auto, err = automaticOf(v, auto)
+	return err
 }
 
 // checkRole keeps CloudFormation from acting by a role of another account.
@@ -187,55 +180,6 @@ func (v *set) checkRole() error {
 		return invalid("Cross-account pass role is not allowed.")
 	}
 	return nil
-}
-
-// declare checks a request's parameters against the template's, and keeps them.
-func (v *set) declare(tmpl Template, given []api.Parameter, before []parameter) error {
-	v.Parameters, v.Hidden, v.Declared = nil, nil, nil
-	values := map[string]string{}
-	for _, p := range given {
-		if !slices.ContainsFunc(tmpl.Parameters, func(d Declared) bool { return d.Key == p.ParameterKey }) {
-			return invalid("Parameters: [%s] do not exist in the template", p.ParameterKey)
-		}
-		value := p.ParameterValue
-		if yes(p.UsePreviousValue) {
-			i := slices.IndexFunc(before, func(b parameter) bool { return b.Key == p.ParameterKey })
-			if i < 0 {
-				continue // the template's default
-			}
-			value = before[i].Value
-		}
-		values[p.ParameterKey] = value
-	}
-	var missing []string
-	for _, d := range tmpl.Parameters {
-		v.Declared = append(v.Declared, d.Key)
-		if d.NoEcho {
-			v.Hidden = append(v.Hidden, d.Key)
-		}
-		switch value, ok := values[d.Key]; {
-		case ok:
-			v.Parameters = append(v.Parameters, parameter{d.Key, value})
-		case d.Default == nil:
-			missing = append(missing, d.Key)
-		}
-	}
-	if len(missing) > 0 {
-		return invalid("Parameters: [%s] must have values", strings.Join(missing, ", "))
-	}
-	return nil
-}
-
-func (v *set) show(in []parameter) []api.Parameter {
-	out := []api.Parameter{}
-	for _, p := range in {
-		value := p.Value
-		if slices.Contains(v.Hidden, p.Key) {
-			value = masked
-		}
-		out = append(out, api.Parameter{ParameterKey: p.Key, ParameterValue: value})
-	}
-	return out
 }
 
 func tagsOf(in []api.Tag) (map[string]string, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	api "github.com/slipway/slipway/api/cloudformation"
-	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 )
 
@@ -27,7 +26,7 @@ func (s *Service) UpdateStackSet(ctx context.Context, in *api.UpdateStackSetInpu
 	}
 	if in.Accounts == nil && in.DeploymentTargets == nil {
 		o.All = true
-	} else if err := o.aim(v, in.Accounts, in.DeploymentTargets, in.Regions); err != nil {
+	} else if err := s.aim(ctx, o, v, in.Accounts, in.DeploymentTargets, in.Regions); err != nil {
 		return nil, err
 	}
 	given, url := in.TemplateBody, in.TemplateURL
@@ -49,7 +48,10 @@ func (s *Service) UpdateStackSet(ctx context.Context, in *api.UpdateStackSetInpu
 		if err := s.admit(tx, v, o); err != nil {
 			return err
 		}
-		if err := v.change(in, tmpl); err != nil {
+		if err := s.change(v, in, tmpl); err != nil {
+			return err
+		}
+		if err := dependable(tx, v); err != nil {
 			return err
 		}
 		if err := outdate(tx, v); err != nil {
@@ -68,8 +70,8 @@ func (s *Service) UpdateStackSet(ctx context.Context, in *api.UpdateStackSetInpu
 }
 
 // change is what an update makes of the set itself.
-func (v *set) change(in *api.UpdateStackSetInput, tmpl Template) (err error) {
-	if err := v.declare(tmpl, in.Parameters, v.Parameters); err != nil {
+func (s *Service) change(v *set, in *api.UpdateStackSetInput, tmpl Template) (err error) {
+	if err := s.declare(v, tmpl, in.Parameters); err != nil {
 		return err
 	}
 	if in.Description != "" {
@@ -97,10 +99,9 @@ func (v *set) change(in *api.UpdateStackSetInput, tmpl Template) (err error) {
 		if v.Model != api.PermissionModelsServiceManaged {
 			return invalid("AutoDeployment can only be specified for SERVICE_MANAGED stack sets.")
 		}
-		if len(in.AutoDeployment.DependsOn) > 0 {
-			return fault.New(fault.NotImplemented, "AutoDeployment.DependsOn is not implemented")
+		if v.Auto, err = automaticOf(v, in.AutoDeployment); err != nil {
+			return err
 		}
-		v.Auto = &automatic{Enabled: yes(in.AutoDeployment.Enabled), Retain: yes(in.AutoDeployment.RetainStacksOnAccountRemoval)}
 	}
 	if in.ManagedExecution != nil {
 		v.Managed = yes(in.ManagedExecution.Active)

@@ -37,9 +37,14 @@ type Config struct {
 	Stacks func() cloudformation.Service
 	// Template reads and checks a template for the caller.
 	Template func(ctx context.Context, body, url string, capabilities []string) (Template, error)
-	STS      sts.Service
-	IAM      iam.Service    // makes the roles of service-managed stack sets
-	Lambda   lambda.Service // asks account gates; nil: there are none
+	// List reads a list from an object of S3 as the caller.
+	List func(ctx context.Context, url string, limit int64) (string, error)
+	// Seal and Open keep the values of NoEcho parameters. nil: they cannot be given.
+	Seal   func(text string) (string, error)
+	Open   func(sealed string) (string, bool)
+	STS    sts.Service
+	IAM    iam.Service    // makes the roles of service-managed stack sets
+	Lambda lambda.Service // asks account gates; nil: there are none
 	// Organizations tells the accounts of service-managed stack sets; nil: there are
 	// none. Watch wakes where its records change.
 	Organizations organizations.Service

@@ -42,23 +42,30 @@ func choose(d deployment, members []member) []member {
 }
 
 // checkDeployment checks the targets of a request.
-func checkDeployment(d *cloudformation.DeploymentTargets) (*deployment, error) {
+func checkDeployment(kind string, d *cloudformation.DeploymentTargets) (*deployment, error) {
 	if d == nil || len(d.OrganizationalUnitIds) == 0 {
 		return nil, invalid("You must specify OrganizationalUnitIds in DeploymentTargets for a SERVICE_MANAGED stack set.")
 	}
 	out := &deployment{Units: d.OrganizationalUnitIds, Filter: d.AccountFilterType, Accounts: d.Accounts}
+	if len(d.Accounts) > maxPlaces {
+		return nil, tooMany()
+	}
 	switch {
 	case out.Filter == cloudformation.AccountFilterTypeNone:
 		out.Filter = ""
 		if len(d.Accounts) > 0 {
 			return nil, invalid("Accounts cannot be specified with the AccountFilterType NONE.")
 		}
+	case out.Filter == "" && len(d.Accounts) > 0 && kind != creating:
+		out.Filter = cloudformation.AccountFilterTypeUnion
 	case out.Filter == "" && len(d.Accounts) > 0:
 		return nil, invalid("You must specify AccountFilterType with Accounts and OrganizationalUnitIds in DeploymentTargets.")
+	case out.Filter == cloudformation.AccountFilterTypeUnion && kind == creating:
+		return nil, invalid("The AccountFilterType UNION is not supported for CreateStackInstances.")
 	case out.Filter != "" && len(d.Accounts) == 0:
 		return nil, invalid("You must specify Accounts with the AccountFilterType %s.", out.Filter)
 	}
-	return out, nil
+	return out, checkAccounts(d.Accounts)
 }
 
 // follow is what has to change so that the instances of a stack set are those of

@@ -349,7 +349,7 @@ func arnOfRole(account, name string) string {
 
 func newService(st store.Store, e *workflow.Engine, s *stacks, r *roles, o *tree) *Service {
 	return New(Config{
-		Store: st, Workflows: e, Stacks: func() api.Service { return s }, STS: r, IAM: makers{roles: r}, Organizations: o,
+		Seal: veil, Open: unveil, List: lists.list, Store: st, Workflows: e, Stacks: func() api.Service { return s }, STS: r, IAM: makers{roles: r}, Organizations: o,
 		Template: func(ctx context.Context, body, url string, _ []string) (Template, error) {
 			if url == InternalURL {
 				body, _ = TemplateOf(ctx)

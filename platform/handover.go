@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +24,8 @@ const (
 type traffic struct {
 	mu     sync.Mutex
 	busy   map[net.Conn]struct{}
-	last   time.Time // that a request began or ended
-	ending bool      // answers end their connections
+	last   time.Time   // that a request began or ended
+	ending atomic.Bool // answers end their connections
 }
 
 // watch is http.Server.ConnState.
@@ -51,10 +52,7 @@ func (t *traffic) watch(c net.Conn, state http.ConnState) {
 // just ends does not know what became of its request.
 func (t *traffic) polite(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t.mu.Lock()
-		ending := t.ending
-		t.mu.Unlock()
-		if ending {
+		if t.ending.Load() {
 			w = &lastAnswer{ResponseWriter: w}
 		}
 		next.ServeHTTP(w, r)
@@ -76,7 +74,7 @@ func (w *lastAnswer) WriteHeader(status int) {
 func (t *traffic) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ending = true
+	t.ending.Store(true)
 	t.last = time.Now()
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,11 +86,25 @@ type readDeadline struct {
 	want    time.Time
 	set     time.Time
 	waiting int // reads
+
+	// Of the look-out that comes before a read of one byte.
+	lookout bool
+	passed  chan struct{} // the deadline has, meanwhile
+	timer   *time.Timer
 }
 
-// apply is called with the lock.
+// lookoutTime is how long the server's look-out for a client that goes away, or
+// sends on, leaves the connection alone.
+const lookoutTime = 20 * time.Millisecond
+
+// apply is called with the lock. A deadline that is a little earlier than it is to
+// be will do: setting one costs more than most reads do, and a client that sends
+// one request after the other has a later one each time.
 func (d *readDeadline) apply(c net.Conn) error {
 	if d.want == d.set {
+		return nil
+	}
+	if early := d.want.Sub(d.set); !d.set.IsZero() && early > 0 && early < time.Second && early < time.Until(d.set)/32 {
 		return nil
 	}
 	err := c.SetReadDeadline(d.want)
@@ -105,11 +120,56 @@ func (c *heldConn) SetReadDeadline(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = t
+	if d.lookout && d.over() {
+		select {
+		case d.passed <- struct{}{}:
+		default: // it has been told
+		}
+	}
 	if d.waiting == 0 {
 		return nil
 	}
 	return d.apply(c.Conn)
 }
+
+// lookOut waits for a while, and is done where the deadline has passed by then.
+// While a handler runs, the server reads one byte ahead to learn of a client that
+// is gone, and ends that read by a deadline when the answer is out. Most answers
+// are quicker than this is: then neither the socket nor its deadlines are touched.
+func (d *readDeadline) lookOut() (done bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over() {
+		return true
+	}
+	if d.lookout || !d.want.IsZero() && time.Until(d.want) < lookoutTime {
+		return false
+	}
+	d.lookout = true
+	if d.passed == nil {
+		d.passed, d.timer = make(chan struct{}, 1), time.NewTimer(lookoutTime)
+	} else {
+		d.timer.Reset(lookoutTime)
+	}
+	d.mu.Unlock()
+	select {
+	case <-d.passed:
+		done = true
+		d.timer.Stop()
+	case <-d.timer.C:
+	}
+	d.mu.Lock()
+	d.lookout = false
+	select {
+	case <-d.passed: // as the time was up
+		done = true
+	default:
+	}
+	return done
+}
+
+// over reports whether the deadline has passed. It is called with the lock.
+func (d *readDeadline) over() bool { return !d.want.IsZero() && !d.want.After(time.Now()) }
 
 // SetDeadline ends reads and writes at a time.
 func (c *heldConn) SetDeadline(t time.Time) error {
@@ -119,6 +179,9 @@ func (c *heldConn) SetDeadline(t time.Time) error {
 // Read reads until its deadline.
 func (c *heldConn) Read(b []byte) (int, error) {
 	d := &c.reads
+	if len(b) == 1 && d.lookOut() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	d.mu.Lock()
 	if err := d.apply(c.Conn); err != nil {
 		d.mu.Unlock()

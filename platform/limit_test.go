@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,7 +151,7 @@ func TestReadDeadline(t *testing.T) {
 		inner := &counted{Conn: server}
 		c := &heldConn{Conn: inner}
 		read := func() error {
-			_, err := c.Read(make([]byte, 1))
+			_, err := c.Read(make([]byte, 2))
 			return err
 		}
 		want := func(what string, err error, timeout bool, sets int) {
@@ -187,5 +188,53 @@ func TestReadDeadline(t *testing.T) {
 		want("cleared", <-done, false, 4)
 		_ = c.SetDeadline(time.Now().Add(-time.Second))
 		want("of both", read(), true, 5)
+	})
+}
+
+// The server's look-out for a client that is gone leaves the connection alone while
+// an answer is on its way, and sees what comes where that takes longer.
+func TestLookOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		inner := &counted{Conn: server}
+		c := &heldConn{Conn: inner}
+		done := make(chan error)
+		look := func() { // as net/http does
+			_, err := c.Read(make([]byte, 1))
+			done <- err
+		}
+		ended := func(what string, want error, after time.Duration, sets int) {
+			t.Helper()
+			begun := time.Now()
+			if err := <-done; !errors.Is(err, want) || time.Since(begun) != after {
+				t.Errorf("%s: %v after %s, want %v after %s", what, err, time.Since(begun), want, after)
+			}
+			if inner.sets != sets {
+				t.Errorf("%s: %d deadlines were set, want %d", what, inner.sets, sets)
+			}
+		}
+		for range 3 {
+			go look()
+			synctest.Wait()
+			_ = c.SetReadDeadline(time.Unix(1, 0))
+			ended("a quick answer", os.ErrDeadlineExceeded, 0, 0)
+			_ = c.SetReadDeadline(time.Time{})
+		}
+		go look()
+		time.Sleep(2 * lookoutTime)
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		ended("a slow answer", os.ErrDeadlineExceeded, 0, 1)
+		_ = c.SetReadDeadline(time.Time{})
+		go look()
+		go func() { _, _ = client.Write([]byte("x")) }()
+		ended("a client that sends", nil, lookoutTime, 2)
+		go look()
+		synctest.Wait()
+		client.Close()
+		ended("a client that is gone", io.EOF, lookoutTime, 2)
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		go look()
+		ended("an answer that is out", os.ErrDeadlineExceeded, 0, 2)
 	})
 }

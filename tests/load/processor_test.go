@@ -38,6 +38,24 @@ func processorTime(tb testing.TB, pid int) time.Duration {
 	return total
 }
 
+// rest waits until a process has nothing more to do on its own: what a start leaves
+// to be done beside the first calls, such as the sandbox's look at the host's /usr,
+// is none of a call's cost.
+func rest(tb testing.TB, pid int) {
+	tb.Helper()
+	const span = 300 * time.Millisecond
+	for end := time.Now().Add(time.Minute); ; {
+		before := processorTime(tb, pid)
+		time.Sleep(span)
+		if processorTime(tb, pid)-before <= ticks {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatal("the server does not come to rest")
+		}
+	}
+}
+
 // familyTime is what a process and all that run below it have used: a Slipway and
 // its instances.
 func familyTime(tb testing.TB, pid int) time.Duration {

@@ -99,7 +99,7 @@ func same(r *http.Request, body []byte, n int) ([]*http.Request, [][]byte) {
 // each, with an empty net/http handler that is sent the same.
 func BenchmarkQueueRate(b *testing.B) {
 	s, keys := startClosed(b)
-	peer := startPeer(b)
+	peer, peerPID := runPeer(b)
 	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: queueClients, DisableCompression: true}}
 	defer c.CloseIdleConnections()
 	q := &queueClient{b, c, s.Endpoint, keys}
@@ -115,18 +115,27 @@ func BenchmarkQueueRate(b *testing.B) {
 		b.Fatal(err)
 	}
 	const share = 1000 // of each call in a round
-	took := map[string]time.Duration{}
+	took, spent := map[string]time.Duration{}, map[string]time.Duration{}
+	all := func(q *queueClient, pid int, name string, requests []*http.Request, bodies [][]byte) [][]byte {
+		before := processorTime(b, pid)
+		passed, answers := q.all(requests, bodies)
+		took[name] += passed
+		spent[name] += processorTime(b, pid) - before
+		return answers
+	}
 	for b.Loop() {
-		clear(took)
 		for round := range rateRounds {
-			if round == 1 {
+			if round <= 1 {
 				clear(took) // the first warms up
+				clear(spent)
 			}
-			empty, _ := theirs.all(same(theirs.request("SendMessage", send), send, share))
-			sent, _ := q.all(same(q.request("SendMessage", send), send, share))
-			received, answers := q.all(same(q.request("ReceiveMessage", receive), receive, share))
-			var deletes []*http.Request
-			var bodies [][]byte
+			requests, bodies := same(theirs.request("SendMessage", send), send, share)
+			all(theirs, peerPID, "empty", requests, bodies)
+			requests, bodies = same(q.request("SendMessage", send), send, share)
+			all(q, s.PID, "SendMessage", requests, bodies)
+			requests, bodies = same(q.request("ReceiveMessage", receive), receive, share)
+			answers := all(q, s.PID, "ReceiveMessage", requests, bodies)
+			requests, bodies = nil, nil
 			for _, answer := range answers {
 				var got struct {
 					Messages []struct{ ReceiptHandle string }
@@ -138,25 +147,24 @@ func BenchmarkQueueRate(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				deletes, bodies = append(deletes, q.request("DeleteMessage", body)), append(bodies, body)
+				requests, bodies = append(requests, q.request("DeleteMessage", body)), append(bodies, body)
 			}
-			deleted, _ := q.all(deletes, bodies)
+			all(q, s.PID, "DeleteMessage", requests, bodies)
 			if b.Failed() {
 				return
 			}
-			took["empty"] += empty
-			took["SendMessage"] += sent
-			took["ReceiveMessage"] += received
-			took["DeleteMessage"] += deleted
 		}
 	}
 	calls := float64(share * (rateRounds - 1))
 	b.ReportMetric(calls/took["empty"].Seconds(), "rps-empty")
+	b.ReportMetric(float64(spent["empty"].Microseconds())/calls, "us-cpu-empty")
 	for _, name := range []string{"SendMessage", "ReceiveMessage", "DeleteMessage"} {
 		ratio := took["empty"].Seconds() / took[name].Seconds()
 		b.ReportMetric(calls/took[name].Seconds(), "rps-"+name)
 		b.ReportMetric(ratio, "ratio-"+name)
-		b.Logf("%s: %.0f a second, %.2f of an empty handler's %.0f", name, calls/took[name].Seconds(), ratio, calls/took["empty"].Seconds())
+		b.ReportMetric(float64(spent[name].Microseconds())/calls, "us-cpu-"+name)
+		b.Logf("%s: %.0f a second, %.2f of an empty handler's %.0f; processors %s and %s for a call", name, calls/took[name].Seconds(), ratio,
+			calls/took["empty"].Seconds(), spent[name]/time.Duration(calls), spent["empty"]/time.Duration(calls))
 		if ratio < queueLimit {
 			b.Errorf("%s: %.2f of the rate of an empty handler, limit %.2f", name, ratio, queueLimit)
 		}

@@ -94,6 +94,7 @@ func startClosed(b *testing.B) (*server.Server, auth.Credentials) {
 	if m == nil {
 		b.Fatalf("the start shows no root key:\n%s", s.Log())
 	}
+	rest(b, s.PID)
 	return s, auth.Credentials{AccessKeyID: m[1], SecretAccessKey: m[2]}
 }
 

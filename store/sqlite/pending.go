@@ -24,8 +24,8 @@ func (p *pending) add(t *writeTx) {
 	if p.changes == nil {
 		p.changes = map[string]written{}
 	}
-	for _, key := range t.order {
-		w := written{t.changes[key], t.revision}
+	for i := range t.writes {
+		key, w := t.writes[i].key, written{t.writes[i].change, t.revision}
 		if isBrief(key) {
 			t.s.journal.add(key, w)
 			continue

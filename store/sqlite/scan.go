@@ -147,9 +147,9 @@ func (t *writeTx) yieldMerged(got []store.Doc, sp span, reverse bool, over *bool
 			doc, mine = store.Doc{Key: mine[0]}, mine[1:]
 		}
 		if t != nil {
-			if ch, ok := t.changes[doc.Key]; ok && ch.deleted {
+			if ch := t.written(doc.Key); ch != nil && ch.deleted {
 				continue
-			} else if ok {
+			} else if ch != nil {
 				doc = t.doc(doc.Key, ch)
 			}
 		}

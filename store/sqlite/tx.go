@@ -15,6 +15,15 @@ type change struct {
 	fresh   bool // SQLite has no document of the key
 }
 
+// keyed is a change with its key.
+type keyed struct {
+	key string
+	change
+}
+
+// fewWrites are looked through faster than a map is made.
+const fewWrites = 8
+
 // writeTx is the transaction of an update. What fn writes is held in memory and
 // joins what is pending once fn has succeeded: an error or a panic of fn then
 // costs nothing and leaves the batch as it was, without a savepoint per update.
@@ -22,10 +31,10 @@ type writeTx struct {
 	s        *Store
 	ctx      context.Context
 	revision int64
-	changes  map[string]change
-	order    []string // keys in the order of their first write
-	sorted   []string // keys in key order; nil when order has grown since
-	broken   error    // what SQLite refused: the batch is lost
+	writes   []keyed        // in the order of their keys' first write
+	index    map[string]int // of writes, by key, once they are many
+	sorted   []string       // keys in key order; nil when writes has grown since
+	broken   error          // what SQLite refused: the batch is lost
 	over     bool
 }
 
@@ -35,7 +44,7 @@ func (t *writeTx) Get(key string) (store.Doc, error) {
 	if t.over {
 		return store.Doc{}, store.ErrTxDone
 	}
-	if ch, ok := t.changes[key]; ok {
+	if ch := t.written(key); ch != nil {
 		if ch.deleted {
 			return store.Doc{}, store.ErrNotFound
 		}
@@ -51,7 +60,23 @@ func (t *writeTx) Get(key string) (store.Doc, error) {
 	return doc, nil
 }
 
-func (t *writeTx) doc(key string, ch change) store.Doc {
+// written is what this update has written to a key; nil for nothing.
+func (t *writeTx) written(key string) *change {
+	if t.index != nil {
+		if i, ok := t.index[key]; ok {
+			return &t.writes[i].change
+		}
+		return nil
+	}
+	for i := range t.writes {
+		if t.writes[i].key == key {
+			return &t.writes[i].change
+		}
+	}
+	return nil
+}
+
+func (t *writeTx) doc(key string, ch *change) store.Doc {
 	return store.Doc{Key: key, Value: append([]byte(nil), ch.value...), Revision: t.revision}
 }
 
@@ -67,7 +92,7 @@ func (t *writeTx) put(key string, value []byte, fresh bool) error {
 		return err
 	}
 	// What this update has deleted may stand there still.
-	_, met := t.changes[key]
+	met := t.written(key) != nil
 	t.set(key, change{value: append([]byte(nil), value...), fresh: fresh && !met})
 	return nil
 }
@@ -84,20 +109,32 @@ func (t *writeTx) Delete(key string) error {
 }
 
 func (t *writeTx) set(key string, ch change) {
-	if _, ok := t.changes[key]; !ok {
-		t.order = append(t.order, key)
-		t.sorted = nil
+	if was := t.written(key); was != nil {
+		*was = ch
+		return
 	}
-	if t.changes == nil {
-		t.changes = map[string]change{}
+	if t.writes == nil {
+		t.writes = make([]keyed, 0, fewWrites/2)
 	}
-	t.changes[key] = ch
+	t.writes, t.sorted = append(t.writes, keyed{key, ch}), nil
+	switch n := len(t.writes); {
+	case t.index != nil:
+		t.index[key] = n - 1
+	case n > fewWrites:
+		t.index = make(map[string]int, 2*n)
+		for i := range t.writes {
+			t.index[t.writes[i].key] = i
+		}
+	}
 }
 
 // between gives the keys written in from <= key < to, in key order.
 func (t *writeTx) between(from, to string) []string {
-	if t.sorted == nil && len(t.order) > 0 {
-		t.sorted = append([]string(nil), t.order...)
+	if t.sorted == nil && len(t.writes) > 0 {
+		t.sorted = make([]string, len(t.writes))
+		for i := range t.writes {
+			t.sorted[i] = t.writes[i].key
+		}
 		sort.Strings(t.sorted)
 	}
 	lo := sort.SearchStrings(t.sorted, from)
@@ -136,8 +173,8 @@ func (t *writeTx) scan(from, to string, reverse bool) iter.Seq2[store.Doc, error
 // size is how many bytes the update writes.
 func (t *writeTx) size() int {
 	n := 0
-	for key, ch := range t.changes {
-		n += len(key) + len(ch.value)
+	for i := range t.writes {
+		n += len(t.writes[i].key) + len(t.writes[i].value)
 	}
 	return n
 }

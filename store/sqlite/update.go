@@ -269,13 +269,15 @@ func (s *Store) join(b *batch, r *request) {
 		tx.over = true
 		b.err = s.fail(tx.broken)
 	}()
-	if r.err = r.fn(tx); r.err != nil || tx.broken != nil || len(tx.order) == 0 {
+	if r.err = r.fn(tx); r.err != nil || tx.broken != nil || len(tx.writes) == 0 {
 		return
 	}
 	s.pending.add(tx)
 	s.revision = tx.revision
 	b.bytes += tx.size()
-	b.keys = append(b.keys, tx.order...)
+	for i := range tx.writes {
+		b.keys = append(b.keys, tx.writes[i].key)
+	}
 }
 
 // prepareCommit hands the batch's changes to SQLite. changes says that there are

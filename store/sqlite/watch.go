@@ -6,12 +6,24 @@ import (
 )
 
 // watchers holds the watches by prefix and by the lengths of the prefixes, so
-// that a changed key costs a look-up per length and not one per watch.
+// that a changed key costs a look-up per length and not one per watch. The lengths
+// are kept by how the prefixes begin: a service's keys meet its own watches only.
 type watchers struct {
 	mu      sync.Mutex
 	closed  bool
 	prefix  map[string]map[*watcher]struct{}
-	lengths map[int]int // watches per length
+	lengths map[string]map[int]int // watches per length, by stem
+}
+
+// stemSize is how much of a key tells it from most others, in bytes.
+const stemSize = 6
+
+// stem is how a prefix begins; "" of a short one.
+func stem(prefix string) string {
+	if len(prefix) < stemSize {
+		return ""
+	}
+	return prefix[:stemSize]
 }
 
 type watcher struct {
@@ -30,13 +42,16 @@ func (s *Store) Watch(ctx context.Context, prefix string) <-chan struct{} {
 		return w.ch
 	}
 	if ws.prefix == nil {
-		ws.prefix, ws.lengths = map[string]map[*watcher]struct{}{}, map[int]int{}
+		ws.prefix, ws.lengths = map[string]map[*watcher]struct{}{}, map[string]map[int]int{}
 	}
 	if ws.prefix[prefix] == nil {
 		ws.prefix[prefix] = map[*watcher]struct{}{}
 	}
 	ws.prefix[prefix][w] = struct{}{}
-	ws.lengths[len(prefix)]++
+	if ws.lengths[stem(prefix)] == nil {
+		ws.lengths[stem(prefix)] = map[int]int{}
+	}
+	ws.lengths[stem(prefix)][len(prefix)]++
 	w.stop = context.AfterFunc(ctx, func() { ws.remove(prefix, w) })
 	return w.ch
 }
@@ -51,8 +66,12 @@ func (ws *watchers) remove(prefix string, w *watcher) {
 	if len(ws.prefix[prefix]) == 0 {
 		delete(ws.prefix, prefix)
 	}
-	if ws.lengths[len(prefix)]--; ws.lengths[len(prefix)] == 0 {
-		delete(ws.lengths, len(prefix))
+	lengths := ws.lengths[stem(prefix)]
+	if lengths[len(prefix)]--; lengths[len(prefix)] == 0 {
+		delete(lengths, len(prefix))
+	}
+	if len(lengths) == 0 {
+		delete(ws.lengths, stem(prefix))
 	}
 	close(w.ch)
 }
@@ -64,16 +83,25 @@ func (ws *watchers) changed(keys []string) {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	short := ws.lengths[""]
 	for _, key := range keys {
-		for n := range ws.lengths {
-			if n > len(key) {
-				continue
-			}
-			for w := range ws.prefix[key[:n]] {
-				select {
-				case w.ch <- struct{}{}:
-				default: // a signal is pending
-				}
+		ws.signal(key, short)
+		if len(key) >= stemSize {
+			ws.signal(key, ws.lengths[key[:stemSize]])
+		}
+	}
+}
+
+// signal signals the watches of a key whose prefixes have the lengths.
+func (ws *watchers) signal(key string, lengths map[int]int) {
+	for n := range lengths {
+		if n > len(key) {
+			continue
+		}
+		for w := range ws.prefix[key[:n]] {
+			select {
+			case w.ch <- struct{}{}:
+			default: // a signal is pending
 			}
 		}
 	}

@@ -213,7 +213,7 @@ var empty = []byte("0")
 // before: an id is of one message, and a message that is to be visible at another
 // time leaves its old place first.
 func write(put func(string, []byte) error, tx store.Tx, q *queue, id string, st *state, now time.Time) error {
-	if err := put(q.stands(id, st.Visible), encode(st)); err != nil {
+	if err := drafted(put, q.stands(id, st.Visible), st); err != nil {
 		return err
 	}
 	return addLater(tx, q.Data, st.Visible, st.Receives > 0, 1, now)

@@ -14,11 +14,12 @@ import (
 // revision, so a queue is never behind its transaction.
 type parsed struct {
 	mu     sync.Mutex
-	queues map[string]parsedQueue
+	queues map[place]parsedQueue
 	size   int
 }
 
 type parsedQueue struct {
+	key  string // of the record
 	text []byte
 	q    queue
 }
@@ -30,14 +31,19 @@ const maxParsed = 4 << 20
 
 // get gives the caller a queue of its own.
 func (c *parsed) get(tx store.Tx, p place) (*queue, error) {
-	key := p.key()
-	doc, err := tx.Get(queues.Prefix() + key)
+	c.mu.Lock()
+	key := c.queues[p].key
+	c.mu.Unlock()
+	if key == "" {
+		key = queues.Prefix() + p.key()
+	}
+	doc, err := tx.Get(key)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	had, ok := c.queues[key]
+	had, ok := c.queues[p]
 	if !ok || !bytes.Equal(had.text, doc.Value) {
 		var q queue
 		if err := json.Unmarshal(doc.Value, &q); err != nil {
@@ -47,10 +53,10 @@ func (c *parsed) get(tx store.Tx, p place) (*queue, error) {
 			c.size -= len(had.text)
 		}
 		if c.queues == nil || c.size+len(doc.Value) > maxParsed {
-			c.queues, c.size = map[string]parsedQueue{}, 0
+			c.queues, c.size = map[place]parsedQueue{}, 0
 		}
-		had = parsedQueue{doc.Value, q}
-		c.queues[key] = had
+		had = parsedQueue{key, doc.Value, q}
+		c.queues[p] = had
 		c.size += len(doc.Value)
 	}
 	q := had.q

@@ -36,24 +36,31 @@ func getRecord(tx store.Tx, key string, rec record) (found bool, err error) {
 	return err == nil, err
 }
 
-func putRecord(tx store.Tx, key string, rec record) error { return tx.Put(key, encode(rec)) }
+// putRecord writes a record. The store keeps a copy of what it is given.
+func putRecord(tx store.Tx, key string, rec record) error { return drafted(tx.Put, key, rec) }
 
-// drafts are where records are written at first: the store keeps what it is given,
-// which is to have the record's own size.
+// drafts are where records are written at first.
 var drafts = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 const maxDraft = 4 << 10 // bytes that are kept
 
-func encode(rec record) []byte {
+// drafted has put write a record under a key. It does not keep the bytes.
+func drafted(put func(string, []byte) error, key string, rec record) error {
 	draft := drafts.Get().(*[]byte)
 	b := rec.write(append((*draft)[:0], store.Binary, recordForm))
-	out := bytes.Clone(b)
+	err := put(key, b)
 	if cap(b) <= maxDraft {
 		clear(b) // it may hold what is not yet sealed
 		*draft = b
 		drafts.Put(draft)
 	}
-	return out
+	return err
+}
+
+// encode is a record's form.
+func encode(rec record) (form []byte) {
+	_ = drafted(func(_ string, b []byte) error { form = bytes.Clone(b); return nil }, "", rec)
+	return form
 }
 
 // decode reads a record whole. What it holds is a part of b.

@@ -27,15 +27,18 @@ func patternOf(s string) *regexp.Regexp {
 // convertPattern makes a pattern, which must match the whole value, into one
 // of Go's.
 func convertPattern(s string) (*regexp.Regexp, error) {
-	if s == notBlank {
-		s = `.*\S.*`
+	if same, ok := looksAhead[s]; ok {
+		s = same
 	}
 	return regexp.Compile(`^(?:` + rewritePattern(s) + `)$`)
 }
 
-// notBlank is the one look-ahead that many models use, and that can be said
-// without.
-const notBlank = `^(?!\s*$).+`
+// looksAhead are the patterns that look ahead and can be said without.
+var looksAhead = map[string]string{
+	`^(?!\s*$).+`:                  `.*\S.*`,                         // of many models: not blank
+	`(?!^[0-9]+$)([a-zA-Z0-9-_]+)`: `[0-9]*[a-zA-Z_-][a-zA-Z0-9_-]*`, // lambda Alias: no number
+	`((?!^\d+$)^[0-9a-zA-Z-_]+$)`:  `[0-9]*[a-zA-Z_-][a-zA-Z0-9_-]*`, // lambda FunctionUrlQualifier
+}
 
 // supplementary is how patterns in UTF-16 write the code points above U+FFFF.
 const supplementary = `\uD800\uDC00-\uDBFF\uDFFF`

@@ -31,3 +31,23 @@ func TestPatternsConvert(t *testing.T) {
 		t.Errorf("saw %d patterns, want those of seven services", seen)
 	}
 }
+
+// What is said without looking ahead takes and refuses what the model's pattern does.
+func TestPatternsThatLookAhead(t *testing.T) {
+	for pattern, values := range map[string]map[string]bool{
+		`^(?!\s*$).+`:                  {"a": true, " a ": true, "": false, "  ": false},
+		`(?!^[0-9]+$)([a-zA-Z0-9-_]+)`: {"live": true, "1a": true, "1-2": true, "_": true, "12": false, "a.b": false, "$LATEST": false, "": false},
+		`((?!^\d+$)^[0-9a-zA-Z-_]+$)`:  {"live": true, "2b": true, "2": false, "$LATEST": false},
+	} {
+		re, err := convertPattern(pattern)
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+			continue
+		}
+		for value, want := range values {
+			if re.MatchString(value) != want {
+				t.Errorf("%s takes %q: %v", pattern, value, !want)
+			}
+		}
+	}
+}

@@ -115,7 +115,7 @@ func (s *Service) changeURL(ctx context.Context, name, qualifier string, in any,
 		}
 		u, err := urls.Get(tx, p.urlKey(qualifier))
 		if errors.Is(err, store.ErrNotFound) {
-			return gone()
+			return s.noURL(tx, p, qualifier, in)
 		}
 		if err == nil && fn != nil {
 			err = fn(tx, p.urlKey(qualifier), u)
@@ -131,6 +131,18 @@ func (s *Service) changeURL(ctx context.Context, name, qualifier string, in any,
 		err = s.store.Update(ctx, step)
 	}
 	return out, err
+}
+
+// noURL is why a call meets no address: an update tells where there is no function.
+func (s *Service) noURL(tx store.Tx, p place, qualifier string, in any) error {
+	if _, updates := in.(*api.UpdateFunctionUrlConfigInput); updates {
+		if _, err := resolve(tx, p, qualifier); isBad(err) {
+			return notFound("Function does not exist")
+		} else if err != nil {
+			return err
+		}
+	}
+	return gone()
 }
 
 // GetFunctionUrlConfig tells a function's address.

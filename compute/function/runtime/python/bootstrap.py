@@ -177,21 +177,25 @@ def _load(name):
 
 
 def _document(error, request_id):
-    """An exception as callers see it, and its trace from the handler's frame on."""
+    """An exception as callers see it, and its trace without the frames of this program."""
     if isinstance(error, _InitError):
         return {"errorMessage": str(error), "errorType": error.kind, "requestId": request_id, "stackTrace": error.trace}
     import traceback
-    frames = [f for f in traceback.extract_tb(error.__traceback__)
-              if f.filename != __file__ and not f.filename.startswith("<frozen")]
+    frames = traceback.extract_tb(error.__traceback__)
+    while frames and frames[0].filename == __file__:
+        frames = frames[1:]
     return {"errorMessage": str(error), "errorType": type(error).__name__, "requestId": request_id,
             "stackTrace": traceback.format_list(frames)}
 
 
 def _report(document):
-    """Prints an error to the log, as one event."""
+    """Prints an error to the log, as one event, whose lines keep their indentation where blanks are cut."""
     text = "[ERROR] %s: %s" % (document["errorType"], document["errorMessage"])
     if document["stackTrace"]:
-        text += "\nTraceback (most recent call last):\n" + "".join(document["stackTrace"]).rstrip("\n")
+        text += "\nTraceback (most recent call last):"
+        for line in "".join(document["stackTrace"]).rstrip("\n").split("\n"):
+            rest = line.lstrip(" ")
+            text += "\n" + "\u00a0" * (len(line) - len(rest)) + rest
     sys.stdout.write(text.replace("\n", "\r") + "\n")
     sys.stdout.flush()
 

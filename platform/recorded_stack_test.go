@@ -23,7 +23,7 @@ func (w *recordedWorld) play(t *testing.T, file, name string, steps func(p *play
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		c := w.open(t, file, name)
-		p := &play{Case: c, w: w, stack: "replay-" + strings.NewReplacer("_", "-", "[", "-", "]", "", ":", "").Replace(name)}
+		p := &play{Case: c, w: w, stack: "replay-" + strings.NewReplacer("_", "-", "[", "-", "]", "", ":", "", ".", "-").Replace(name)}
 		c.Bind("<stack-name:1>", p.stack)
 		c.Blank(physicalID)
 		steps(p)

@@ -31,6 +31,7 @@ func TestRecorded(t *testing.T) {
 		t.Skip("AWS's recorded answers (../shared/corpus) are not here")
 	}
 	w := newRecordedWorld(t)
+	t.Run("macros", w.macros)
 	t.Run("change sets", w.changeSets)
 	t.Run("refusals", w.refusals)
 	t.Run("stacks", w.stacks)
@@ -47,7 +48,10 @@ func TestRecorded(t *testing.T) {
 // said to be left, and the figures of docs/cloudformation.md against both.
 func (w *recordedWorld) account(t *testing.T) {
 	left := w.left(t)
-	total := 0
+	total, rows := 0, map[string]int{}
+	for _, reason := range left {
+		rows[reason]++
+	}
 	for _, file := range recordedFiles(t) {
 		for name := range file.cases {
 			total++
@@ -70,6 +74,11 @@ func (w *recordedWorld) account(t *testing.T) {
 	}
 	if want := fmt.Sprintf("%d of %d recorded cases", len(w.played), total); !strings.Contains(string(doc), want) {
 		t.Errorf("docs/cloudformation.md does not say that %s are played", want)
+	}
+	for reason, n := range rows {
+		if want := fmt.Sprintf("\n| %d | %s |\n", n, reason); !strings.Contains(string(doc), want) {
+			t.Errorf("docs/cloudformation.md has no row %q", want)
+		}
 	}
 }
 

@@ -3,11 +3,15 @@ package cloudformation
 import (
 	"context"
 	"errors"
+	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/api/lambda"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
+	"github.com/slipway/slipway/workflow"
 )
 
 // forgetExtension removes an extension with its versions and configurations.
@@ -80,10 +84,46 @@ func (s *Service) DeregisterType(ctx context.Context, in *api.DeregisterTypeInpu
 		if err != nil {
 			return err
 		}
+		if v.Deprecated {
+			return nil
+		}
 		v.Deprecated = true
-		return extensionVersions.Put(l.Tx, e.key()+"/"+v.Version, v)
+		p := unmaking{apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, c.Scope, v.Function}
+		return errors.Join(extensionVersions.Put(l.Tx, e.key()+"/"+v.Version, v),
+			s.cfg.Workflows.Begin(l.Tx, unmakingWorkflow, unmakingWorkflow+"/"+e.key()+"/"+v.Version+"/"+v.Created.UTC().Format(time.RFC3339Nano), p))
 	})
 	return &api.DeregisterTypeOutput{}, err
+}
+
+// unmakingWorkflow is the workflow that deletes the function of a version that is not
+// used any more.
+const unmakingWorkflow = "cloudformation/unmaking"
+
+type unmaking struct {
+	Caller   apply.Caller
+	Scope    arn.Scope
+	Function string // ARN
+}
+
+func (s *Service) runUnmaking(f *workflow.Flow, p unmaking) error {
+	return s.unmake(f, p.Caller, p.Scope, p.Function)
+}
+
+// unmake deletes a handler's function as who has deregistered it. One that may not be
+// deleted stays, and the log says so.
+func (s *Service) unmake(f *workflow.Flow, caller apply.Caller, scope arn.Scope, function string) error {
+	_, err := workflow.Step(f, "unmake", func(ctx context.Context, token string) (bool, error) {
+		_, err := s.cfg.Lambda.DeleteFunction(contextOf(ctx, s, caller, scope, "DeregisterType", token), &lambda.DeleteFunctionInput{FunctionName: function})
+		if fault.Is(err, fault.ResourceNotFoundException) {
+			return false, nil
+		}
+		return true, err
+	}, workflow.Attempts(5))
+	if _, final := fault.As(err); final {
+		f.Log().Warn("a handler's function stays", "function", function, "error", err)
+		return nil
+	}
+	return err
 }
 
 // SetTypeDefaultVersion says which version of an extension operations use.

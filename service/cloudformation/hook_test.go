@@ -36,6 +36,8 @@ type judges struct {
 	// made answers for the functions that are made, created has their tokens.
 	made    func(request map[string]any) any
 	created []string
+	deleted []string // functions
+	closed  bool     // to permissions
 }
 
 func (f *judges) Invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {

@@ -138,10 +138,15 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 		return err
 	}
 	out, stepErr := workflow.Step(f, "make", func(ctx context.Context, token string) (madeHandler, error) {
-		return s.makeHandler(contextOf(ctx, s, r.Caller, r.Scope, "RegisterType", token), r, token)
+		return s.makeHandler(contextOf(ctx, s, r.Caller, r.Scope, "RegisterType", token), r)
 	}, workflow.Attempts(5))
 	if interrupted(f, stepErr) {
 		return stepErr
+	}
+	if stepErr != nil { // it may have come as far as the function
+		if err := s.unmake(f, r.Caller, r.Scope, r.function()); err != nil {
+			return err
+		}
 	}
 	_, err = workflow.Tx(f, "keep", func(tx store.Tx) (bool, error) {
 		now, err := registrations.Get(tx, p.Key)
@@ -172,9 +177,14 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 	return err
 }
 
+// function is the name of the function that handles what is registered.
+func (r *registration) function() string {
+	return "cfn-" + strings.ToLower(r.Kind) + "-" + cut(strings.ReplaceAll(r.Name, "::", "-"), 34) + "-" + arn.SuffixFrom(r.Token, 12)
+}
+
 // makeHandler reads a package and makes its function. The same step finds the
 // function that it made before.
-func (s *Service) makeHandler(ctx context.Context, r *registration, token string) (out madeHandler, err error) {
+func (s *Service) makeHandler(ctx context.Context, r *registration) (out madeHandler, err error) {
 	bucket, key, version, err := bucketOf(r.Package, r.Caller.Endpoint)
 	if rest, ok := strings.CutPrefix(r.Package, "s3://"); ok {
 		err = nil
@@ -206,7 +216,7 @@ func (s *Service) makeHandler(ctx context.Context, r *registration, token string
 	if role == "" {
 		role = r.Scope.Global("iam", "role/aws-service-role/"+handlersService+"/AWSServiceRoleForCloudFormationHandlers").String()
 	}
-	name := "cfn-" + strings.ToLower(r.Kind) + "-" + cut(strings.ReplaceAll(r.Name, "::", "-"), 34) + "-" + arn.SuffixFrom(token, 12)
+	name := r.function()
 	in := &lambda.CreateFunctionInput{
 		FunctionName: name, Runtime: k.Runtime, Handler: k.Entrypoint, Role: role, Code: &lambda.FunctionCode{ZipFile: code},
 		Timeout: new(int32(60)), MemorySize: new(int32(256)), Description: "Handler of " + r.Name,

@@ -44,7 +44,41 @@ func (f *judges) AddPermission(_ context.Context, in *lambda.AddPermissionInput)
 	if in.Principal != "cloudformation.amazonaws.com" {
 		return nil, fault.New("InvalidParameterValueException", "who is %s?", in.Principal)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, fault.New(fault.AccessDeniedException, "no permissions here")
+	}
 	return &lambda.AddPermissionOutput{}, nil
+}
+
+// DeleteFunction deletes what was made.
+func (f *judges) DeleteFunction(_ context.Context, in *lambda.DeleteFunctionInput) (*lambda.DeleteFunctionOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id := range f.by {
+		if strings.HasSuffix(id, in.FunctionName) {
+			delete(f.by, id)
+			f.deleted = append(f.deleted, id)
+			return &lambda.DeleteFunctionOutput{}, nil
+		}
+	}
+	return nil, fault.New(fault.ResourceNotFoundException, "Function not found: %s", in.FunctionName)
+}
+
+// left waits until so many of the functions that were made are left.
+func (f *judges) left(t *testing.T, want int) {
+	t.Helper()
+	have := -1
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		have = len(f.by)
+		f.mu.Unlock()
+		if have == want {
+			return
+		}
+	}
+	t.Fatalf("%d functions are left, want %d; deleted were %v", have, want, f.deleted)
 }
 
 // GetFunctionConfiguration says that a function can be called.
@@ -237,9 +271,11 @@ func TestVersionsOfTypes(t *testing.T) {
 	}
 	refused(t, deregister(""), fault.CFNRegistry, "active versions other than the default")
 	refused(t, deregister("00000002"), fault.CFNRegistry, "is the default version and cannot be deregistered")
+	f.left(t, 2)
 	if err := deregister("00000001"); err != nil {
 		t.Fatal(err)
 	}
+	f.left(t, 1)
 	versions, err := w.ListTypeVersions(w.ctx, &api.ListTypeVersionsInput{Type: "RESOURCE", TypeName: "My::Org::Thing"})
 	if err != nil || len(versions.TypeVersionSummaries) != 1 || versions.TypeVersionSummaries[0].VersionId != "00000002" {
 		t.Errorf("%+v, %v", versions, err)
@@ -247,6 +283,7 @@ func TestVersionsOfTypes(t *testing.T) {
 	if err := deregister(""); err != nil {
 		t.Fatal(err)
 	}
+	f.left(t, 0)
 	_, err = w.CreateStack(w.ctx, &api.CreateStackInput{StackName: "s", TemplateBody: ownStack})
 	refused(t, err, fault.ValidationError, "Unrecognized resource types: [My::Org::Thing]")
 	list, err := w.ListTypeRegistrations(w.ctx, &api.ListTypeRegistrationsInput{TypeName: "My::Org::Thing", RegistrationStatusFilter: "COMPLETE"})
@@ -304,6 +341,16 @@ func TestPackagesThatAreRefused(t *testing.T) {
 		if r := register(t, w.Service, w.ctx, "RESOURCE", "My::Org::Thing"); r.ProgressStatus != "FAILED" || !strings.Contains(r.Description, tt.want) {
 			t.Errorf("%s: %s %q", tt.name, r.ProgressStatus, r.Description)
 		}
+	}
+	// What a registration that fails has made goes with it.
+	w.cloud.file("package", ownPackage(t, ownSchema))
+	f.made, f.closed = (&backend{}).handle, true
+	if r := register(t, w.Service, w.ctx, "RESOURCE", "My::Org::Thing"); r.ProgressStatus != "FAILED" || !strings.Contains(r.Description, "no permissions here") {
+		t.Errorf("%+v", r)
+	}
+	f.left(t, 0)
+	if len(f.deleted) != 1 {
+		t.Errorf("deleted were %v", f.deleted)
 	}
 	w.cloud.file("package", "no zip")
 	if r := register(t, w.Service, w.ctx, "RESOURCE", "My::Org::Thing"); !strings.Contains(r.Description, "is not a zip archive") {

@@ -122,6 +122,7 @@ func New(cfg Config) *Service {
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
 	workflow.Register(cfg.Workflows, registrationWorkflow, s.runRegistration)
+	workflow.Register(cfg.Workflows, unmakingWorkflow, s.runUnmaking)
 	s.notify = reconcile.New("cloudformation notices", s.publishNotices, reconcile.Options{
 		Logger: cfg.Logger,
 		Watch:  func(ctx context.Context) <-chan struct{} { return cfg.Store.Watch(ctx, apply.Notices.Prefix()) },

@@ -186,6 +186,9 @@ func (s *Service) commit(ctx context.Context, tx store.Tx, w *writing, decided *
 			sec.attach(made, stage)
 		}
 		w.attached = made.Stages
+		if r := sec.Rotation; r != nil && r.Running == "" && r.Rules.AutomaticallyAfterDays != nil && slices.Contains(made.Stages, current) {
+			r.plan(now) // a value that somebody puts counts as a rotation
+		}
 		if err := s.admit(tx, p, sec, now); err != nil {
 			return err
 		}

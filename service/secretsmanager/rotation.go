@@ -2,7 +2,6 @@ package secretsmanager
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -20,7 +19,8 @@ type rotation struct {
 	Lambda  string // ARN of the function
 	Rules   api.RotationRulesType
 	Last    time.Time `json:",omitzero"`  // when the latest one was complete
-	Next    time.Time `json:",omitzero"`  // when the next one is due; zero: on demand only
+	Opens   time.Time `json:",omitzero"`  // when the next one may begin
+	Next    time.Time `json:",omitzero"`  // by when it is to; zero: on demand only
 	Running string    `json:",omitempty"` // the workflow under way
 	Count   int       // of the workflows so far
 	Token   string    `json:",omitempty"` // the latest RotateSecret's
@@ -37,7 +37,7 @@ func (s *Service) RotateSecret(ctx context.Context, in *api.RotateSecretInput) (
 		return nil, err
 	}
 	if in.RotationRules != nil {
-		if err := checkRules(in.RotationRules); err != nil {
+		if _, err := parseSchedule(in.RotationRules); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +137,7 @@ func (s *Service) CancelRotateSecret(ctx context.Context, in *api.CancelRotateSe
 			out.VersionId = v.ID
 		}
 		running := r.Running
-		r.Enabled, r.Next, r.Running = false, time.Time{}, ""
+		r.Enabled, r.Opens, r.Next, r.Running = false, time.Time{}, time.Time{}, ""
 		if running == "" || s.workflows == nil {
 			return nil
 		}
@@ -149,56 +149,29 @@ func (s *Service) CancelRotateSecret(ctx context.Context, in *api.CancelRotateSe
 	return out, nil
 }
 
-var rateForm = regexp.MustCompile(`^rate\((\d{1,4}) (hour|hours|day|days)\)$`)
-
-// checkRules refuses what rules cannot be ("RotationRulesType", API Reference).
-func checkRules(r *api.RotationRulesType) error {
-	switch {
-	case r.AutomaticallyAfterDays != nil && r.ScheduleExpression != "":
-		return invalid("You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules.")
-	case len(r.ScheduleExpression) > 4 && r.ScheduleExpression[:5] == "cron(":
-		return fault.New(fault.NotImplemented, "RotateSecret: ScheduleExpression cron(...) is not built; rate(...) is.")
-	case r.ScheduleExpression != "" && every(r) < 4*time.Hour:
-		return invalid("The ScheduleExpression %s is not valid: it must be rate(N hours) or rate(N days) of at least 4 hours.", r.ScheduleExpression)
-	}
-	return nil
-}
-
-// every is how long it is from one rotation to the next; 0: there is no schedule.
-func every(r *api.RotationRulesType) time.Duration {
-	if r.AutomaticallyAfterDays != nil {
-		return time.Duration(*r.AutomaticallyAfterDays) * 24 * time.Hour
-	}
-	m := rateForm.FindStringSubmatch(r.ScheduleExpression)
-	if m == nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(m[1]) // digits
-	unit := 24 * time.Hour
-	if m[2] == "hour" || m[2] == "hours" {
-		unit = time.Hour
-	}
-	return time.Duration(n) * unit
-}
-
-// plan sets when the next rotation is due: days end at their last moment, hours as
-// they are.
+// plan sets when the next rotation is due.
 func (r *rotation) plan(now time.Time) {
-	r.Next = time.Time{}
-	span := every(&r.Rules)
-	if !r.Enabled || span == 0 {
+	r.Opens, r.Next = time.Time{}, time.Time{}
+	when, err := parseSchedule(&r.Rules) // they were checked when they were given
+	if err != nil || !r.Enabled {
 		return
 	}
-	r.Next = now.UTC().Add(span).Truncate(time.Second)
-	if span%(24*time.Hour) == 0 {
-		r.Next = r.Next.Truncate(24 * time.Hour).Add(24*time.Hour - time.Second)
+	r.Opens, r.Next = when.next(now)
+}
+
+// opens is when the next rotation's window does. Records of earlier builds have its
+// end alone.
+func (r *rotation) opens() time.Time {
+	if r.Opens.IsZero() {
+		return r.Next
 	}
+	return r.Opens
 }
 
 // due reports whether a rotation is to begin by itself.
 func (sec *secret) due(now time.Time) bool {
 	r := sec.Rotation
-	return sec.Deletion.IsZero() && r != nil && r.Enabled && r.Running == "" && !r.Next.IsZero() && !now.Before(r.Next)
+	return sec.Deletion.IsZero() && r != nil && r.Enabled && r.Running == "" && !r.Next.IsZero() && !now.Before(r.opens())
 }
 
 // rotated makes the version of a complete rotation what it became, and drops what

@@ -131,7 +131,8 @@ func (s *Service) endRotation(tx store.Tx, f *workflow.Flow, p rotationParams, d
 
 // again sets when a rotation that failed is tried next.
 func (r *rotation) again(now time.Time) {
-	if r.Enabled && every(&r.Rules) > 0 {
+	if when, err := parseSchedule(&r.Rules); err == nil && r.Enabled && !when.never() {
 		r.Next = now.UTC().Add(time.Hour).Truncate(time.Second)
+		r.Opens = r.Next
 	}
 }

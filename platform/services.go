@@ -112,6 +112,9 @@ func (p *Platform) wireKeys(s *services) {
 	s.apis.kms = kmsapi.Intercept(s.kms, s.guard())
 	s.ssm = ssm.New(ssm.Config{
 		Store: p.store, Ring: p.ring, KMS: s.apis.kms, Now: p.cfg.Now, Logger: p.cfg.Logger, BuiltinImage: ec2.BuiltinImage,
+		Secrets: func(ctx context.Context, in *secretsapi.GetSecretValueInput) (*secretsapi.GetSecretValueOutput, error) {
+			return s.apis.secrets.GetSecretValue(ctx, in)
+		},
 		Image: func(ctx context.Context, id string) error {
 			_, err := s.apis.ec2.DescribeImages(ctx, &ec2api.DescribeImagesInput{ImageIds: []string{id}})
 			return err

@@ -17,6 +17,13 @@ func yes(b *bool) bool { return b != nil && *b }
 // GetParameter tells a parameter's value: the newest, or that of a version or
 // label.
 func (s *Service) GetParameter(ctx context.Context, in *api.GetParameterInput) (*api.GetParameterOutput, error) {
+	if isSecret(in.Name) {
+		p, err := s.secret(ctx, in.Name, yes(in.WithDecryption))
+		if err != nil {
+			return nil, err
+		}
+		return &api.GetParameterOutput{Parameter: &p}, nil
+	}
 	var p [1]api.Parameter
 	err := s.store.View(ctx, func(tx store.Tx) (err error) {
 		p[0], err = s.get(ctx, tx, in.Name)
@@ -93,8 +100,13 @@ func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput)
 	names := slices.Clone(in.Names)
 	slices.Sort(names)
 	names = slices.Compact(names)
+	var secrets api.GetParametersOutput
+	names, err := s.takeSecrets(ctx, names, yes(in.WithDecryption), &secrets)
+	if err != nil {
+		return nil, err
+	}
 	out := &api.GetParametersOutput{}
-	err := s.store.View(ctx, func(tx store.Tx) error {
+	err = s.store.View(ctx, func(tx store.Tx) error {
 		out.Parameters, out.InvalidParameters = []api.Parameter{}, []string{}
 		for _, name := range names {
 			p, err := s.get(ctx, tx, name)
@@ -115,6 +127,7 @@ func (s *Service) GetParameters(ctx context.Context, in *api.GetParametersInput)
 	if err != nil {
 		return nil, err
 	}
+	out.Parameters, out.InvalidParameters = append(out.Parameters, secrets.Parameters...), append(out.InvalidParameters, secrets.InvalidParameters...)
 	return out, nil
 }
 

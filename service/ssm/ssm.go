@@ -1,7 +1,7 @@
 // Package ssm implements the Systems Manager API, of which Parameter Store is
-// built. It may import api/ssm, api/kms, arn, auth, fault, reconcile and store.
-// Its one goroutine, which removes expired parameters, is a reconcile loop that
-// Stop ends.
+// built. It may import api/ssm, api/kms, api/secretsmanager, arn, auth, fault,
+// reconcile and store. Its one goroutine, which removes expired parameters, is a
+// reconcile loop that Stop ends.
 package ssm
 
 import (
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	kms "github.com/slipway/slipway/api/kms"
+	"github.com/slipway/slipway/api/secretsmanager"
 	api "github.com/slipway/slipway/api/ssm"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth/keyring"
@@ -31,6 +32,9 @@ type Config struct {
 	// Image refuses the id of an image that the caller does not find; nil: the
 	// data type aws:ec2:image is not built.
 	Image func(ctx context.Context, id string) error
+	// Secrets reads the secrets that names below /aws/reference/secretsmanager/ stand
+	// for, as their callers; nil: there are none.
+	Secrets func(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error)
 	// Arch is the image's architecture as Go names it; "" is this machine's.
 	Arch string
 }
@@ -38,13 +42,14 @@ type Config struct {
 // Service is the Systems Manager API.
 type Service struct {
 	api.Unimplemented
-	store  store.Store
-	ring   *keyring.Ring
-	kms    kms.Service
-	now    func() time.Time
-	public publicParameters
-	image  func(ctx context.Context, id string) error
-	expiry *reconcile.Loop // looks every minute
+	store   store.Store
+	ring    *keyring.Ring
+	kms     kms.Service
+	now     func() time.Time
+	public  publicParameters
+	image   func(ctx context.Context, id string) error
+	secrets func(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error)
+	expiry  *reconcile.Loop // looks every minute
 }
 
 var _ api.Service = (*Service)(nil)
@@ -58,7 +63,7 @@ func New(cfg Config) *Service {
 		cfg.Arch = runtime.GOARCH
 	}
 	s := &Service{
-		store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, now: cfg.Now, image: cfg.Image,
+		store: cfg.Store, ring: cfg.Ring, kms: cfg.KMS, now: cfg.Now, image: cfg.Image, secrets: cfg.Secrets,
 		public: newPublicParameters(cfg.BuiltinImage, cfg.Arch),
 	}
 	s.expiry = reconcile.New("ssm expiry", s.removeExpired, reconcile.Options{Logger: cfg.Logger})

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,7 @@ func TestSessions(t *testing.T) {
 			"contains": cmdContains,
 			"assume":   cmdAssume,
 			"commands": cmdCommands,
+			"query":    cmdQuery,
 		},
 	})
 }
@@ -214,6 +216,17 @@ func cmdAWS(ts *testscript.TestScript, neg bool, args []string) {
 	report(ts, neg, ts.Exec(name, all...))
 }
 
+// query OPERATION[/ELEMENT] [NAME=VALUE ...] calls an operation of CloudFormation
+// that the client is too old to know.
+func cmdQuery(ts *testscript.TestScript, neg bool, args []string) {
+	name, all := of(ts).query(args)
+	report(ts, neg, ts.Exec(name, all...))
+}
+
+func (s *session) query(args []string) (name string, all []string) {
+	return "python3", slices.Concat([]string{filepath.Join(scriptsDir, "query.py"), s.endpoint}, args)
+}
+
 // slipway ARG ... runs the binary.
 func cmdSlipway(ts *testscript.TestScript, neg bool, args []string) {
 	report(ts, neg, ts.Exec(binary, args...))
@@ -253,7 +266,7 @@ func cmdAssume(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until PATTERN COMMAND ARG ... repeats a command (aws, slipway or a program)
+// until PATTERN COMMAND ARG ... repeats a command (aws, query, slipway or a program)
 // until its output matches, for a minute at most.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -266,6 +279,8 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	switch command {
 	case "aws":
 		command, rest = s.command(rest)
+	case "query":
+		command, rest = s.query(rest)
 	case "slipway":
 		command = binary
 	}

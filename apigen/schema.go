@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -266,9 +267,16 @@ func (s *selection) writeShapeTraits(w *bytes.Buffer, name string, shape *Shape)
 	if shape.Max != nil {
 		fmt.Fprintf(w, ", Max: %s", shape.Max.String())
 	}
-	if shape.Pattern != "" {
-		fmt.Fprintf(w, ", Pattern: %q", shape.Pattern)
+	if pattern := cmp.Or(unlike[s.name+"/"+name], shape.Pattern); pattern != "" {
+		fmt.Fprintf(w, ", Pattern: %q", pattern)
 	}
+}
+
+// unlike are patterns, by service and shape, that a model has narrower than AWS's own
+// documentation uses them.
+var unlike = map[string]string{
+	// The publisher of AWS's hooks is aws-hooks ("Activate a Guard Hook in your account").
+	"cloudformation/PublisherId": "([0-9a-zA-Z]{12,40}|aws-hooks)",
 }
 
 func exceptionFlags(shape *Shape) []string {

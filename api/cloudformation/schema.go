@@ -496,7 +496,7 @@ var shapes = []api.Shape{
 	}},
 	{Name: "ThirdPartyType", Kind: api.String, Enum: []string{"RESOURCE", "MODULE", "HOOK"}},
 	{Name: "ThirdPartyTypeArn", Kind: api.String, Flags: api.HasMax, Max: 1024, Pattern: "arn:aws[A-Za-z0-9-]{0,64}:cloudformation:[A-Za-z0-9-]{1,64}::type/.+/[0-9a-zA-Z]{12,40}/.+"},
-	{Name: "PublisherId", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 40, Pattern: "[0-9a-zA-Z]{12,40}"},
+	{Name: "PublisherId", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 1, Max: 40, Pattern: "([0-9a-zA-Z]{12,40}|aws-hooks)"},
 	{Name: "TypeName", Kind: api.String, Flags: api.HasMin | api.HasMax, Min: 10, Max: 204, Pattern: "[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}(::MODULE){0,1}"},
 	{Name: "AutoUpdate", Kind: api.Boolean},
 	{Name: "LoggingConfig", Kind: api.Structure, Members: []api.Member{

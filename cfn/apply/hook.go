@@ -56,6 +56,21 @@ func (t *HookTarget) filter() hook.Target {
 	return hook.Target{Operation: t.Operation, Name: t.Type, Action: t.Action, Stack: t.Stack.Name, Role: t.Stack.Version.RoleARN}
 }
 
+// HookAnswer is what a hook says of a target.
+type HookAnswer struct {
+	Status      string
+	Reason      string
+	Annotations []HookAnnotation `json:",omitempty"`
+}
+
+// HookAnnotation is what one of a hook's rules says.
+type HookAnnotation struct {
+	Name    string
+	Status  string // PASSED, FAILED or SKIPPED
+	Message string
+	Remedy  string `json:",omitempty"`
+}
+
 // HookEvent is what an event tells of a hook.
 type HookEvent struct {
 	ID     string
@@ -71,6 +86,7 @@ type HookResult struct {
 	ARN, Version, Config, Original string
 	Operation, Action              string
 	StackID, TypeName, LogicalID   string
+	Annotations                    []HookAnnotation `json:",omitempty"`
 	Time                           time.Time
 }
 
@@ -113,9 +129,6 @@ func (o *operation) hooksOnRemoval(l *Ledger, s *Stack, v victim, keep bool) ([]
 	return nil, nil
 }
 
-// said is the answer of a hook.
-type said struct{ Status, Reason string }
-
 // ask asks hooks one after the other and tells the stack's events. It words why the
 // target may not go on; "" : it may.
 func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, error) {
@@ -124,7 +137,7 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 		name := fmt.Sprintf("hook %d", i)
 		id, err := tx(o, f, name+" begins", func(l *Ledger, s *Stack) (string, error) {
 			id := arn.UUIDFrom(fmt.Sprintf("%s/%s/%s/%s/%s", s.Last, t.LogicalID, t.PhysicalID, t.Action, name))
-			return id, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: HookInProgress, Mode: h.Mode})
+			return id, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: HookInProgress, Mode: h.Mode}, nil)
 		})
 		if err != nil {
 			return "", err
@@ -134,7 +147,7 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 			return "", err
 		}
 		_, err = tx(o, f, name+" ends", func(l *Ledger, s *Stack) (bool, error) {
-			return true, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: answer.Status, Reason: answer.Reason, Mode: h.Mode})
+			return true, o.tellHook(l, s, t, h, HookEvent{ID: id, Type: h.Type, Status: answer.Status, Reason: answer.Reason, Mode: h.Mode}, answer.Annotations)
 		})
 		if err != nil {
 			return "", err
@@ -151,17 +164,17 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 
 // callHook has a hook answer, as a durable step. One that cannot be called is a
 // failure of its own.
-func (o *operation) callHook(f *workflow.Flow, name string, t *HookTarget, h Hook) (said, error) {
-	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (said, error) {
-		status, reason, err := o.r.cfg.CallHook(o.callContext(ctx, &t.Stack, token), h, *t, token)
+func (o *operation) callHook(f *workflow.Flow, name string, t *HookTarget, h Hook) (HookAnswer, error) {
+	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (HookAnswer, error) {
+		answer, err := o.r.cfg.CallHook(o.callContext(ctx, &t.Stack, token), h, *t, token)
 		if e, classified := fault.As(err); classified {
-			return said{HookFailed, fmt.Sprintf("Hook failed with message: %s (%s)", e.Message, e.Code)}, nil
+			return HookAnswer{Status: HookFailed, Reason: fmt.Sprintf("Hook failed with message: %s (%s)", e.Message, e.Code)}, nil
 		}
-		return said{status, reason}, err
+		return answer, err
 	}, workflow.Attempts(hookTries))
 	if final := new(workflow.Error); errors.As(err, &final) {
 		o.r.cfg.Logger.Error("hook failed", "stack", t.Stack.ID, "hook", h.Type, "resource", t.LogicalID, "error", err)
-		return said{HookFailed, "Hook failed with message: an internal error; Slipway's log has its text"}, nil
+		return HookAnswer{Status: HookFailed, Reason: "Hook failed with message: an internal error; Slipway's log has its text"}, nil
 	}
 	return out, err
 }
@@ -170,7 +183,7 @@ func (o *operation) callHook(f *workflow.Flow, name string, t *HookTarget, h Hoo
 const hookTries = 5
 
 // tellHook writes an event of a hook, and what the hook has said.
-func (o *operation) tellHook(l *Ledger, s *Stack, t *HookTarget, h Hook, e HookEvent) error {
+func (o *operation) tellHook(l *Ledger, s *Stack, t *HookTarget, h Hook, e HookEvent, notes []HookAnnotation) error {
 	event := Event{LogicalID: s.Name, PhysicalID: s.ID, Type: StackType, Status: s.Status, Hook: &e}
 	if t.Operation == hook.Resource {
 		r, err := getResource(l.Tx, s, t.LogicalID)
@@ -188,7 +201,7 @@ func (o *operation) tellHook(l *Ledger, s *Stack, t *HookTarget, h Hook, e HookE
 	}
 	result := &HookResult{
 		HookEvent: e, ARN: h.ARN, Version: h.Version, Config: h.Config, Original: h.Original, Operation: t.Operation, Action: t.Action,
-		StackID: s.ID, TypeName: t.Type, LogicalID: t.LogicalID, Time: l.Now,
+		StackID: s.ID, TypeName: t.Type, LogicalID: t.LogicalID, Annotations: notes, Time: l.Now,
 	}
 	for old, err := range HookResults.ByIndex(l.Tx, "id", e.ID) {
 		if err != nil {

@@ -47,10 +47,9 @@ type Config struct {
 	Seal func(text string) (string, error)
 	Open func(sealed string) (string, bool)
 	// Hooks finds the hooks that a target meets, and CallHook has one answer, as the
-	// caller that the context carries: a status of hooks, and its reason. nil: there
-	// are none.
+	// caller that the context carries. nil: there are none.
 	Hooks    func(tx store.Tx, scope arn.Scope, t hook.Target) ([]Hook, error)
-	CallHook func(ctx context.Context, h Hook, t HookTarget, token string) (status, reason string, err error)
+	CallHook func(ctx context.Context, h Hook, t HookTarget, token string) (HookAnswer, error)
 }
 
 // Runner runs stack operations.

@@ -11,65 +11,86 @@ import (
 	"github.com/slipway/slipway/fault"
 )
 
-// The hook of AWS's own that any account can activate ("Lambda Hooks", AWS
-// CloudFormation Hooks User Guide).
+// The hooks of AWS's own that any account can activate ("Lambda Hooks" and "Guard
+// Hooks", AWS CloudFormation Hooks User Guide).
 const (
-	lambdaHook            = "AWS::Hooks::LambdaHook"
-	guardHook             = "AWS::Hooks::GuardHook"
-	hooksPublisher        = "aws-hooks"
-	lambdaHookDescription = "Has a Lambda function evaluate resources and stacks before CloudFormation provisions them."
+	lambdaHook     = "AWS::Hooks::LambdaHook"
+	guardHook      = "AWS::Hooks::GuardHook"
+	hooksPublisher = "aws-hooks"
 
 	// hooksService is whom a hook's execution role must trust.
 	hooksService = "hooks.cloudformation.amazonaws.com"
 )
 
-// lambdaHookSchema says what the properties of a Lambda hook's configuration are.
-const lambdaHookSchema = `{"typeName":"AWS::Hooks::LambdaHook","description":"` + lambdaHookDescription + `",` +
-	`"typeConfiguration":{"properties":{"LambdaFunction":{"type":"string","minLength":1,"maxLength":170}},"required":["LambdaFunction"],"additionalProperties":false},` +
-	`"handlers":{"preCreate":{"targetNames":["*"],"permissions":["lambda:InvokeFunction"]},"preUpdate":{"targetNames":["*"],"permissions":["lambda:InvokeFunction"]},` +
-	`"preDelete":{"targetNames":["*"],"permissions":["lambda:InvokeFunction"]}},"required":[],"additionalProperties":false}`
+// ownHook is one of them. The schema says what the properties of its configuration are.
+type ownHook struct{ name, description, schema string }
+
+var ownHooks = []ownHook{
+	makeOwnHook(guardHook, "Evaluates rules of CloudFormation Guard over resources, stacks and change sets before CloudFormation provisions them.",
+		`"ruleLocation":{"type":["string","object"]},"logBucket":{"type":"string","minLength":3,"maxLength":63},`+
+			`"options":{"type":"object","properties":{"inputParams":{"type":["string","object","array"]}},"additionalProperties":false}`,
+		"ruleLocation", "s3:ListBucket", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+	makeOwnHook(lambdaHook, "Has a Lambda function evaluate resources and stacks before CloudFormation provisions them.",
+		`"LambdaFunction":{"type":"string","minLength":1,"maxLength":170}`, "LambdaFunction", "lambda:InvokeFunction"),
+}
+
+func makeOwnHook(name, description, properties, required string, permissions ...string) ownHook {
+	handler := `{"targetNames":["*"],"permissions":["` + strings.Join(permissions, `","`) + `"]}`
+	return ownHook{name, description, `{"typeName":"` + name + `","description":"` + description + `",` +
+		`"typeConfiguration":{"properties":{` + properties + `},"required":["` + required + `"],"additionalProperties":false},` +
+		`"handlers":{"preCreate":` + handler + `,"preUpdate":` + handler + `,"preDelete":` + handler + `},"required":[],"additionalProperties":false}`}
+}
+
+// ownHookNamed finds one; nil: there is none.
+func ownHookNamed(name string) *ownHook {
+	for i := range ownHooks {
+		if ownHooks[i].name == name {
+			return &ownHooks[i]
+		}
+	}
+	return nil
+}
 
 // originalARN is that of a public hook.
 func originalARN(region, name string) string {
 	return arn.Scope{Region: region}.ARN("cloudformation", "type/hook/"+hooksPublisher+"/"+strings.ReplaceAll(name, "::", "-")).String()
 }
 
-// ActivateType gives a Lambda hook a name in the account and region. Extensions of
-// third-party publishers are not implemented.
+// ActivateType gives a hook of AWS's own a name in the account and region. Extensions
+// of third-party publishers are not implemented.
 func (s *Service) ActivateType(ctx context.Context, in *api.ActivateTypeInput) (*api.ActivateTypeOutput, error) {
 	c, err := s.call(ctx)
 	if err != nil {
 		return nil, err
 	}
 	n, err := extensionNamed(c.Scope, named{Kind: in.Type, Name: in.TypeName, ARN: in.PublicTypeArn})
+	own := ownHookNamed(n.Name)
 	switch {
 	case err != nil:
 		return nil, err
-	case n.Kind == hookKind && n.Name == guardHook:
-		return nil, fault.New(fault.NotImplemented, "ActivateType of %s is not implemented: the Guard language is not built; a Lambda hook (%s) can do the same", guardHook, lambdaHook)
-	case n.Kind != hookKind || n.Name != lambdaHook || in.PublisherId != "" && in.PublisherId != hooksPublisher:
-		return nil, fault.New(fault.NotImplemented, "ActivateType of %s is not implemented: only %s can be activated", n.Name, lambdaHook)
+	case n.Kind != hookKind || own == nil || in.PublisherId != "" && in.PublisherId != hooksPublisher:
+		return nil, fault.New(fault.NotImplemented, "ActivateType of %s is not implemented: only %s and %s can be activated", n.Name, guardHook, lambdaHook)
 	case in.LoggingConfig != nil:
-		return nil, fault.New(fault.NotImplemented, "LoggingConfig of a Lambda hook is not implemented: the function has a log of its own")
+		return nil, fault.New(fault.NotImplemented, "LoggingConfig of %s is not implemented: Lambda functions have a log of their own, and Guard hooks a logBucket", n.Name)
 	case in.MajorVersion != nil || in.VersionBump != "":
 		return nil, fault.New(fault.NotImplemented, "MajorVersion and VersionBump are not implemented")
 	case in.ExecutionRoleArn == "":
-		return nil, fault.New(fault.CFNRegistry, "ExecutionRoleArn is required to activate %s", lambdaHook)
+		return nil, fault.New(fault.CFNRegistry, "ExecutionRoleArn is required to activate %s", n.Name)
 	}
 	if err := s.assumable(ctx, in.ExecutionRoleArn, hooksService); err != nil {
 		return nil, err
 	}
 	var made *extension
 	err = s.update(ctx, func(l *apply.Ledger) error {
-		e := extension{Kind: hookKind, Name: cmp.Or(in.TypeNameAlias, lambdaHook), Scope: c.Scope, Original: lambdaHook, Publisher: hooksPublisher}
+		e := extension{Kind: hookKind, Name: cmp.Or(in.TypeNameAlias, own.name), Scope: c.Scope, Original: own.name, Publisher: hooksPublisher}
 		old, err := getExtension(l.Tx, c.Scope, hookKind, e.Name)
 		if err != nil {
 			return err
 		}
 		if old != nil && !old.Deprecated {
-			return fault.New(fault.CFNRegistry, "Extension %s is already registered or activated with the name %s", lambdaHook, e.Name)
+			return fault.New(fault.CFNRegistry, "Extension %s is already registered or activated with the name %s", own.name, e.Name)
 		}
-		v := extensionVersion{Description: lambdaHookDescription, Schema: lambdaHookSchema, Role: in.ExecutionRoleArn}
+		v := extensionVersion{Description: own.description, Schema: own.schema, Role: in.ExecutionRoleArn}
 		made, err = addVersion(l.Tx, e, v, s.cfg.Now())
 		return err
 	})

@@ -73,10 +73,10 @@ func deprecatedStatus(deprecated bool) string {
 
 // describePublic tells of what AWS has and this build, too.
 func (s *Service) describePublic(scope arn.Scope, n named) (*api.DescribeTypeOutput, error) {
-	if n.Kind == hookKind && n.Name == lambdaHook {
+	if own := ownHookNamed(n.Name); n.Kind == hookKind && own != nil {
 		return &api.DescribeTypeOutput{
-			Arn: originalARN(scope.Region, lambdaHook), Type: hookKind, TypeName: lambdaHook, Schema: lambdaHookSchema, PublisherId: hooksPublisher,
-			DeprecatedStatus: api.DeprecatedStatusLive, Visibility: api.VisibilityPublic, Description: lambdaHookDescription, IsActivated: new(false),
+			Arn: originalARN(scope.Region, own.name), Type: hookKind, TypeName: own.name, Schema: own.schema, PublisherId: hooksPublisher,
+			DeprecatedStatus: api.DeprecatedStatusLive, Visibility: api.VisibilityPublic, Description: own.description, IsActivated: new(false),
 		}, nil
 	}
 	text, ok := s.cfg.Schemas.Text(n.Name)

@@ -150,18 +150,21 @@ const hookTime = 30 * time.Minute
 
 // callHook has a hook's function answer about a target, as often as it says that it
 // is not done.
-func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget, token string) (status, reason string, err error) {
+func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget, token string) (none apply.HookAnswer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, hookTime)
 	defer cancel()
 	credentials := ""
-	if h.Original == lambdaHook {
+	if h.Original != "" {
 		ctx, err = s.asRole(ctx, h.Role, hooksService)
 	} else {
 		credentials, err = s.hookCredentials(ctx, h.Role)
 		ctx = asService(ctx)
 	}
 	if err != nil {
-		return "", "", err
+		return none, err
+	}
+	if h.Original == guardHook {
+		return s.evaluateGuard(ctx, h, t, token)
 	}
 	req := hookRequest{
 		ClientRequestToken: arn.UUIDFrom(token), AWSAccountID: t.Stack.Scope.Account, StackID: t.Stack.ID, HookTypeName: h.Type,
@@ -179,7 +182,7 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 		req.RequestData.TargetName, req.RequestData.TargetType = hook.Stack, hook.Stack
 		closePayload, err := s.openPayload(ctx, &req, &t)
 		if err != nil {
-			return "", "", err
+			return none, err
 		}
 		defer closePayload()
 	} else {
@@ -193,16 +196,16 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 		err := s.handler(ctx, h.Function, req, &a)
 		if err == nil {
 			if status, reason := a.verdict(req.ClientRequestToken); status != "" {
-				return status, reason, nil
+				return apply.HookAnswer{Status: status, Reason: reason}, nil
 			}
 			req.RequestContext.CallbackContext = a.CallbackContext
 			err = pause(ctx, time.Duration(a.CallbackDelaySeconds)*time.Second)
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return apply.HookFailed, "Hook failed with message: the hook was not done within 30 minutes", nil
+			return apply.HookAnswer{Status: apply.HookFailed, Reason: "Hook failed with message: the hook was not done within 30 minutes"}, nil
 		}
 		if err != nil {
-			return "", "", err
+			return none, err
 		}
 	}
 }

@@ -394,7 +394,7 @@ func TestRefusedExtensions(t *testing.T) {
 		return err
 	}
 	hookIn := api.ActivateTypeInput{Type: "HOOK", TypeName: "AWS::Hooks::LambdaHook", ExecutionRoleArn: hookRole}
-	refused(t, activated(api.ActivateTypeInput{Type: "HOOK", TypeName: "AWS::Hooks::GuardHook"}), fault.NotImplemented, "AWS::Hooks::GuardHook")
+	refused(t, activated(api.ActivateTypeInput{Type: "HOOK", TypeName: "AWS::Hooks::OtherHook"}), fault.NotImplemented, "AWS::Hooks::OtherHook")
 	refused(t, activated(api.ActivateTypeInput{Type: "RESOURCE", TypeName: "Other::Org::Thing"}), fault.NotImplemented, "Other::Org::Thing")
 	refused(t, activated(api.ActivateTypeInput{Type: "HOOK", TypeName: "AWS::Hooks::LambdaHook"}), fault.CFNRegistry, "ExecutionRoleArn")
 	refused(t, activated(api.ActivateTypeInput{Type: "HOOK", TypeName: "AWS::Hooks::LambdaHook", ExecutionRoleArn: "arn:aws:iam::1:role/stranger"}), fault.CFNRegistry, "cannot be assumed")

@@ -81,11 +81,15 @@ func (s *Service) GetHookResult(ctx context.Context, in *api.GetHookResultInput)
 	if err != nil {
 		return nil, err
 	}
-	return &api.GetHookResultOutput{
+	out := &api.GetHookResultOutput{
 		HookResultId: r.ID, InvocationPoint: hook.PreProvision, FailureMode: r.Mode, TypeName: r.Type, OriginalTypeName: r.Original,
 		TypeVersionId: r.Version, TypeConfigurationVersionId: r.Config, TypeArn: r.ARN, Status: r.Status, HookStatusReason: r.Reason,
 		InvokedAt: &r.Time, Target: &api.HookTarget{TargetType: r.Operation, TargetTypeName: r.TypeName, TargetId: r.LogicalID, Action: r.Action},
-	}, nil
+	}
+	for _, n := range r.Annotations {
+		out.Annotations = append(out.Annotations, api.Annotation{AnnotationName: n.Name, Status: n.Status, StatusMessage: n.Message, RemediationMessage: n.Remedy})
+	}
+	return out, nil
 }
 
 // DescribeChangeSetHooks tells which hooks a change set's execution meets.

@@ -59,9 +59,12 @@ func (s *Service) publicTypes(scope arn.Scope, in *api.ListTypesInput) []api.Typ
 	}
 	var all []api.TypeSummary
 	if in.Type == hookKind {
-		return []api.TypeSummary{{
-			Type: hookKind, TypeName: lambdaHook, TypeArn: originalARN(scope.Region, lambdaHook), PublisherId: hooksPublisher, Description: lambdaHookDescription,
-		}}
+		for _, h := range ownHooks {
+			all = append(all, api.TypeSummary{
+				Type: hookKind, TypeName: h.name, TypeArn: originalARN(scope.Region, h.name), PublisherId: hooksPublisher, Description: h.description,
+			})
+		}
+		return all
 	}
 	if in.Type != "" && in.Type != resourceKind {
 		return nil

@@ -99,6 +99,11 @@ func checkConfiguration(e *extension, v *extensionVersion, text string) error {
 		}
 		raw = c.Properties
 	}
+	if e.Original == guardHook && len(raw) > 0 {
+		if _, err := parseGuardModel(raw); err != nil {
+			return err
+		}
+	}
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &properties); err != nil {
 			return fault.New(fault.CFNRegistry, "Configuration validation failed: it is not a JSON object")

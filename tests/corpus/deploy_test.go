@@ -91,6 +91,7 @@ func (d *deployment) run() {
 			d.Fatalf("the stack is %s:\n%s", status, d.reasons())
 		}
 		d.complete()
+		d.tagged()
 		d.inSync()
 		_, err = d.call("UpdateStack", given...)
 		d.mustRefuse(err, "No updates are to be performed.")
@@ -160,7 +161,7 @@ func (d *deployment) prepareNetworks() {
 
 // given are the members of CreateStack and UpdateStack.
 func (d *deployment) given() []string {
-	members := []string{"TemplateBody", string(d.body), "Capabilities.member.1", "CAPABILITY_NAMED_IAM", "Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"}
+	members := append([]string{"TemplateBody", string(d.body), "Capabilities.member.1", "CAPABILITY_NAMED_IAM", "Capabilities.member.2", "CAPABILITY_AUTO_EXPAND"}, stackTag...)
 	n := 0
 	for name, value := range d.parameters {
 		n++

@@ -1,8 +1,6 @@
 package platform
 
 import (
-	"archive/zip"
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -27,22 +25,8 @@ done
 // makeFunction makes f, whose program echoes, and waits until it is active.
 func makeFunction(t *testing.T, p *Platform) {
 	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	head := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate}
-	head.SetMode(0o755)
-	w, err := z.CreateHeader(head)
-	if err == nil {
-		_, err = io.WriteString(w, shellFunction)
-	}
-	if err == nil {
-		err = z.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	body := `{"FunctionName":"f","Runtime":"provided.al2023","Handler":"x","Role":"arn:aws:iam::000000000000:role/r","Timeout":30,"Code":{"ZipFile":"` +
-		base64.StdEncoding.EncodeToString(b.Bytes()) + `"}}`
+		base64.StdEncoding.EncodeToString(zipped(t, "bootstrap", shellFunction)) + `"}}`
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Endpoint()+"/2015-03-31/functions", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -117,6 +117,10 @@ func TestBounds(t *testing.T) {
 		"bytes":      {strings.Repeat(" ", template.MaxBody+1), "Template may not exceed 1000000 bytes in size."},
 		"resources":  {many("Resources", "{Type: 'AWS::X::Y'}", 501), "Number of resources, 501, is greater than maximum allowed, 500"},
 		"parameters": {resources + many("Parameters", "{Type: String}", 201), "Number of parameters, 201, is greater than maximum allowed, 200"},
+		"mappings":   {resources + many("Mappings", "{A: {B: c}}", 201), "Number of mappings, 201, is greater than maximum allowed, 200"},
+		"attributes": {resources + "Mappings:\n  M:\n    A:\n" + strings.ReplaceAll(strings.TrimPrefix(many("X", "c", 201), "X:\n"), "  N", "      N"), "Number of mapping attributes, 201, is greater than maximum allowed, 200"},
+		"text":       {resources + "Description: " + strings.Repeat("x", 1025), "'Description' length is greater than 1024."},
+		"name":       {"Resources: {" + strings.Repeat("A", 256) + ": {Type: 'AWS::X::Y'}}", "Resource name is longer than 255 characters."},
 		"outputs":    {resources + many("Outputs", "{Value: x}", 201), "Number of outputs, 201, is greater than maximum allowed, 200"},
 		"depth":      {resources + "Metadata: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested deeper than 100"},
 		"JSON depth": {`{"Metadata": ` + strings.Repeat("[", 100_000), "nested deeper than 100"},
@@ -129,6 +133,11 @@ func TestBounds(t *testing.T) {
 				t.Errorf("got %v, want %s", problems, c.want)
 			}
 		})
+	}
+	full := many("Resources", "{Type: 'AWS::X::Y'}", 500) + many("Parameters", "{Type: String}", 200) + many("Outputs", "{Value: x}", 200) +
+		many("Mappings", "{A: {B: c}}", 200) + "Description: " + strings.Repeat("x", 1024)
+	if _, problems := template.Parse([]byte(full)); len(problems) > 0 {
+		t.Errorf("what is just allowed: %v", problems)
 	}
 }
 

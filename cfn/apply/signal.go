@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ var Signals = store.NewCollection[Signal]("cloudformation/signal")
 type waiter struct {
 	LogicalID string
 	Operation string // id of the workflow
+	// Nudge is the signal that wakes it, where that is not the resource's: a clean-up
+	// may wait for several answers about one resource, and each needs its own.
+	Nudge string `json:",omitempty"`
 }
 
 var waiters = store.NewCollection[waiter]("cloudformation/waiter")
@@ -73,7 +77,7 @@ func (r *Runner) Signal(l *Ledger, s *Stack, source string, sig Signal) error {
 }
 
 func (r *Runner) nudge(tx store.Tx, w *waiter) error {
-	err := r.cfg.Workflows.Signal(tx, w.Operation, nudgeOf(w.LogicalID), struct{}{})
+	err := r.cfg.Workflows.Signal(tx, w.Operation, cmp.Or(w.Nudge, nudgeOf(w.LogicalID)), struct{}{})
 	if errors.Is(err, workflow.ErrTooManySignals) {
 		return nil // it is awake
 	}

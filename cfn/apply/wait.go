@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -93,7 +94,11 @@ func waitSource(id string, w cfn.Wait) string {
 }
 
 func (o *operation) startWaiting(tx store.Tx, s *Stack, id string, w cfn.Wait) error {
-	return waiters.Put(tx, sourceKey(s, waitSource(id, w)), &waiter{LogicalID: id, Operation: o.ID})
+	wait := &waiter{LogicalID: id, Operation: o.ID}
+	if w.Answer != "" {
+		wait.Nudge = nudgeOf(id) + "/" + w.Answer
+	}
+	return waiters.Put(tx, sourceKey(s, waitSource(id, w)), wait)
 }
 
 func (o *operation) stopWaiting(tx store.Tx, s *Stack, id string, w cfn.Wait) error {
@@ -114,6 +119,7 @@ type verdict struct {
 	// PhysicalID is what it is known by where that is news.
 	Attributes cfn.Properties `json:",omitempty"`
 	PhysicalID string         `json:",omitempty"`
+	Nudge      string         `json:",omitempty"` // of the waiter, where it is not over
 }
 
 // await waits for a resource's signals. What came is counted in the store; the
@@ -139,12 +145,19 @@ func (o *operation) awaitGoal(f *workflow.Flow, id string, w cfn.Wait, to goal) 
 			if err == nil && v.Over && w.Always() {
 				err = errors.Join(o.stopWaiting(l.Tx, s, id, w), forgetAnswer(l.Tx, s, w))
 			}
+			if err != nil || v.Over {
+				return v, err
+			}
+			wait, err := found(waiters.Get(l.Tx, sourceKey(s, waitSource(id, w))))
+			if wait != nil {
+				v.Nudge = wait.Nudge
+			}
 			return v, err
 		})
 		if err != nil || v.Over {
 			return v, err
 		}
-		_, err = workflow.Await[struct{}](f, nudgeOf(id), v.Left)
+		_, err = workflow.Await[struct{}](f, cmp.Or(v.Nudge, nudgeOf(id)), v.Left)
 		switch {
 		case errors.Is(err, workflow.ErrTimeout):
 			late = true

@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway/slipway/arn"
@@ -32,7 +33,9 @@ import (
 type client struct {
 	endpoint string
 	region   string // "": the default one
+	account  string // likewise
 	http     http.Client
+	waited   atomic.Int32 // how much was under way when it was looked at first
 }
 
 func newClient(endpoint string) *client {
@@ -123,7 +126,7 @@ func (c *client) send(ctx context.Context, service, method, path string, header 
 	if body == nil {
 		body = []byte{}
 	}
-	auth.Sign(req, body, auth.Credentials{AccessKeyID: arn.DefaultAccount, SecretAccessKey: "local"}, service, cmp.Or(c.region, arn.DefaultRegion), time.Now())
+	auth.Sign(req, body, auth.Credentials{AccessKeyID: cmp.Or(c.account, arn.DefaultAccount), SecretAccessKey: "local"}, service, cmp.Or(c.region, arn.DefaultRegion), time.Now())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -190,7 +193,9 @@ func (c *client) query(ctx context.Context, service, action string, params ...st
 	return root, nil
 }
 
-var targets = map[string]string{"sqs": "AmazonSQS", "ssm": "AmazonSSM"}
+var targets = map[string]string{
+	"sqs": "AmazonSQS", "ssm": "AmazonSSM", "cloudcontrolapi": "CloudApiService", "secretsmanager": "secretsmanager", "organizations": "AWSOrganizationsV20161128",
+}
 
 // json calls an operation of a service in the JSON protocol.
 func (c *client) json(ctx context.Context, service, action string, in, out any) error {

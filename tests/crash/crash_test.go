@@ -1,11 +1,13 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,7 @@ const (
 	callTimeout   = time.Minute
 )
 
+// slots is how many stacks have one of everything.
 const slots = 3
 
 // enough kills are sure to come while something is under way.
@@ -41,28 +44,48 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 
 // harness is one run: a data folder, and the servers that lived and died on it.
 type harness struct {
-	t       *testing.T
-	rnd     *rand.Rand
-	data    string
-	binary  string
-	compute string
-	listen  string
-	server  *server.Server
-	client  *client
-	loads   []load
-	slots   []*slot
-	kills   int
-	caught  int           // operations that were under way when a server was killed
-	window  time.Duration // within which a kill comes: what the last operations took, and some more
+	t        *testing.T
+	rnd      *rand.Rand
+	data     string
+	binary   string
+	compute  string
+	listen   string
+	server   *server.Server
+	client   *client
+	loads    []load
+	slots    []*slot
+	doing    []load    // in this round
+	busy     []*slot   // likewise
+	most     int       // of slots and loads in a round; 0: all of them
+	turns    []int     // whose turn is next, where a round has not all
+	provider *provider // of things outside Slipway, where there are some
+	kills    int
+	caught   int           // operations that were under way when a server was killed
+	window   time.Duration // within which a kill comes: what the last operations took, and some more
 }
 
 // TestKills kills the server SLIPWAY_CRASH_KILLS times. SLIPWAY_CRASH_SEED
 // repeats a run's choices, SLIPWAY_CRASH_COMPUTE names the driver, and
 // SLIPWAY_CRASH_BINARY a binary that was built already.
 func TestKills(t *testing.T) {
-	wanted := int(setting(t, "SLIPWAY_CRASH_KILLS", 12))
+	wanted := int(setting(t, "SLIPWAY_CRASH_KILLS", 8))
+	h := newHarness(t, 0)
+	h.compute = cmp.Or(os.Getenv("SLIPWAY_CRASH_COMPUTE"), "auto")
+	h.start()
+	all, err := loads(t.Context(), h.client)
+	h.must(err)
+	h.loads = all
+	for i := range slots {
+		h.slots = append(h.slots, &slot{name: fmt.Sprintf("crash-%c", 'a'+i)})
+	}
+	h.run(wanted)
+}
+
+// newHarness is one that has not begun. Tests of one seed have choices of their own.
+func newHarness(t *testing.T, test uint64) *harness {
+	t.Helper()
 	seed := setting(t, "SLIPWAY_CRASH_SEED", rand.Uint64()>>1)
-	t.Logf("SLIPWAY_CRASH_SEED=%d SLIPWAY_CRASH_KILLS=%d", seed, wanted)
+	t.Logf("SLIPWAY_CRASH_SEED=%d", seed)
 	binary, err := os.Getenv("SLIPWAY_CRASH_BINARY"), error(nil)
 	if binary == "" {
 		binary, err = server.Build(t.TempDir())
@@ -71,26 +94,22 @@ func TestKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &harness{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), data: filepath.Join(t.TempDir(), "data"), binary: binary,
-		compute: os.Getenv("SLIPWAY_CRASH_COMPUTE"), listen: "127.0.0.1:0", window: time.Second,
-	}
-	if h.compute == "" {
-		h.compute = "auto"
+		t: t, rnd: rand.New(rand.NewPCG(seed, test)), data: filepath.Join(t.TempDir(), "data"), binary: binary,
+		compute: "process", listen: "127.0.0.1:0", window: time.Second,
 	}
 	t.Cleanup(h.end)
-	h.start()
-	h.loads, err = loads(t.Context(), h.client)
-	h.must(err)
-	for i := range slots {
-		h.slots = append(h.slots, &slot{name: fmt.Sprintf("crash-%c", 'a'+i)})
-	}
+	return h
+}
+
+// run kills as often as wanted, and takes everything away in the end.
+func (h *harness) run(wanted int) {
 	for round := 0; h.kills < wanted; round++ {
 		h.round(round)
 	}
 	h.emptyAll()
-	t.Logf("%d kills caught %d operations under way", h.kills, h.caught)
+	h.t.Logf("%d kills caught %d operations under way", h.kills, h.caught)
 	if wanted >= enough && h.caught == 0 {
-		t.Errorf("none of %d kills came while an operation was under way: they prove little", h.kills)
+		h.t.Errorf("none of %d kills came while an operation was under way: they prove little", h.kills)
 	}
 }
 
@@ -130,13 +149,21 @@ func (h *harness) fail(format string, args ...any) {
 	h.t.Fatalf("after %d kills: %s\nthe last server's log:\n%s", h.kills, fmt.Sprintf(format, args...), log)
 }
 
-// instant is a random one within the window.
-func (h *harness) instant() time.Duration { return time.Duration(h.rnd.Int64N(int64(h.window))) }
+// instant is a random one within the window, rather an early one where little is done
+// in a round.
+func (h *harness) instant() time.Duration {
+	at := h.rnd.Float64()
+	if h.most > 0 {
+		at *= at
+	}
+	return time.Duration(at * float64(h.window))
+}
 
 // round begins an operation on each stack, kills the server at an instant, and
 // maybe the next one while it recovers, and checks what comes of it.
 func (h *harness) round(n int) {
-	for _, s := range h.slots {
+	h.pick()
+	for _, s := range h.busy {
 		s.choose(h.rnd.IntN)
 	}
 	instant, again := h.instant(), h.rnd.IntN(3) == 0
@@ -152,10 +179,32 @@ func (h *harness) round(n int) {
 		h.start()
 	}
 	h.settle()
-	h.window = max(300*time.Millisecond, h.window/2+time.Since(began)/2+instant/2)
+	h.window = min(10*time.Second, max(300*time.Millisecond, h.window/2+time.Since(began)/2+instant/2))
 	h.check()
 	if n%4 == 3 {
 		h.checkHost()
+	}
+}
+
+// pick says which stacks and loads this round is about: each has its turn before any
+// has it again.
+func (h *harness) pick() {
+	h.busy, h.doing = h.slots, h.loads
+	if h.most == 0 {
+		return
+	}
+	h.busy, h.doing = nil, nil
+	if len(h.turns) < h.most {
+		h.turns = append(h.turns, h.rnd.Perm(len(h.slots)+len(h.loads))...)
+	}
+	turns := slices.Compact(slices.Sorted(slices.Values(h.turns[:h.most])))
+	h.turns = h.turns[h.most:]
+	for _, n := range turns {
+		if n < len(h.slots) {
+			h.busy = append(h.busy, h.slots[n])
+		} else {
+			h.doing = append(h.doing, h.loads[n-len(h.slots)])
+		}
 	}
 }
 
@@ -163,7 +212,7 @@ func (h *harness) prepare() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
-	for _, s := range h.slots {
+	for _, s := range h.busy {
 		h.must(s.prepare(ctx, h.client))
 	}
 }
@@ -173,7 +222,7 @@ func (h *harness) countCaught() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
-	for _, s := range h.slots {
+	for _, s := range h.busy {
 		at, _, err := s.look(ctx, h.client)
 		h.must(err)
 		if strings.HasSuffix(at.status, "_IN_PROGRESS") {
@@ -184,8 +233,13 @@ func (h *harness) countCaught() {
 
 func (h *harness) plan() string {
 	var ops []string
-	for _, s := range h.slots {
+	for _, s := range h.busy {
 		ops = append(ops, s.op.kind+" "+s.name)
+	}
+	if h.most > 0 {
+		for _, l := range h.doing {
+			ops = append(ops, fmt.Sprintf("%T", l))
+		}
 	}
 	return strings.Join(ops, ", ")
 }
@@ -206,12 +260,12 @@ func (h *harness) operate(instant time.Duration) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
 	var calls sync.WaitGroup
-	errs := make([]error, slots+len(h.loads))
-	for i, s := range h.slots {
+	errs := make([]error, len(h.busy)+len(h.doing))
+	for i, s := range h.busy {
 		calls.Go(func() { errs[i] = s.issue(ctx, h.client) })
 	}
-	for i, l := range h.loads {
-		calls.Go(func() { errs[slots+i] = l.flow(ctx, h.client) })
+	for i, l := range h.doing {
+		calls.Go(func() { errs[len(h.busy)+i] = l.flow(ctx, h.client) })
 	}
 	h.wait(instant)
 	h.kill()
@@ -227,7 +281,7 @@ func (h *harness) settle() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), settleTimeout)
 	defer cancel()
-	for _, s := range h.slots {
+	for _, s := range h.busy {
 		at, reason, err := s.settle(ctx, h.client)
 		h.must(err)
 		h.must(s.conclude(at, reason))
@@ -241,6 +295,14 @@ func (h *harness) inventories(ctx context.Context) (owned, there inventory) {
 	owned = inventory{}
 	for _, l := range h.loads {
 		l.owned(owned)
+		if has, ok := l.(stacked); ok {
+			for _, name := range has.stacks() {
+				h.must(owned.ownedBy(ctx, h.client, name))
+			}
+		}
+	}
+	if h.provider != nil {
+		h.provider.owned(owned)
 	}
 	for _, s := range h.slots {
 		if s.at.status != absent {
@@ -249,6 +311,9 @@ func (h *harness) inventories(ctx context.Context) (owned, there inventory) {
 	}
 	there, err := take(ctx, h.client)
 	h.must(err)
+	if h.provider != nil {
+		h.must(h.provider.there(there))
+	}
 	return owned, there
 }
 
@@ -257,10 +322,21 @@ func (h *harness) check() {
 	ctx, cancel := context.WithTimeout(h.t.Context(), callTimeout)
 	defer cancel()
 	var wrong []string
-	for _, l := range h.loads {
-		lost, err := l.check(ctx, h.client)
+	var checks sync.WaitGroup
+	lost, errs := make([][]string, len(h.doing)), make([]error, len(h.doing))
+	for i, l := range h.doing {
+		checks.Go(func() { lost[i], errs[i] = l.check(ctx, h.client) })
+	}
+	checks.Wait()
+	for i := range h.doing {
+		h.must(errs[i])
+		wrong = append(wrong, lost[i]...)
+	}
+	h.caught += int(h.client.waited.Swap(0))
+	if h.provider != nil {
+		untold, err := h.provider.differences(h.slots)
 		h.must(err)
-		wrong = append(wrong, lost...)
+		wrong = append(wrong, untold...)
 	}
 	owned, there := h.inventories(ctx)
 	if wrong = append(wrong, differences(owned, there)...); len(wrong) > 0 {
@@ -289,6 +365,7 @@ func (h *harness) emptyAll() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), settleTimeout)
 	defer cancel()
+	h.busy, h.doing = h.slots, h.loads
 	for _, s := range h.slots {
 		s.op = &operation{kind: deletion}
 		h.must(s.issue(ctx, h.client))

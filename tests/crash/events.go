@@ -1,8 +1,6 @@
 package crash
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -39,26 +37,18 @@ func newEvents(ctx context.Context, c *client) (*events, error) {
 		return nil, err
 	}
 	e.queueURL = q.QueueUrl
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	w, err := z.Create("index.py")
-	if err == nil {
-		_, err = w.Write([]byte(eventProgram))
-	}
-	if err == nil {
-		err = z.Close()
-	}
+	code, err := archive(map[string][]byte{"index.py": []byte(eventProgram)})
 	if err != nil {
 		return nil, err
 	}
 	err = c.lambda(ctx, "POST", functionsPath, map[string]any{
 		"FunctionName": eventFunction, "Runtime": "python3.12", "Handler": "index.handler", "Role": "arn:aws:iam::000000000000:role/crash", "Timeout": 30,
-		"Code": map[string]string{"ZipFile": base64.StdEncoding.EncodeToString(b.Bytes())},
+		"Code": map[string]string{"ZipFile": base64.StdEncoding.EncodeToString(code)},
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.settled(ctx, c); err != nil {
+	if err := c.functionSettled(ctx, eventFunction); err != nil {
 		return nil, err
 	}
 	return e, c.lambda(ctx, "PUT", "/2019-09-25/functions/"+eventFunction+"/event-invoke-config", map[string]any{
@@ -85,25 +75,25 @@ func (c *client) lambda(ctx context.Context, method, path string, in, out any) e
 	return json.Unmarshal(answer, out)
 }
 
-// settled waits until nothing of the function is under way.
-func (e *events) settled(ctx context.Context, c *client) error {
+// functionSettled waits until nothing of a function is under way.
+func (c *client) functionSettled(ctx context.Context, name string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var is struct{ State, LastUpdateStatus, StateReason, LastUpdateStatusReason string }
-		if err := c.lambda(ctx, "GET", functionsPath+eventFunction+"/configuration", nil, &is); err != nil {
+		if err := c.lambda(ctx, "GET", functionsPath+name+"/configuration", nil, &is); err != nil {
 			return err
 		}
 		switch {
 		case is.State == "Failed" || is.LastUpdateStatus == "Failed":
-			return fmt.Errorf("the function has failed: %s %s", is.StateReason, is.LastUpdateStatusReason)
+			return fmt.Errorf("the function %s has failed: %s %s", name, is.StateReason, is.LastUpdateStatusReason)
 		case is.State == "Active" && is.LastUpdateStatus == "Successful":
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the function is %s, %s and stays so", is.State, is.LastUpdateStatus)
+			return fmt.Errorf("the function %s is %s, %s and stays so", name, is.State, is.LastUpdateStatus)
 		}
 	}
 }
@@ -134,7 +124,7 @@ func (e *events) update(ctx context.Context, c *client) error {
 }
 
 func (e *events) check(ctx context.Context, c *client) (wrong []string, err error) {
-	if err := e.settled(ctx, c); err != nil {
+	if err := c.functionSettled(ctx, eventFunction); err != nil {
 		return nil, err
 	}
 	// The function may start again after each kill, and takes a while to.

@@ -1,6 +1,9 @@
 package crash
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // load is plain use of a service beside the stacks: what was acknowledged of it
 // must be there whatever happens.
@@ -14,6 +17,9 @@ type load interface {
 	// next round begins small.
 	check(ctx context.Context, c *client) (wrong []string, err error)
 }
+
+// stacked is a load that has stacks, whose resources are its own.
+type stacked interface{ stacks() []string }
 
 // repeat does steps, one after the other, until the server does not answer or
 // each was done at most times.
@@ -69,4 +75,23 @@ func loads(ctx context.Context, c *client) ([]load, error) {
 		return nil, err
 	}
 	return []load{plain, multipart, fifo, moved, told, ordered, ec2, templates, later}, nil
+}
+
+// poll asks again and again until it is done, and counts what is not at once.
+func poll(ctx context.Context, c *client, done func() (bool, error)) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		if first {
+			c.waited.Add(1)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -130,6 +130,10 @@ type slot struct {
 	op     *operation
 	taken  string // URL of the queue that the operation imports
 	holds  bool   // the stack has what an import took: it goes with the next update that succeeds
+	// template is the stack's; nil: template, into which imports go, too.
+	template func(fails bool) string
+	hooked   bool   // the hook is asked of its resources
+	refusal  string // what operations that fail tell, at least
 }
 
 // choose picks what to do with the stack.
@@ -140,7 +144,7 @@ func (s *slot) choose(pick func(n int) int) {
 	case s.at.status == absent:
 		s.op.kind = []string{create, create, create, createFails}[pick(4)]
 	case s.at.status == createUndone: // can only be deleted
-	case s.holds:
+	case s.holds || s.template != nil:
 		s.op.kind = []string{update, update, updateFails, deletion, deletion}[pick(5)]
 	default:
 		s.op.kind = []string{update, update, updateFails, imports, importFails, deletion, deletion}[pick(7)]
@@ -175,8 +179,13 @@ func (s *slot) issue(ctx context.Context, c *client) error {
 		if op.kind == update || op.kind == updateFails {
 			action = "UpdateStack"
 		}
+		body := template
+		if s.template != nil {
+			body = s.template
+		}
 		params = append(params,
-			"TemplateBody", template(op.kind == createFails || op.kind == updateFails), "Capabilities.member.1", "CAPABILITY_IAM",
+			"TemplateBody", body(op.kind == createFails || op.kind == updateFails),
+			"Capabilities.member.1", "CAPABILITY_IAM", "Capabilities.member.2", "CAPABILITY_AUTO_EXPAND",
 			"Parameters.member.1.ParameterKey", "Version", "Parameters.member.1.ParameterValue", strconv.Itoa(op.version),
 			"Parameters.member.2.ParameterKey", "Zone", "Parameters.member.2.ParameterValue", zone(op.version))
 	}
@@ -257,6 +266,9 @@ func (s *slot) conclude(got outcome, reason string) error {
 		s.holds = true
 	case updateDone, absent:
 		s.holds = false
+	}
+	if got == want && (op.kind == createFails || op.kind == updateFails) && !strings.Contains(reason, s.refusal) || strings.Contains(reason, "did not receive a response") {
+		return fmt.Errorf("%s: %q failed for another reason than it was to: %s", s.name, op.kind, reason)
 	}
 	if got == want || !op.acked && got == before {
 		return nil

@@ -3,16 +3,11 @@ package crash
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/slipway/slipway/tests/server"
 )
 
 // stackSetTemplate makes a queue and a parameter that tells the set's version.
@@ -33,20 +28,8 @@ var stackSetRegions = []string{"us-east-1", "eu-west-1", "ap-south-1"}
 // that was acknowledged succeeds, and there is one stack for each instance.
 func TestStackSetKills(t *testing.T) {
 	wanted := max(4, int(setting(t, "SLIPWAY_CRASH_KILLS", 12))/4)
-	seed := setting(t, "SLIPWAY_CRASH_SEED", rand.Uint64()>>1)
-	t.Logf("SLIPWAY_CRASH_SEED=%d", seed)
-	binary, err := os.Getenv("SLIPWAY_CRASH_BINARY"), error(nil)
-	if binary == "" {
-		binary, err = server.Build(t.TempDir())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &harness{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 1)), data: filepath.Join(t.TempDir(), "data"), binary: binary,
-		compute: "process", listen: "127.0.0.1:0", window: 300 * time.Millisecond,
-	}
-	t.Cleanup(h.end)
+	h := newHarness(t, 1)
+	h.window = 300 * time.Millisecond
 	h.start()
 	w := &stackSetRun{harness: h}
 	w.roles()

@@ -38,6 +38,8 @@ func TestRecorded(t *testing.T) {
 	t.Run("operations", w.operations)
 	t.Run("resources", w.resources)
 	t.Run("transforms", w.transforms)
+	t.Run("functions", w.functions)
+	t.Run("extensions", w.extensions)
 	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		return // not all are played
 	}

@@ -32,6 +32,9 @@ func (s *Service) DescribeType(ctx context.Context, in *api.DescribeTypeInput) (
 		v, err := e.getVersion(tx, n.Version)
 		if err == nil {
 			out = describeExtension(e, v)
+			if e.Original == "" && in.VersionId != "" { // told of a version that was asked for
+				out.TypeTestsStatus = api.TypeTestsStatusNotTested
+			}
 		}
 		return err
 	})
@@ -58,8 +61,6 @@ func describeExtension(e *extension, v *extensionVersion) *api.DescribeTypeOutpu
 		out.Arn, out.OriginalTypeName, out.PublisherId, out.IsActivated = e.arn(""), e.Original, e.Publisher, new(true)
 		out.OriginalTypeArn = originalARN(e.Scope.Region, e.Original)
 		out.DefaultVersionId, out.IsDefaultVersion = "", nil
-	} else {
-		out.TypeTestsStatus = api.TypeTestsStatusNotTested
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func (s *Service) DescribeStackEvents(ctx context.Context, in *cloudformation.De
 				ResourceProperties: e.Properties, ClientRequestToken: e.Request,
 			}
 			if h := e.Hook; h != nil {
-				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, h.Reason, h.Mode
+				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, hookReason(h), h.Mode
 				shown.HookInvocationPoint, shown.HookInvocationId = hook.PreProvision, h.ID
 			}
 			out.StackEvents = append(out.StackEvents, shown)
@@ -45,6 +45,15 @@ func (s *Service) DescribeStackEvents(ctx context.Context, in *cloudformation.De
 		return nil
 	})
 	return out, err
+}
+
+// hookReason is what an event says of a hook: of one that only warns, that its
+// failure stopped nothing, too.
+func hookReason(h *apply.HookEvent) string {
+	if h.Mode == hook.Warn && (h.Status == apply.HookRefused || h.Status == apply.HookFailed) {
+		return strings.TrimSuffix(h.Reason, ".") + ". Failure was ignored under WARN mode."
+	}
+	return h.Reason
 }
 
 // DescribeEvents lists what happened to a stack or in one operation, newest
@@ -86,7 +95,7 @@ func (s *Service) DescribeEvents(ctx context.Context, in *cloudformation.Describ
 				if h.Status == apply.HookRefused || h.Status == apply.HookFailed {
 					shown.EventType = cloudformation.EventTypeHookInvocationError
 				}
-				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, h.Reason, h.Mode
+				shown.HookType, shown.HookStatus, shown.HookStatusReason, shown.HookFailureMode = h.Type, h.Status, hookReason(h), h.Mode
 				shown.HookInvocationPoint = hook.PreProvision
 			}
 			out.OperationEvents = append(out.OperationEvents, shown)

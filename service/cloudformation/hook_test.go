@@ -211,7 +211,7 @@ func TestHooksThatWarnAndWait(t *testing.T) {
 	}
 	w.execute(set.Id)
 	w.settle("s", "CREATE_COMPLETE")
-	if told := w.told("s"); len(told) != 2 || !strings.HasSuffix(told[1], "HOOK_COMPLETE_FAILED WARN PRE_PROVISION Hook failed with message: never mind") {
+	if told := w.told("s"); len(told) != 2 || !strings.HasSuffix(told[1], "HOOK_COMPLETE_FAILED WARN PRE_PROVISION Hook failed with message: never mind. Failure was ignored under WARN mode.") {
 		t.Errorf("%v", told)
 	}
 	if d := cmp.Diff([]string{"CREATE_PRE_PROVISION AWS::Test::Thing", "CREATE_PRE_PROVISION AWS::Test::Thing"}, f.asked); d != "" {

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -293,7 +294,8 @@ func (s *Service) DescribeTypeRegistration(ctx context.Context, in *api.Describe
 	return out, err
 }
 
-// ListTypeRegistrations lists the tokens of registrations.
+// ListTypeRegistrations lists the tokens of registrations: those in progress, where
+// no status is asked for.
 func (s *Service) ListTypeRegistrations(ctx context.Context, in *api.ListTypeRegistrationsInput) (*api.ListTypeRegistrationsOutput, error) {
 	c, err := s.call(ctx)
 	if err != nil {
@@ -305,10 +307,11 @@ func (s *Service) ListTypeRegistrations(ctx context.Context, in *api.ListTypeReg
 			return nil, err
 		}
 	}
+	status := cmp.Or(in.RegistrationStatusFilter, api.RegistrationStatusInProgress)
 	out := &api.ListTypeRegistrationsOutput{RegistrationTokenList: []string{}}
 	err = s.view(ctx, func(tx store.Tx) error {
 		items, next, err := registrations.Page(tx, c.Scope.Key()+"/", in.NextToken, listSize(in.MaxResults), func(r *registration) bool {
-			return (n.Kind == "" || r.Kind == n.Kind) && (n.Name == "" || r.Name == n.Name) && (in.RegistrationStatusFilter == "" || r.Status == in.RegistrationStatusFilter)
+			return (n.Kind == "" || r.Kind == n.Kind) && (n.Name == "" || r.Name == n.Name) && r.Status == status
 		})
 		for _, it := range items {
 			out.RegistrationTokenList = append(out.RegistrationTokenList, it.Value.Token)

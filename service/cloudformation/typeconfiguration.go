@@ -148,7 +148,9 @@ func (s *Service) BatchDescribeTypeConfigurations(ctx context.Context, in *api.B
 	if err != nil {
 		return nil, err
 	}
-	out := &api.BatchDescribeTypeConfigurationsOutput{}
+	out := &api.BatchDescribeTypeConfigurationsOutput{
+		Errors: []api.BatchDescribeTypeConfigurationsError{}, UnprocessedTypeConfigurations: []api.TypeConfigurationIdentifier{},
+	}
 	err = s.view(ctx, func(tx store.Tx) error {
 		for _, id := range in.TypeConfigurationIdentifiers {
 			d, err := s.describeConfiguration(tx, c.Scope, id)
@@ -197,7 +199,6 @@ func (s *Service) describeConfiguration(tx store.Tx, scope arn.Scope, id api.Typ
 		return nil, err
 	}
 	return &api.TypeConfigurationDetails{
-		Arn: configurationARN(e, alias), Alias: alias, Configuration: text, LastUpdated: &c.Updated, TypeArn: e.arn(""), TypeName: e.Name,
-		IsDefaultConfiguration: new(alias == defaultAlias),
+		Arn: configurationARN(e, alias), Alias: alias, Configuration: text, LastUpdated: &c.Updated, TypeArn: e.arn(""), TypeName: id.TypeName,
 	}, nil
 }

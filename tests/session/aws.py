@@ -70,6 +70,11 @@ def keep_models(services):
     loader = botocore.loaders.JSONFileLoader
     loader.__hash__, loader.__eq__ = lambda self: 0, lambda self, other: True  # they have no state
     loader.load_file = functools.lru_cache(maxsize=None)(loader.load_file)
+    listed, one = botocore.loaders.Loader.list_available_services, botocore.loaders.create_loader()
+    known = functools.lru_cache(maxsize=None)(lambda type_name: listed(one, type_name))
+    botocore.loaders.Loader.list_available_services = lambda self, type_name: known(type_name)
+    for type_name in ("service-2", "waiters-2", "paginators-1", "endpoint-rule-set-1"):
+        known(type_name)
     session = botocore.session.Session()
     for service in services:
         session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
@@ -110,10 +115,14 @@ def serve(path):
     import signal
 
     import awscli.clidriver
+    import awscli.handlers  # with all its plugins, which the command imports late
 
     wait_often()
     know_endpoint_url()
     keep_models(("cloudformation", "ec2", "iam", "kms", "s3", "sqs", "ssm", "sts"))
+    distribution = getattr(awscli.clidriver, "_get_distribution", None)
+    if distribution:
+        distribution()  # runs lsb_release, for the user agent
     gc.freeze()  # a child's collector leaves alone what it shares
     wake, woken = os.pipe()
     for end in (wake, woken):

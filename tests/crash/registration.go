@@ -3,7 +3,6 @@ package crash
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/slipway/slipway/arn"
@@ -168,12 +167,13 @@ func (r *registration) check(ctx context.Context, c *client) (wrong []string, er
 			return nil, err
 		}
 	}
-	for _, name := range functions {
-		if !slices.Contains(r.handlers, name) {
-			if err := c.lambda(ctx, "DELETE", functionsPath+name, nil, nil); err != nil {
-				return nil, err
-			}
-		}
+	// The functions go with their versions.
+	err = poll(ctx, c, func() (bool, error) {
+		functions, err = functionsNamed(ctx, c, handlers)
+		return len(functions) <= len(r.handlers), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the versions are deregistered, and there are the functions %v: %w", functions, err)
 	}
 	return wrong, nil
 }

@@ -5,12 +5,12 @@ package sqlite
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +28,14 @@ func lockDir(dir string) (*dirLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	// A process that was killed while it started another leaves the lock to that one,
+	// which has it until it runs its own program: a moment, longer on a busy host.
+	for end := time.Now().Add(leftBehind); errors.Is(err, syscall.EWOULDBLOCK) && gone(signer(f)) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		defer func() { _ = f.Close() }()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, inUse(dir, f)
@@ -52,12 +59,23 @@ func (l *dirLock) sign() error {
 	return err
 }
 
+// leftBehind bounds the wait for a lock whose process has ended.
+const leftBehind = 10 * time.Second
+
+// signer is the process that has the lock, as far as it said so; else 0.
+func signer(f *os.File) int {
+	b := make([]byte, 32)
+	n, _ := f.ReadAt(b, 0)                                   // to its end, which is an error
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n]))) // 0 where it has not said yet
+	return pid
+}
+
+func gone(pid int) bool { return pid > 0 && errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
+
 func inUse(dir string, f *os.File) error {
 	who := "another process"
-	if b, err := io.ReadAll(io.LimitReader(f, 32)); err == nil {
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
-			who = fmt.Sprintf("process %d", pid)
-		}
+	if pid := signer(f); pid > 0 {
+		who = fmt.Sprintf("process %d", pid)
 	}
 	return fmt.Errorf("%w: %s holds %s; stop it, or give another folder with --data", store.ErrLocked, who, dir)
 }

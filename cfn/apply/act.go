@@ -76,6 +76,7 @@ func (o *operation) run(f *workflow.Flow, name string, s *Stack, r plan.Resource
 		}
 		req := request(s, r, token)
 		req.Prior = prior
+		o.keepForeign(&req)
 		ctx = o.callContext(ctx, s, token)
 		ctx, cancel := o.deadline(ctx, s)
 		defer cancel()

@@ -24,7 +24,7 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 		if s.Before != nil {
 			s.Version = *s.Before
 		}
-		return wayBack(o.Old, all, o.Undone(), s.skipped(o.Skip)), Stacks.Put(l.Tx, s.Key(), s)
+		return wayBack(o.Old, all, o.LiveBefore(), o.Undone(), s.skipped(o.Skip)), Stacks.Put(l.Tx, s.Key(), s)
 	})
 	if err != nil {
 		return err
@@ -32,6 +32,7 @@ func (o *operation) rollBack(f *workflow.Flow) error {
 	var nodes []node
 	for _, step := range steps {
 		normalize(&step.Target)
+		step.Live = Integers(step.Live)
 		nodes = append(nodes, node{name: step.Target.LogicalID, after: step.Target.DependsOn, run: func(f *workflow.Flow) (bool, error) {
 			return o.goBack(f, step)
 		}})
@@ -109,22 +110,29 @@ type backStep struct {
 	// Action is Update, Restore, Create, Keep (only records change back) or
 	// Retain (skipped on request).
 	Action plan.Action
+	// Live are the properties that it really had, where they were others; Gone: there
+	// was none.
+	Live cfn.Properties `json:",omitempty"`
+	Gone bool           `json:",omitempty"`
 }
 
 // wayBack decides how the resources get back from what they are to what they
 // were before the operation that is undone. Those that are as they were take no
 // step.
-func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone, skip []string) []backStep {
+func wayBack(before map[string]plan.Resource, now map[string]*Resource, live map[string]plan.Live, undone, skip []string) []backStep {
 	var steps []backStep
 	for _, id := range sortedKeys(before) {
 		was, r := before[id], now[id]
 		step := backStep{Target: was}
+		really, drifted := live[id]
+		touched := r != nil && (r.Dirty || slices.Contains(undone, r.Changed))
 		switch {
 		case slices.Contains(skip, id):
 			if r == nil || r.Status != UpdateFailed {
 				continue
 			}
-			step.Action = plan.Retain
+			step.Action, drifted = plan.Retain, false
+		case really.Gone:
 		case r == nil || !r.Exists():
 			step.Action = plan.Create
 		case cfn.Custom(was.Type) && r.PhysicalID != was.PhysicalID:
@@ -133,11 +141,14 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone, 
 			step.Action = plan.Restore
 		case r.Status == UpdateFailed && !r.Dirty && r.PhysicalID == was.PhysicalID:
 			step.Action = plan.Restore // a replacement failed: the old one was not touched
-		case r.Dirty || slices.Contains(undone, r.Changed) || !same(r.Properties, was.Properties):
+		case touched || !same(r.Properties, was.Properties):
 			step.Action = plan.Update
 		case !same(r.Resource, was):
 			step.Action = plan.Keep
 		default:
+			continue
+		}
+		if drifted && !step.toLive(really, r, touched) {
 			continue
 		}
 		steps = append(steps, step)
@@ -149,6 +160,9 @@ func wayBack(before map[string]plan.Resource, now map[string]*Resource, undone, 
 func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 	switch step.Action {
 	case plan.Restore:
+		if step.Gone {
+			return tx(o, f, "restore", func(l *Ledger, s *Stack) (bool, error) { return true, o.restore(l, s, step) })
+		}
 		there, failure, err := o.stillThere(f, step.Target)
 		if err != nil {
 			return false, err
@@ -184,10 +198,12 @@ func (o *operation) goBack(f *workflow.Flow, step backStep) (bool, error) {
 	}
 	target := step.Target
 	target.PhysicalID = b.Prior.PhysicalID
+	target.Properties = step.goal()
 	out, err := o.actBack(f, t, b, &target)
 	if err != nil {
 		return false, err
 	}
+	target.Properties = step.Target.Properties
 	return tx(o, f, "made", func(l *Ledger, s *Stack) (bool, error) { return out.Failure == "", o.back(l, s, b, target, out) })
 }
 
@@ -254,7 +270,7 @@ func (o *operation) beginBack(l *Ledger, s *Stack, step backStep) (wayBegun, err
 		r.PhysicalID = ""
 	}
 	if !b.Create {
-		d, err := plan.Decide(o.types(), r.Type, r.Properties, step.Target.Properties)
+		d, err := plan.Decide(o.types(), r.Type, r.Properties, step.goal())
 		if err != nil {
 			return b, workflow.Permanent(err)
 		}
@@ -262,7 +278,7 @@ func (o *operation) beginBack(l *Ledger, s *Stack, step backStep) (wayBegun, err
 		b.Create = d.Action == plan.Replace || ok && t.Update == nil
 		b.First = d.DeleteFirst
 	}
-	r.Shown, r.Dirty, r.Coming = o.show(s, step.Target.Properties), true, coming(step.Target.Metadata)
+	r.Shown, r.Dirty, r.Coming = o.show(s, step.goal()), true, coming(step.Target.Metadata)
 	b.Stack, b.Prior = *s, r.Resource
 	return b, l.resource(s, r, UpdateInProgress, "")
 }
@@ -336,7 +352,7 @@ func (o *operation) restore(l *Ledger, s *Stack, step backStep) error {
 	if step.Action == plan.Restore {
 		given := r.Resource
 		r.Old = slices.DeleteFunc(r.Old, func(old plan.Resource) bool { return old.PhysicalID == step.Target.PhysicalID })
-		if r.Exists() && given.PhysicalID != step.Target.PhysicalID {
+		if r.Exists() && given.PhysicalID != step.Target.PhysicalID || step.Gone && given.PhysicalID != "" {
 			r.Old = append(r.Old, given)
 		}
 		r.Resource = step.Target

@@ -34,7 +34,7 @@ func TestWayBack(t *testing.T) {
 		"Added":             {Resource: resource("Added", "new-Added", "new"), Status: CreateComplete},
 	}
 	var got []string
-	for _, s := range wayBack(before, now, []string{"this"}, []string{"Skipped", "Same"}) {
+	for _, s := range wayBack(before, now, nil, []string{"this"}, []string{"Skipped", "Same"}) {
 		got = append(got, fmt.Sprintf("%s %s %s", s.Action, s.Target.LogicalID, s.Target.PhysicalID))
 	}
 	want := []string{

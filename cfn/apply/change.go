@@ -40,6 +40,7 @@ type begun struct {
 	Target plan.Resource // as it is to become; PhysicalID is that of the resource as it is
 	Prior  plan.Resource
 	First  bool // delete the old before the new is made
+	Gone   bool `json:",omitempty"` // it was deleted outside of the stack
 	Wait   *cfn.Wait
 	Hooks  []Hook `json:",omitempty"` // asked before anything is done
 }
@@ -202,6 +203,9 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 		r = &Resource{}
 	} else {
 		b.Prior = r.Resource
+		if live := o.found(step.LogicalID); live != nil {
+			b.Gone, b.Prior.Properties = live.Gone, live.Properties
+		}
 		if b, err = o.decide(b, r, step); err != nil {
 			return keep, workflow.Permanent(err)
 		}
@@ -225,6 +229,8 @@ func (o *operation) begin(l *Ledger, s *Stack, step plan.Step) (begun, error) {
 // decide says what bringing an existing resource to its target needs.
 func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) {
 	switch {
+	case b.Gone:
+		return b, nil
 	case !r.Exists():
 		// What a failed creation left goes in the clean-up.
 		if r.PhysicalID != "" && r.Status == CreateFailed {
@@ -234,7 +240,7 @@ func (o *operation) decide(b begun, r *Resource, step plan.Step) (begun, error) 
 	case r.Type != b.Target.Type:
 		b.Action = plan.Replace
 	default:
-		d, err := plan.Decide(o.types(), b.Target.Type, r.Properties, b.Target.Properties)
+		d, err := plan.Decide(o.types(), b.Target.Type, b.Prior.Properties, b.Target.Properties)
 		if err != nil {
 			return b, err
 		}
@@ -308,6 +314,9 @@ func (o *operation) done(l *Ledger, s *Stack, r *Resource, b begun, out acted) e
 	switch b.Action {
 	case plan.Create:
 		status, now.PhysicalID = CreateComplete, out.PhysicalID
+		if b.Gone {
+			r.Changed = o.ID // the way back takes it away again, whatever it looks like
+		}
 	case plan.Replace:
 		now.PhysicalID = out.PhysicalID
 		if !b.First && b.Prior.PhysicalID != out.PhysicalID {

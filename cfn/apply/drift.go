@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/slipway/slipway/arn"
@@ -166,29 +165,22 @@ func (r *Runner) search(f *workflow.Flow, p params) error {
 // compareAll compares resources, several at a time, and waits for all.
 func (r *Runner) compareAll(ctx context.Context, s *Stack, caller Caller, all []*Resource) []*ResourceDrift {
 	results := make([]*ResourceDrift, len(all))
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(r.cfg.Parallel, len(all)) {
-		wg.Go(func() {
-			for i := range next {
-				results[i] = r.Compare(ctx, s, caller, all[i])
-			}
-		})
-	}
-	for i := range all {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	r.each(len(all), func(i int) { results[i] = r.Compare(ctx, s, caller, all[i]) })
 	return slices.DeleteFunc(results, func(d *ResourceDrift) bool { return d == nil })
 }
 
 // Compare compares a resource with what is there, as the caller. nil: there is
 // nothing to compare, or its type cannot be read.
 func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Resource) *ResourceDrift {
+	d, _ := r.examine(ctx, s, caller, res)
+	return d
+}
+
+// examine is Compare with what was read, where it can be compared.
+func (r *Runner) examine(ctx context.Context, s *Stack, caller Caller, res *Resource) (*ResourceDrift, cfn.Properties) {
 	t, ok := r.typesIn(s.Scope).Provider(res.Type)
 	if !ok || t.Read == nil || !res.Exists() {
-		return nil
+		return nil, nil
 	}
 	out := &ResourceDrift{LogicalID: res.LogicalID, PhysicalID: res.PhysicalID, Type: res.Type, Time: r.cfg.Now()}
 	o := &operation{r: r, Operation: &Operation{StackKey: s.Key(), Caller: caller, Kind: "DetectStackDrift"}}
@@ -198,16 +190,16 @@ func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Reso
 	switch {
 	case fault.Is(err, cfn.NotFound):
 		out.Status = Deleted
-		return out
+		return out, nil
 	case err != nil:
 		o.tell(s, res.Resource, "read", err)
 		out.Status, out.Reason = Unknown, failureReason(err, s.ID+res.LogicalID)
-		return out
+		return out, nil
 	}
 	typeSchema, err := r.typesIn(s.Scope).Schema(res.Type)
 	if err != nil {
 		out.Status, out.Reason = Unknown, failureReason(err, s.ID+res.LogicalID)
-		return out
+		return out, nil
 	}
 	found := drift.Compare(typeSchema, withStackTags(typeSchema, res.Properties, s.Version.Tags), shownProperties(res), actual)
 	out.Expected, out.Actual, out.Differences = found.Expected, found.Actual, found.Differences
@@ -215,7 +207,7 @@ func (r *Runner) Compare(ctx context.Context, s *Stack, caller Caller, res *Reso
 	if len(found.Differences) > 0 {
 		out.Status = Modified
 	}
-	return out
+	return out, actual
 }
 
 // read calls a type's Read outside of any step, which would catch its panics: one

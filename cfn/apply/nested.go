@@ -211,7 +211,7 @@ func WayBack(tx store.Tx, s *Stack) (*Operation, error) {
 	if err != nil || last == nil {
 		return nil, err
 	}
-	return &Operation{Kind: Continue, Old: last.Old, Since: last.Undone()}, nil
+	return &Operation{Kind: Continue, Old: last.Old, Live: last.LiveBefore(), Since: last.Undone()}, nil
 }
 
 // cleanNested has a nested stack remove what it kept, and tells that it is done.

@@ -36,14 +36,15 @@ type Operation struct {
 	Caller   Caller
 	Plan     *plan.Plan // of a creation, update or import
 	Old      map[string]plan.Resource
-	New      Version  // of a creation, update or import
-	Policy   string   // the stack policy that an update is bound by; "" is none
-	Retain   []string // DeleteStack's RetainResources
-	Force    bool     // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left
-	Skip     []string // ContinueUpdateRollback's ResourcesToSkip
-	Since    []string // the updates that the operation rolls back, or that it goes on from
-	Holds    bool     // begun by the parent of a nested stack: the clean-up waits for it
-	Hooks    []Hook   `json:",omitempty"` // asked about the stack before anything is done
+	Live     map[string]plan.Live `json:",omitempty"` // as in Plan, of the operation that this one goes on from
+	New      Version              // of a creation, update or import
+	Policy   string               // the stack policy that an update is bound by; "" is none
+	Retain   []string             // DeleteStack's RetainResources
+	Force    bool                 // DeleteStack's FORCE_DELETE_STACK: what cannot be deleted is left
+	Skip     []string             // ContinueUpdateRollback's ResourcesToSkip
+	Since    []string             // the updates that the operation rolls back, or that it goes on from
+	Holds    bool                 // begun by the parent of a nested stack: the clean-up waits for it
+	Hooks    []Hook               `json:",omitempty"` // asked about the stack before anything is done
 	Started  time.Time
 }
 

@@ -145,6 +145,7 @@ func (o *operation) load(f *workflow.Flow, p params) (*Stack, error) {
 			normalize(&old)
 			o.Old[id] = old
 		}
+		o.normalizeLive()
 		if o.New.TemplateKey == "" {
 			return nil
 		}

@@ -83,6 +83,7 @@ func (c *comparison) mask(masked any, path []string) (expected, actual any) {
 
 type comparison struct {
 	s     *schema.Schema
+	own   bool // what is there is told in the template's words: see Live
 	found []Difference
 }
 
@@ -107,7 +108,7 @@ func (c *comparison) skipped(path []string) bool {
 	}
 	for _, list := range [][]string{c.s.WriteOnly, c.s.ReadOnly} {
 		for _, p := range list {
-			if covers(strings.Split(p, "/"), path) {
+			if covers(split(p), path) {
 				return true
 			}
 		}
@@ -130,6 +131,8 @@ func (c *comparison) untold(expected any, path []string) bool {
 	return true
 }
 
+func split(path string) []string { return strings.Split(path, "/") }
+
 // covers reports whether a schema's path, in which * is any item, is the path.
 func covers(pattern, path []string) bool {
 	return slices.EqualFunc(pattern, path, func(p, name string) bool {
@@ -144,6 +147,9 @@ func (c *comparison) object(shape schema.Shape, expected, actual map[string]any,
 	for _, k := range keys(expected) {
 		at := append(slices.Clone(path), k)
 		if c.skipped(at) || c.untold(expected[k], at) {
+			if c.own {
+				seenA[k] = expected[k]
+			}
 			continue
 		}
 		e, a := c.value(shape.Member(k), expected[k], actual[k], at)
@@ -166,6 +172,15 @@ func (c *comparison) object(shape schema.Shape, expected, actual map[string]any,
 
 // value compares one place, and returns both sides' views of it.
 func (c *comparison) value(shape schema.Shape, expected, actual any, path []string) (any, any) {
+	was := len(c.found)
+	e, a := c.place(shape, expected, actual, path)
+	if c.own && len(c.found) == was {
+		return expected, expected
+	}
+	return e, a
+}
+
+func (c *comparison) place(shape schema.Shape, expected, actual any, path []string) (any, any) {
 	if s, ok := expected.(string); ok && template.HasDynamic(s) {
 		return s, s
 	}

@@ -81,3 +81,39 @@ func TestCompare(t *testing.T) {
 		})
 	}
 }
+
+// What is there, in the template's words as far as they say it.
+func TestLive(t *testing.T) {
+	catalog := schema.New(model.ResourceTypeNames(), model.Schema, func(string) bool { return true })
+	const queue, role, user, group, function = "AWS::SQS::Queue", "AWS::IAM::Role", "AWS::IAM::User", "AWS::EC2::SecurityGroup", "AWS::Lambda::Function"
+	for _, c := range []struct{ name, typeName, expected, actual, want, untold string }{
+		{"in other words", queue, `{"DelaySeconds": "5", "RedrivePolicy": "{\"maxReceiveCount\": 3}"}`, `{"DelaySeconds": 5, "RedrivePolicy": {"maxReceiveCount": 3}, "VisibilityTimeout": 30}`,
+			`{"DelaySeconds":"5","RedrivePolicy":"{\"maxReceiveCount\": 3}"}`, ""},
+		{"another value", queue, `{"DelaySeconds": 5, "QueueName": "q"}`, `{"DelaySeconds": 7, "QueueName": "q"}`, `{"DelaySeconds":7,"QueueName":"q"}`, ""},
+		{"gone", queue, `{"KmsMasterKeyId": "k", "QueueName": "q"}`, `{"QueueName": "q"}`, `{"QueueName":"q"}`, ""},
+		{"one rule more", group, `{"SecurityGroupIngress": [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": "10.1.2.3/8"}]}`,
+			`{"SecurityGroupIngress": [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}, {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": "10.0.0.0/8"}]}`,
+			`{"SecurityGroupIngress":[{"CidrIp":"10.1.2.3/8","FromPort":80,"IpProtocol":"tcp","ToPort":80},{"CidrIp":"0.0.0.0/0","IpProtocol":"-1"}]}`, ""},
+		{"put into a document", role, `{"AssumeRolePolicyDocument": {"Statement": []}}`, `{"AssumeRolePolicyDocument": {"Statement": [], "Id": "x"}}`,
+			`{"AssumeRolePolicyDocument":{"Id":"x","Statement":[]}}`, ""},
+		{"what nobody can tell", user, `{"LoginProfile": {"Password": "p", "PasswordResetRequired": true}}`, `{"LoginProfile": {"PasswordResetRequired": false}}`,
+			`{"LoginProfile":{"Password":"p","PasswordResetRequired":false}}`, "/LoginProfile/Password"},
+		{"all of it", function, `{"Code": {"ZipFile": "x"}, "Timeout": 3}`, `{"Timeout": 4}`, `{"Code":{"ZipFile":"x"},"Timeout":4}`, "/Code/ZipFile"},
+		{"a dynamic reference", queue, `{"KmsMasterKeyId": "{{resolve:ssm:k}}"}`, `{"KmsMasterKeyId": "x"}`, `{"KmsMasterKeyId":"{{resolve:ssm:k}}"}`, ""},
+		{"no schema", "Custom::X", `{"A": [1, 2]}`, `{"A": [2, 1, 3]}`, `{"A":[1,2,3]}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := catalog.Lookup(c.typeName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expected := properties(t, c.expected)
+			if got := cfn.Text(Live(s, expected, properties(t, c.actual))); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if got := strings.Join(WriteOnly(s, expected), " "); got != c.untold {
+				t.Errorf("nobody can tell %s, want %s", got, c.untold)
+			}
+		})
+	}
+}

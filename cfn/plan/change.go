@@ -13,7 +13,7 @@ import (
 
 // Change is a ResourceChange of a change set; names and words are AWS's.
 type Change struct {
-	Action             string // Add, Modify, Remove, Import
+	Action             string // Add, Modify, Remove, Import, SyncWithActual
 	LogicalResourceID  string
 	PhysicalResourceID string
 	ResourceType       string
@@ -23,6 +23,9 @@ type Change struct {
 	Details            []Detail
 	BeforeContext      string // JSON, with values only
 	AfterContext       string
+	DriftStatus        string         `json:",omitempty"` // of a drift-aware change set
+	Ignored            []string       `json:",omitempty"` // places whose drift nobody can tell
+	PreviousContext    string         `json:",omitempty"` // as the last operation left it, where BeforeContext is what there is
 	ChangeSetID        string         `json:",omitempty"` // of a nested stack, where it has one of its own
 	After              cfn.Properties `json:"-"`          // of a nested stack
 }
@@ -48,7 +51,10 @@ type Target struct {
 	Path                string
 	BeforeValue         string
 	AfterValue          string
-	AttributeChangeType string // Add, Remove, Modify
+	AttributeChangeType string // Add, Remove, Modify, SyncWithActual
+	BeforeFrom          string `json:",omitempty"` // of drift-aware change sets, as are the next
+	AfterFrom           string `json:",omitempty"`
+	Drift               *Drift `json:",omitempty"`
 }
 
 // Changes are the entries of a change set, by logical id. With values
@@ -74,6 +80,7 @@ func Changes(in Input, values bool) ([]Change, template.Problems) {
 		if values {
 			ch.BeforeContext = c.context(r.Properties, r.Metadata, c.secretBefore(r.LogicalID))
 		}
+		c.find(&ch, nil, nil)
 		changes = append(changes, ch)
 	}
 	sort.Slice(changes, func(i, j int) bool { return changes[i].LogicalResourceID < changes[j].LogicalResourceID })
@@ -108,6 +115,10 @@ func (c *changer) change(f *fate) (Change, bool) {
 		if c.values {
 			ch.AfterContext = after()
 		}
+		if c.find(&ch, nil, nil); c.values && f.live != nil {
+			old := c.in.Old.Resources[f.step.LogicalID]
+			ch.PreviousContext = c.context(old.Properties, old.Metadata, c.secretBefore(old.LogicalID))
+		}
 		return ch, true
 	}
 	old := c.in.Old.Resources[f.step.LogicalID]
@@ -134,8 +145,12 @@ func (c *changer) change(f *fate) (Change, bool) {
 	if ch.Replacement == "True" {
 		ch.PolicyAction = "ReplaceAnd" + policyOf(f.resource.UpdateReplacePolicy)
 	}
+	if onlySyncs(ch.Details) {
+		ch.Action, ch.Replacement, ch.PolicyAction = syncs, "", ""
+	}
+	c.find(&ch, c.schemaOf(f), f.after)
 	if c.values {
-		ch.BeforeContext = c.context(old.Properties, old.Metadata, c.secretBefore(old.LogicalID))
+		c.contexts(&ch, f, old)
 		ch.AfterContext = after()
 	}
 	return ch, true
@@ -182,7 +197,11 @@ func (c *changer) properties(ch *Change, f *fate, old Resource) {
 	s := c.schemaOf(f)
 	named := map[string]bool{}
 	secretBefore, secretAfter := c.secretBefore(old.LogicalID), c.secretAfter(f.resource)
-	for _, d := range differences(map[string]any(old.Properties), map[string]any(f.after), nil) {
+	if f.live != nil { // what there is may be either
+		secretBefore = both(secretBefore, secretAfter)
+	}
+	c.synced(ch, f, old, secretBefore)
+	for _, d := range differences(map[string]any(f.before(old)), map[string]any(f.after), nil) {
 		name := d.path[0]
 		if named[name] && !c.values {
 			continue
@@ -198,6 +217,7 @@ func (c *changer) properties(ch *Change, f *fate, old Resource) {
 				t.AttributeChangeType = "Remove"
 			}
 			t.BeforeValue, t.AfterValue = shown(d.before, secretBefore[name]), shown(d.after, secretAfter[name])
+			c.drifted(&t, f, old, d.path, secretBefore[name])
 		}
 		ch.Details = append(ch.Details, c.sources(t, f.resource.Properties.Get(name), old.LogicalID)...)
 	}

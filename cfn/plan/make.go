@@ -12,6 +12,7 @@ type fate struct {
 	step     Step
 	decision Decision
 	after    cfn.Properties
+	live     *Live // where the resource is not what the last operation left
 	resource *template.Resource
 	records  []string // attributes other than properties that change: Metadata, DeletionPolicy ...
 	causes   []string // resources that change in place and that it reads attributes of
@@ -38,6 +39,12 @@ func Make(in Input) (*Plan, template.Problems) {
 	p := &Plan{}
 	for _, id := range m.order {
 		p.Steps = append(p.Steps, m.fates[id].step)
+		if live := m.fates[id].live; live != nil {
+			if p.Live == nil {
+				p.Live = map[string]Live{}
+			}
+			p.Live[id] = *live
+		}
 	}
 	p.Cleanup = m.cleanup()
 	p.Outputs = m.outputsChange()
@@ -93,7 +100,10 @@ func (m *maker) decide(r *template.Resource) *fate {
 	}
 	f.after, _ = s.Conform(props)
 	old, exists := m.in.Old.Resources[id]
-	if !exists || old.PhysicalID == "" {
+	if old.Type == r.Type {
+		f.live = m.liveOf(s, old, f.after)
+	}
+	if !exists || old.PhysicalID == "" || f.live != nil && f.live.Gone {
 		f.step.Action = Create
 		if target, ok := m.in.Import[id]; ok {
 			f.step.Action, f.step.PhysicalID, f.step.Identifier = Import, target.PhysicalID, target.Identifier
@@ -107,7 +117,7 @@ func (m *maker) decide(r *template.Resource) *fate {
 			"Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id))
 		return f
 	}
-	if f.decision, err = Decide(m.in.Types, r.Type, old.Properties, f.after); err != nil {
+	if f.decision, err = Decide(m.in.Types, r.Type, f.before(old), f.after); err != nil {
 		m.problems = append(m.problems, template.At(r.Node, "%s", err.Error()))
 	}
 	m.settle(f, old)
@@ -125,7 +135,8 @@ func (m *maker) settle(f *fate, old Resource) {
 	f.causes = m.readsChanging(f.resource)
 	f.step.Changed = d.Changed
 	f.step.DeleteFirst = d.DeleteFirst
-	f.step.Tags = m.tagsChange(f.resource.Type)
+	s, _ := m.in.Types.schema(old.Type)
+	f.step.Tags = m.tagsChange(f.resource.Type) || m.stackTagsDrift(s, f)
 	f.step.Automatic = f.resource.Type == nestedStack && len(d.Changed) == 0
 	switch {
 	case d.Action == Keep && f.step.Tags:
@@ -134,10 +145,13 @@ func (m *maker) settle(f *fate, old Resource) {
 		f.step.Action = Check
 	case d.Action == Keep && len(f.causes) > 0:
 		f.step.Action = Check
+	case d.Action == Keep && f.live != nil && !equal(map[string]any(old.Properties), map[string]any(f.after)):
+		f.step.Action, f.step.Records = Update, true
+		f.step.Changed = append(f.step.Changed, f.records...)
 	case d.Action == Keep && len(f.records) > 0:
 		f.step.Action, f.step.Records = Update, true
 		f.step.Changed = f.records
-	case d.Unknown && m.restsOnUnknown(d, old, f.after):
+	case d.Unknown && m.restsOnUnknown(d, old.Type, f.before(old), f.after):
 		f.step.Action = Check
 	default:
 		f.step.Action = d.Action
@@ -149,17 +163,17 @@ func (m *maker) settle(f *fate, old Resource) {
 
 // restsOnUnknown reports whether the decision may fall otherwise once all values
 // are known: nothing that is known changes, or only what is unknown replaces.
-func (m *maker) restsOnUnknown(d *Decision, old Resource, after cfn.Properties) bool {
+func (m *maker) restsOnUnknown(d *Decision, typeName string, before, after cfn.Properties) bool {
 	known := cfn.Properties{}
 	for k, v := range after {
 		if template.HasUnknown(v) {
-			v = old.Properties[k]
+			v = before[k]
 		}
 		if v != nil {
 			known[k] = v
 		}
 	}
-	certain, err := Decide(m.in.Types, old.Type, old.Properties, known)
+	certain, err := Decide(m.in.Types, typeName, before, known)
 	return err == nil && certain.Action != d.Action
 }
 

@@ -1,7 +1,7 @@
 // Package plan decides what a stack operation does: from the stack as it is and
 // a template it makes a graph of steps and the entries of a change set. It is
 // pure, acts on nothing and starts no goroutine; package apply runs what it
-// decides. It may import cfn, cfn/template and cfn/schema only.
+// decides. It may import cfn, cfn/template, cfn/schema and cfn/drift only.
 package plan
 
 import (
@@ -58,6 +58,9 @@ type Input struct {
 	// Import are the resources of the account that the operation takes into the
 	// stack, by the logical ids that they get.
 	Import map[string]Existing
+	// Live is what was found of the stack's resources, where the operation is
+	// drift-aware; else nil.
+	Live map[string]Found
 }
 
 // Action is what a step does.
@@ -89,7 +92,7 @@ type Step struct {
 	Tags        bool     // the stack's tags change: update even where no property does
 	// Identifier are the values of the primary identifier of what is to be imported.
 	Identifier map[string]string `json:",omitempty"`
-	Records    bool              // only metadata or policies change: no call to the provider
+	Records    bool              // only what the stack keeps of it changes: no call to the provider
 }
 
 // joins reports whether the step brings a resource into the stack.
@@ -100,6 +103,9 @@ type Plan struct {
 	Steps   []Step // in an order that respects After
 	Cleanup []Step // Delete and Retain, in an order that respects After
 	Outputs bool   // outputs change
+	// Live are the resources that are not what the last operation left, where the
+	// operation is drift-aware.
+	Live map[string]Live `json:",omitempty"`
 }
 
 // Empty reports whether the plan changes nothing: "No updates are to be performed."
@@ -136,6 +142,17 @@ func (p *Plan) String() string {
 	}
 	if p.Outputs {
 		b.WriteString("outputs change\n")
+	}
+	for _, id := range union(p.Live, nil) {
+		if p.Live[id].Gone {
+			b.WriteString(id + " is gone\n")
+			continue
+		}
+		b.WriteString(id + " is " + text(p.Live[id].Properties))
+		if len(p.Live[id].Foreign) > 0 {
+			b.WriteString(" beside " + text(p.Live[id].Foreign))
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }

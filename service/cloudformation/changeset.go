@@ -64,6 +64,12 @@ type changeSet struct {
 	// Sets are the ids of the change sets of nested stacks, by logical id.
 	Sets  map[string]string `json:",omitempty"`
 	Token string
+	// Mode is the DeploymentMode. A drift-aware change set has what was found of its
+	// stack's resources, the stack's drift, and how many operations it had had.
+	Mode  string                `json:",omitempty"`
+	Live  map[string]plan.Found `json:"-"` // kept with the changes
+	Drift string                `json:",omitempty"`
+	Count int                   `json:",omitempty"`
 	// Import are the resources of the account that the change set imports.
 	Import map[string]plan.Existing `json:",omitempty"`
 }
@@ -77,6 +83,7 @@ var changeSets = store.NewCollection[changeSet]("cloudformation/changeset",
 type proposal struct {
 	Changes    []plan.Change
 	WithValues []plan.Change
+	Live       map[string]plan.Found `json:",omitempty"`
 }
 
 // proposals are keyed as their change sets.
@@ -89,7 +96,7 @@ func (c *changeSet) load(tx store.Tx, st *apply.Stack) error {
 		return nil
 	}
 	if err == nil {
-		c.Changes, c.WithValues = p.Changes, p.WithValues
+		c.Changes, c.WithValues, c.Live = p.Changes, p.WithValues, p.Live
 	}
 	return err
 }
@@ -145,18 +152,24 @@ func (s *Service) makeChangeSet(ctx context.Context, c auth.Call, in *cloudforma
 	if d.w, err = s.want(ctx, previous, r); err != nil {
 		return nil, err
 	}
+	if d.cs.Mode = in.DeploymentMode; d.w.pending || d.cs.Mode != "" {
+		if d.caller, err = s.principal(ctx, d.w.version.RoleARN); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.lookAt(ctx, d, d.cs.Mode); err != nil {
+		return nil, err
+	}
 	if d.nested, err = s.nestedIn(ctx, d, in); err != nil {
 		return nil, err
 	}
-	var caller apply.Caller
-	if d.w.pending {
-		if caller, err = s.principal(ctx, d.w.version.RoleARN); err != nil {
-			return nil, err
-		}
-	} else if err := s.prepareDraft(ctx, previous, d, in); err != nil {
+	if !d.w.pending {
+		err = s.prepareDraft(ctx, previous, d, in)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return s.createChangeSet(ctx, c, in, d, r, caller)
+	return s.createChangeSet(ctx, c, in, d, r)
 }
 
 // prepareDraft decides a change set whose template is there.
@@ -193,9 +206,6 @@ func checkChangeSet(in *cloudformation.CreateChangeSetInput) (kind string, err e
 	if err := checkToken("clientToken", in.ClientToken); err != nil {
 		return "", err
 	}
-	if in.DeploymentMode != "" {
-		return "", fault.New(fault.NotImplemented, "DeploymentMode %s is not implemented", in.DeploymentMode)
-	}
 	kind = in.ChangeSetType
 	switch kind {
 	case "":
@@ -215,6 +225,9 @@ func checkChangeSet(in *cloudformation.CreateChangeSetInput) (kind string, err e
 		err = fault.New(fault.ValidationError, "OnStackFailure cannot be specified for change sets of type IMPORT.")
 	case kind != changeSetUpdate && !strings.HasPrefix(in.StackName, "arn:"):
 		err = checkName("stackName", in.StackName)
+	}
+	if err == nil {
+		err = checkMode(in, kind)
 	}
 	return kind, err
 }
@@ -258,7 +271,7 @@ func stackNameOf(st *apply.Stack, name string) string {
 
 // createChangeSet keeps a change set, if the stack is still what it was decided
 // from. A repeated request finds the one that is there.
-func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, d *draft, r request, caller apply.Caller) (*changeSet, error) {
+func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, d *draft, r request) (*changeSet, error) {
 	cs := d.cs
 	err := s.update(ctx, func(l *apply.Ledger) error {
 		if err := unchanged(l.Tx, c.Scope, d); err != nil {
@@ -283,7 +296,7 @@ func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudfor
 		}
 		cs = d.cs
 		if d.w.pending {
-			return s.awaitMacros(l, d, in, caller, r)
+			return s.awaitMacros(l, d, in, r)
 		}
 		return d.keep(l, apply.UserInitiated)
 	})

@@ -30,6 +30,7 @@ type flowCase struct {
 	policy string // of that stack, "" for none
 	there  string // name of a thing that no stack has, "" for none
 	begin  func(s *cloudformation.Service, ctx context.Context) (cloudformation.Beginning, error)
+	after  func(w *world)       // happens once the stack is there; nil: nothing
 	alarm  func(cl *cloud) bool // whether the alarm of a monitored operation is on
 	status string
 	events []string
@@ -363,6 +364,9 @@ func (c flowCase) setup(t testing.TB, s store.Store) workflowtest.Scenario {
 			w.protect("s", c.policy)
 		}
 		e.Stop()
+		if c.after != nil {
+			c.after(w)
+		}
 		skip = len(w.events("s"))
 	}
 	change := custom.config

@@ -359,7 +359,7 @@ func goesBackTo(tx store.Tx, st *apply.Stack, op *apply.Operation) error {
 	}
 	last, err := apply.LastOperation(tx, st)
 	if err == nil && last != nil {
-		op.Old, op.Since = last.Old, last.Undone()
+		op.Old, op.Live, op.Since = last.Old, last.LiveBefore(), last.Undone()
 	}
 	return err
 }

@@ -30,7 +30,8 @@ type draft struct {
 	w         *wanted
 	failure   string // why there is no w: a nested stack's template cannot be made
 	nested    []*draft
-	cs        *changeSet // nil: nothing of the nested stack changes
+	caller    apply.Caller // who looks at what there is, for drift-aware ones
+	cs        *changeSet   // nil: nothing of the nested stack changes
 }
 
 // newChangeSet gives a change set its id.
@@ -116,6 +117,7 @@ func (s *Service) decide(tx store.Tx, st *apply.Stack, cs *changeSet, w *wanted)
 		cs.Reason = verifyImport
 	}
 	cs.Import = w.imports
+	cs.aware(st, w.live)
 	var problems template.Problems
 	if cs.Changes, problems = plan.Changes(in, false); len(problems) > 0 {
 		return problems.Err()
@@ -160,7 +162,7 @@ func (d *draft) keep(l *apply.Ledger, reason string) error {
 	}
 	key := d.cs.key(d.stack)
 	if len(d.cs.Changes) > 0 {
-		if err := proposals.Put(l.Tx, key, &proposal{d.cs.Changes, d.cs.WithValues}); err != nil {
+		if err := proposals.Put(l.Tx, key, &proposal{d.cs.Changes, d.cs.WithValues, d.cs.Live}); err != nil {
 			return err
 		}
 	}

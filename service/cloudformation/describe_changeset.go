@@ -63,6 +63,7 @@ func describeChangeSet(cs *changeSet, st *apply.Stack) *cloudformation.DescribeC
 		NotificationARNs: append([]string{}, cs.Version.Notify...), RollbackConfiguration: describeRollback(cs.Version.Rollback),
 		Capabilities: cs.Version.Capabilities, Changes: []cloudformation.Change{},
 		IncludeNestedStacks: &cs.Nested, ParentChangeSetId: cs.ParentID, RootChangeSetId: cs.RootID, OnStackFailure: cs.OnFailure,
+		DeploymentMode: cs.Mode, StackDriftStatus: cs.Drift,
 	}
 	if out.Capabilities == nil {
 		out.Capabilities = []string{}
@@ -78,6 +79,7 @@ func describeChange(ch plan.Change) cloudformation.Change {
 		Action: ch.Action, LogicalResourceId: ch.LogicalResourceID, PhysicalResourceId: ch.PhysicalResourceID,
 		ResourceType: ch.ResourceType, ChangeSetId: ch.ChangeSetID, Replacement: ch.Replacement, PolicyAction: ch.PolicyAction,
 		Scope: ch.Scope, BeforeContext: ch.BeforeContext, AfterContext: ch.AfterContext,
+		ResourceDriftStatus: ch.DriftStatus, ResourceDriftIgnoredAttributes: describeIgnored(ch.Ignored), PreviousDeploymentContext: ch.PreviousContext,
 		Details: []cloudformation.ResourceChangeDetail{},
 	}
 	if rc.Scope == nil {
@@ -90,6 +92,7 @@ func describeChange(ch plan.Change) cloudformation.Change {
 				Attribute: d.Target.Attribute, Name: d.Target.Name, RequiresRecreation: d.Target.RequiresRecreation,
 				Path: d.Target.Path, BeforeValue: d.Target.BeforeValue, AfterValue: d.Target.AfterValue,
 				AttributeChangeType: d.Target.AttributeChangeType,
+				BeforeValueFrom:     d.Target.BeforeFrom, AfterValueFrom: d.Target.AfterFrom, Drift: describeLive(d.Target.Drift),
 			},
 		})
 	}

@@ -21,7 +21,11 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 	var cs *changeSet
 	var body string
 	err = s.view(ctx, func(tx store.Tx) (err error) {
-		if cs, _, err = findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName); err != nil {
+		var st *apply.Stack
+		if cs, st, err = findChangeSet(tx, c.Scope, in.ChangeSetName, in.StackName); err != nil {
+			return err
+		}
+		if err = cs.load(tx, st); err != nil {
 			return err
 		}
 		if cs.Version.TemplateKey == "" { // its transforms have not made a template, or have failed
@@ -44,13 +48,14 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 	if err != nil {
 		return nil, err
 	}
+	live := cs.Live
 	out := &cloudformation.ExecuteChangeSetOutput{}
 	return out, s.update(ctx, func(l *apply.Ledger) error {
-		cs, st, err := findChangeSet(l.Tx, c.Scope, in.ChangeSetName, in.StackName)
+		cs, st, err := findChangeSet(l.Tx, c.Scope, cs.ID, "")
 		if err != nil {
 			return err
 		}
-		w := &wanted{body: body, tmpl: tmpl, version: cs.Version, imports: cs.Import}
+		w := &wanted{body: body, tmpl: tmpl, version: cs.Version, imports: cs.Import, live: live}
 		return s.execute(l, st, cs, in, w, caller)
 	})
 }
@@ -65,6 +70,9 @@ func (s *Service) execute(l *apply.Ledger, st *apply.Stack, cs *changeSet, in *c
 	}
 	if cs.Status != statusComplete || execution != executionAvailable {
 		return notExecutable(cs, either(cs.Status != statusComplete, cs.Status, execution))
+	}
+	if err := cs.stillLive(st); err != nil {
+		return err
 	}
 	if err := obsolete(l.Tx, st, cs.ID); err != nil {
 		return err

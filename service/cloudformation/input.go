@@ -165,6 +165,7 @@ type wanted struct {
 	tmpl    *template.Template
 	version apply.Version
 	imports map[string]plan.Existing // by logical id
+	live    map[string]plan.Found    // what the stack's resources are, of drift-aware change sets
 	step    string                   // of the parent, which asks for it; "" of a stack that is not nested
 
 	original string // the template as it was given, where transforms have made body of it
@@ -412,7 +413,7 @@ func (s *Service) env(tx store.Tx, st *apply.Stack, v *apply.Version) template.E
 
 // input is what a plan of the stack's change to the wanted version is made from.
 func (s *Service) input(tx store.Tx, st *apply.Stack, w *wanted) (plan.Input, error) {
-	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.TypesIn(st.Scope), Import: w.imports}
+	in := plan.Input{New: w.tmpl, Env: s.env(tx, st, &w.version), Tags: w.version.Tags, Types: s.TypesIn(st.Scope), Import: w.imports, Live: w.live}
 	in.Old = plan.State{Resources: map[string]plan.Resource{}}
 	if st.Version.TemplateKey == "" {
 		return in, nil

@@ -111,3 +111,27 @@ func (s *Service) BeginImport(ctx context.Context, name, body string, in []api.R
 		return st.Operation, err
 	}, nil
 }
+
+// BeginExecution begins what a change set of a stack says.
+func (s *Service) BeginExecution(ctx context.Context, stack, name string) Beginning {
+	return func(tx store.Tx) (string, error) {
+		cs, st, err := findChangeSet(tx, auth.From(ctx).Scope, name, stack)
+		if err == nil {
+			err = cs.load(tx, st)
+		}
+		if err != nil {
+			return "", err
+		}
+		t, err := apply.Templates.Get(tx, cs.Version.TemplateKey)
+		if err != nil {
+			return "", err
+		}
+		tmpl, err := s.parse(t.Body, false)
+		if err != nil {
+			return "", err
+		}
+		w := &wanted{body: t.Body, tmpl: tmpl, version: cs.Version, live: cs.Live}
+		err = s.execute(ledger(tx), st, cs, &api.ExecuteChangeSetInput{}, w, apply.Caller{Principal: auth.From(ctx).Principal})
+		return st.Operation, err
+	}
+}

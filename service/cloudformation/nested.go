@@ -98,6 +98,11 @@ func (s *Service) UpdateNested(ctx context.Context, r cfn.Request) error {
 			if err := canUpdate(st); err != nil && !st.Held {
 				return err
 			}
+			if n.set != nil {
+				if err := n.set.stillLive(st); err != nil {
+					return err
+				}
+			}
 			st.DisableRollback = n.parent.DisableRollback
 			st.RetainExceptOnCreate = n.parent.RetainExceptOnCreate
 			if err := s.beginUpdate(l, st, w, n.caller, st.Policy); err != nil {
@@ -180,7 +185,11 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		if err = checkDepth(tx, n.parent); err != nil {
 			return err
 		}
-		if n.set, _, err = nestedChangeSet(tx, c.Scope, n.parent, r.LogicalID); err != nil || n.set == nil {
+		var reviewedFor *apply.Stack
+		if n.set, reviewedFor, err = nestedChangeSet(tx, c.Scope, n.parent, r.LogicalID); err != nil || n.set == nil {
+			return err
+		}
+		if err = n.set.load(tx, reviewedFor); err != nil {
 			return err
 		}
 		t, err := apply.Templates.Get(tx, cmp.Or(n.set.Version.OriginalKey, n.set.Version.TemplateKey))
@@ -271,6 +280,9 @@ func (s *Service) wantNested(ctx context.Context, st *apply.Stack, n *nesting, s
 		return nil, err
 	}
 	w.version.TemplateURL, w.version.RoleARN, w.step = n.url, n.parent.Version.RoleARN, step
+	if n.set != nil && st != nil {
+		w.live = n.set.Live
+	}
 	return w, s.refuseCycle(ctx, n.parent, w)
 }
 

@@ -82,6 +82,12 @@ func (s *Service) readNested(ctx context.Context, n, parent *draft, ch plan.Chan
 		return err
 	}
 	n.w.version.TemplateURL = url
+	n.caller = parent.caller
+	if parent.w.live != nil {
+		if err := s.lookAt(ctx, n, revertDrift); err != nil {
+			return err
+		}
+	}
 	n.nested, err = s.nestedDrafts(ctx, n, depth+1)
 	return err
 }

@@ -45,7 +45,8 @@ type processing struct {
 	Rollback      *cloudformation.RollbackConfiguration
 	Policy        string // that an update is bound by
 	Imports       []cloudformation.ResourceToImport
-	Existing      bool // ImportExistingResources
+	Existing      bool   // ImportExistingResources
+	Mode          string `json:",omitempty"` // DeploymentMode
 }
 
 // processings are keyed by the id of their workflow. They go when it ends.
@@ -205,7 +206,10 @@ func (m *made) wanted(original string) (*wanted, error) {
 func (s *Service) decideLater(f *workflow.Flow, id string, p *processing, m made) error {
 	for try := 1; ; try++ {
 		d, err := s.draftLater(f.Context(), id, p, m)
-		if err != nil && !errors.Is(err, errStale) {
+		if errors.Is(err, errStale) {
+			d, err = nil, nil
+		}
+		if err != nil {
 			return err
 		}
 		kept, err := workflow.Tx(f, fmt.Sprintf("decide %d", try), func(tx store.Tx) (bool, error) {
@@ -236,20 +240,19 @@ func (s *Service) draftLater(ctx context.Context, id string, p *processing, m ma
 	if err != nil {
 		return nil, err
 	}
-	var d *draft
-	err = s.view(ctx, func(tx store.Tx) error {
-		st, cs, err := s.waiting(tx, id, p)
-		if err != nil || st == nil || cs == nil {
-			return err
-		}
-		d = &draft{stack: st, cs: cs, w: w}
-		cs.Reason = m.Missing
-		return s.decideTree(tx, d)
+	d := &draft{w: w, caller: p.Caller}
+	err = s.view(ctx, func(tx store.Tx) (err error) {
+		d.stack, d.cs, err = s.waiting(tx, id, p)
+		return err
 	})
-	if err != nil {
+	if err != nil || d.stack == nil || d.cs == nil {
 		return nil, err
 	}
-	return d, nil
+	if err := s.lookAt(ctx, d, p.Mode); err != nil {
+		return nil, err
+	}
+	d.cs.Reason = m.Missing
+	return d, s.view(ctx, func(tx store.Tx) error { return s.decideTree(tx, d) })
 }
 
 // giveUp ends what the request asked for, since its template cannot be made.
@@ -286,14 +289,14 @@ func (s *Service) waiting(tx store.Tx, id string, p *processing) (*apply.Stack, 
 }
 
 // awaitMacros keeps a change set that is decided once its macros have run.
-func (s *Service) awaitMacros(l *apply.Ledger, d *draft, in *cloudformation.CreateChangeSetInput, caller apply.Caller, r request) error {
+func (s *Service) awaitMacros(l *apply.Ledger, d *draft, in *cloudformation.CreateChangeSetInput, r request) error {
 	d.cs.Status, d.cs.Execution, d.cs.Reason = statusInProgress, executionUnavailable, ""
 	if err := d.keep(l, apply.UserInitiated); err != nil {
 		return err
 	}
 	p := &processing{
-		For: forChangeSet, Scope: d.stack.Scope, Stack: d.stack.Key(), ChangeSet: d.cs.key(d.stack), Caller: caller,
-		Imports: in.ResourcesToImport, Existing: isTrue(in.ImportExistingResources),
+		For: forChangeSet, Scope: d.stack.Scope, Stack: d.stack.Key(), ChangeSet: d.cs.key(d.stack), Caller: d.caller,
+		Imports: in.ResourcesToImport, Existing: isTrue(in.ImportExistingResources), Mode: in.DeploymentMode,
 	}
 	return s.beginProcessing(l, processingWorkflow+"/"+d.cs.key(d.stack), p, r, d.w)
 }

@@ -93,6 +93,7 @@ func (d *deployment) run() {
 		d.complete()
 		d.tagged()
 		d.inSync()
+		d.reverted(given)
 		_, err = d.call("UpdateStack", given...)
 		d.mustRefuse(err, "No updates are to be performed.")
 		d.moves()
@@ -292,6 +293,30 @@ func (d *deployment) inSync() {
 				d.Errorf("  %s %s: expected %s, is %s", p.text("DifferenceType"), p.text("PropertyPath"), p.text("ExpectedValue"), p.text("ActualValue"))
 			}
 		}
+	}
+}
+
+// reverted checks that a drift-aware change set of what was just made has nothing
+// to revert. Nested stacks are updated each time, as their templates may be others.
+func (d *deployment) reverted(given []string) {
+	d.Helper()
+	if d.has("AWS::CloudFormation::Stack") {
+		return
+	}
+	d.must(d.call("CreateChangeSet", append([]string{"ChangeSetName", "drift", "DeploymentMode", "REVERT_DRIFT"}, given...)...))
+	var found *node
+	if !d.wait(func() bool {
+		found = d.must(d.call("DescribeChangeSet", "ChangeSetName", "drift", "IncludePropertyValues", "true"))
+		return found.text("Status") != "CREATE_IN_PROGRESS"
+	}) {
+		d.Fatal("the drift-aware change set is not decided")
+	}
+	if found.text("Status") == "FAILED" && strings.Contains(found.text("StatusReason"), "didn't contain changes") && found.text("StackDriftStatus") == "IN_SYNC" {
+		return
+	}
+	d.Errorf("the drift-aware change set is %s: %s, the stack %s", found.text("Status"), found.text("StatusReason"), found.text("StackDriftStatus"))
+	for _, r := range found.all("Changes/member/ResourceChange") {
+		d.Errorf("  %s %s: from %s to %s", r.text("Action"), r.text("LogicalResourceId"), r.text("BeforeContext"), r.text("AfterContext"))
 	}
 }
 

@@ -71,6 +71,12 @@ type Enclosure interface {
 	Done() <-chan struct{}
 	// Ended is valid once Done is closed.
 	Ended() Ended
+	// Freeze stops the program's processes, until Thaw: they have no CPU time, whatever
+	// they wait for, and Close ends them all the same. compute.ErrUnsupported is for
+	// good, any other error for this time.
+	Freeze() error
+	// Thaw has them go on.
+	Thaw() error
 	// Memory is what the processes use now, in bytes; zero where that is not known.
 	Memory() int64
 	// Close kills all processes, waits for their end and removes what was made.

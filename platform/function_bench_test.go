@@ -198,6 +198,17 @@ func tell(b *testing.B, limit time.Duration, took []time.Duration) {
 
 // together has some invoke at the same time, each in an environment of its own.
 func (c *functionCaller) together(b *testing.B) {
+	for all := 0; all < invokers; all, _ = c.host.Environments() { // each has one before it counts
+		var begun sync.WaitGroup
+		for range invokers {
+			begun.Go(func() { c.invoke(b) })
+		}
+		begun.Wait()
+		if b.Failed() {
+			return
+		}
+	}
+	b.ResetTimer()
 	b.SetParallelism((invokers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	var took []time.Duration

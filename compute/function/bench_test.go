@@ -73,7 +73,18 @@ func BenchmarkInvoke(b *testing.B) {
 				continue
 			}
 			b.Run(driver+"/"+runtime+"/cold", func(b *testing.B) { benchCold(b, h, runtime, code) })
-			b.Run(driver+"/"+runtime+"/warm", func(b *testing.B) { benchWarm(b, h, runtime, code) })
+			b.Run(driver+"/"+runtime+"/warm", func(b *testing.B) { benchWarm(b, h, runtime, code, func(string) {}) })
+			if driver == sandbox.Name {
+				b.Run(driver+"/"+runtime+"/frozen", func(b *testing.B) {
+					benchWarm(b, h, runtime, code, func(key string) {
+						for end := time.Now().Add(30 * time.Second); !h.frozen(key); time.Sleep(time.Millisecond) {
+							if time.Now().After(end) {
+								b.Fatal("it is not frozen after 30 s")
+							}
+						}
+					})
+				})
+			}
 		}
 	}
 }
@@ -97,6 +108,15 @@ func benchSpec(runtime, code, key string) Spec {
 
 func benchCold(b *testing.B, h *Host, runtime, code string) {
 	var took []time.Duration
+	ready := func() {
+		for end := time.Now().Add(30 * time.Second); h.Ready() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				b.Fatal("no environment is ready after 30 s")
+			}
+		}
+	}
+	h.Prepare()
+	ready()
 	for b.Loop() {
 		spec := benchSpec(runtime, code, fmt.Sprint(runtime, "-cold-", len(took)))
 		began := time.Now()
@@ -106,11 +126,7 @@ func benchCold(b *testing.B, h *Host, runtime, code string) {
 		if err := h.Retire(spec.Key)(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		for end := time.Now().Add(30 * time.Second); h.Ready() == 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				b.Fatal("no environment is ready after 30 s")
-			}
-		}
+		ready()
 		b.StartTimer()
 	}
 	spread(b, took)
@@ -124,11 +140,12 @@ func spread(b *testing.B, took []time.Duration) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "median-us")
 }
 
-func benchWarm(b *testing.B, h *Host, runtime, code string) {
+func benchWarm(b *testing.B, h *Host, runtime, code string, before func(key string)) {
 	spec := benchSpec(runtime, code, runtime+"-warm")
 	benchInvoke(b, h, spec)
 	var took []time.Duration
 	for b.Loop() {
+		before(spec.Key)
 		began := time.Now()
 		benchInvoke(b, h, spec)
 		took = append(took, time.Since(began))

@@ -23,6 +23,7 @@ const (
 	defaultIdle     = 10 * time.Minute
 	defaultAtOnce   = 250
 	defaultReady    = 2
+	freezeAfter     = 10 * time.Millisecond // without an invocation
 	startsAtOnce    = 8
 	startPatience   = 60 * time.Second // for the host itself to make an environment
 	memoryIfUnknown = 4 << 30

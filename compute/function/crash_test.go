@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway/slipway/compute/proc"
+	"github.com/slipway/slipway/compute/sandbox"
 )
 
 // crashArgument has the test binary be a Slipway that is killed.
 const crashArgument = "run-functions-until-killed"
 
-// holdUntilKilled runs functions in a folder: one environment idles, one is busy. It
-// says so, and waits.
+// holdUntilKilled runs functions in a folder: one environment idles, frozen where the
+// driver freezes, one is busy. It says so, and waits.
 func holdUntilKilled(driver, dir string) int {
 	exe, err := os.Executable()
 	if err != nil {
@@ -48,6 +49,11 @@ func holdUntilKilled(driver, dir string) int {
 	if _, err := h.Invoke(context.Background(), w.spec("leave a child"), Invocation{RequestID: "id-1", Payload: []byte("1")}); err != nil {
 		fmt.Println(err)
 		return 1
+	}
+	if driver == sandbox.Name {
+		for !h.frozen(w.spec("leave a child").Key) {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	done := make(chan error)
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway/slipway/compute"
@@ -27,8 +28,12 @@ type environment struct {
 	peak int64         // of memory, at the ends of invocations
 	init time.Duration // of the init phase
 
+	frost  sync.Mutex // held while it is frozen, thawed or ended
+	frozen bool
+
 	// With the host's lock held:
 	idleSince time.Time
+	cooled    bool // it was to be frozen since
 	retired   bool
 }
 
@@ -87,6 +92,9 @@ func (e *environment) invoke(c *call) (res Result, fit bool, err error) {
 			o = e.serve(c, e.spec.Timeout)
 		}
 	} else {
+		if err := e.thaw(); err != nil {
+			return Result{}, false, err
+		}
 		o = e.serve(c, e.spec.Timeout)
 	}
 	if o.failure != nil && o.failure.kind == stoppedKind {
@@ -283,6 +291,8 @@ func (e *environment) end() {
 	if e.enc == nil {
 		return
 	}
+	e.frost.Lock()
+	defer e.frost.Unlock()
 	if e.out != nil {
 		e.out.drain()
 	}
@@ -295,7 +305,7 @@ func (e *environment) end() {
 	if e.out != nil {
 		e.out.wait()
 	}
-	e.enc, e.api = nil, nil
+	e.enc, e.api, e.frozen = nil, nil, false
 }
 
 // close ends the environment for good.

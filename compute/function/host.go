@@ -30,6 +30,7 @@ type Host struct {
 	ending  map[*environment]bool     // those that are no longer of all
 	memory  int64                     // of all
 
+	cold        cooling
 	spare       *blanks
 	initTimeout time.Duration // tests have less patience
 }
@@ -59,7 +60,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, make: e, runtimes: newRuntimes(filepath.Join(dir, "runtime")),
 		all: map[*environment]bool{}, idle: map[string][]*environment{}, ending: map[*environment]bool{}, starts: make(chan struct{}, startsAtOnce),
-		spare: newBlanks(cfg.Ready), initTimeout: initTimeout,
+		spare: newBlanks(cfg.Ready), initTimeout: initTimeout, cold: cooling{wake: make(chan struct{}, 1)},
 	}
 	if err := h.runtimes.write(); err != nil {
 		return nil, fmt.Errorf("function: write the runtimes' programs: %w", err)
@@ -67,6 +68,7 @@ func New(cfg Config) (*Host, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.working.Go(h.expire)
 	h.working.Go(h.keepBlanks)
+	h.working.Go(h.cool)
 	return h, nil
 }
 
@@ -183,8 +185,9 @@ func (h *Host) run(e *environment, c *call) answer {
 	}
 	h.mu.Lock()
 	if fit && !e.retired && !h.stopped {
-		e.idleSince = time.Now()
+		e.idleSince, e.cooled = time.Now(), false
 		h.idle[e.spec.Key] = append(h.idle[e.spec.Key], e)
+		h.cold.begin()
 		h.mu.Unlock()
 		return answer{result, err}
 	}

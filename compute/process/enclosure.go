@@ -163,6 +163,15 @@ func (e *enclosure) Run(_ context.Context, p compute.Program) error {
 
 func (e *enclosure) Listener() net.Listener { return e.listener }
 
+// Freeze is not to be had: signals can stop a tree only process by process, and each
+// process sees it.
+func (e *enclosure) Freeze() error {
+	return fmt.Errorf("process: freeze: %w", compute.ErrUnsupported)
+}
+
+// Thaw has nothing to thaw.
+func (e *enclosure) Thaw() error { return nil }
+
 // Memory is the sum over the processes: nothing here counts for a tree as a whole.
 func (e *enclosure) Memory() int64 { return treeMemory(e.PID()) }
 

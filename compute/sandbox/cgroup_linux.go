@@ -20,6 +20,7 @@ import (
 type cgroups struct {
 	v2      bool
 	parents map[string]string // controller -> folder that holds the instances' groups; "" in v2
+	unified string            // folder in the hierarchy of v2, which hosts with v1 may have, too; "" for none
 }
 
 // controllers are the ones that an instance's limits need.
@@ -44,6 +45,9 @@ func openCgroups(name string) (cgroups, error) {
 	c, err := findCgroups(name)
 	if err != nil {
 		return c, err
+	}
+	if !c.v2 && c.unified != "" && os.MkdirAll(c.unified, 0o755) != nil {
+		c.unified = "" // it is there to be seen only
 	}
 	return c, c.makeParents()
 }
@@ -87,11 +91,14 @@ func locateCgroups(mountinfo, own, name string) (cgroups, error) {
 			c.parents[ctl] = filepath.Join(mount, paths[ctl], name)
 		}
 	}
+	if v2 != "" {
+		c.unified = filepath.Join(v2, name)
+	}
 	switch {
 	case len(c.parents) == len(controllers):
 		return c, nil
 	case len(c.parents) == 0 && v2 != "":
-		return cgroups{v2: true, parents: map[string]string{"": filepath.Join(v2, name)}}, nil
+		return cgroups{v2: true, parents: map[string]string{"": c.unified}, unified: c.unified}, nil
 	}
 	return cgroups{}, fmt.Errorf("the cpu, memory and pids controllers are not all mounted (found v1 %v, v2 %q)", c.parents, v2)
 }

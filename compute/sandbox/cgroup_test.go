@@ -27,12 +27,13 @@ func TestLocateCgroups(t *testing.T) {
 		name, mounts, own string
 		v2                bool
 		want              map[string]string
+		unified           string
 	}{
 		{"v1, below Slipway's own", v1, "8:pids:/\n4:memory:/user/a\n2:cpu,cpuacct:/\n0::/\n", false, map[string]string{
-			"cpu": "/sys/fs/cgroup/cpu,cpuacct/s", "memory": "/sys/fs/cgroup/memory/user/a/s", "pids": "/sys/fs/cgroup/pids/s"}},
-		{"v2, at the top", v2, "0::/system.slice/slipway.service\n", true, map[string]string{"": "/sys/fs/cgroup/s"}},
-		{"none", "22 27 0:21 / /proc rw - proc proc rw\n", "", false, nil},
-		{"v1 without pids", strings.ReplaceAll(v1, "rw,pids", "rw,freezer"), "", false, nil},
+			"cpu": "/sys/fs/cgroup/cpu,cpuacct/s", "memory": "/sys/fs/cgroup/memory/user/a/s", "pids": "/sys/fs/cgroup/pids/s"}, "/sys/fs/cgroup/unified/s"},
+		{"v2, at the top", v2, "0::/system.slice/slipway.service\n", true, map[string]string{"": "/sys/fs/cgroup/s"}, "/sys/fs/cgroup/s"},
+		{"none", "22 27 0:21 / /proc rw - proc proc rw\n", "", false, nil, ""},
+		{"v1 without pids", strings.ReplaceAll(v1, "rw,pids", "rw,freezer"), "", false, nil, ""},
 	} {
 		c, err := locateCgroups(tt.mounts, tt.own, "s")
 		if (err != nil) != (tt.want == nil) {
@@ -40,6 +41,9 @@ func TestLocateCgroups(t *testing.T) {
 		}
 		if d := cmp.Diff(tt.want, c.parents); err == nil && (d != "" || c.v2 != tt.v2) {
 			t.Errorf("%s: v2 %v, %s", tt.name, c.v2, d)
+		}
+		if c.unified != tt.unified {
+			t.Errorf("%s: programs freeze at %q, want %q", tt.name, c.unified, tt.unified)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type enclosure struct {
 	address  netip.Addr
 	listener net.Listener
 	base     int64 // bytes of memory that the first process has
+	freezer  *freezer
 
 	once sync.Once
 	err  error
@@ -89,7 +90,7 @@ func (e *enclosure) make(ctx context.Context, spec compute.EnclosureSpec) error 
 	if err := os.MkdirAll(e.path(), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(e.path("groups"), []byte(strings.Join(d.cgroups.folders(e.id), "\n")), 0o600); err != nil {
+	if err := os.WriteFile(e.path("groups"), []byte(strings.Join(d.cgroups.enclosed(e.id), "\n")), 0o600); err != nil {
 		return err
 	}
 	if err := d.cgroups.create(e.id, compute.Limits{}); err != nil {
@@ -114,7 +115,11 @@ func (e *enclosure) make(ctx context.Context, spec compute.EnclosureSpec) error 
 		Kind: boot.Sandbox, ID: e.id, Hostname: strings.ReplaceAll(e.address.String(), ".", "-"),
 		Address: e.address, DNS: dns, Root: "/",
 	})
+	if err != nil {
+		return err
+	}
 	e.base = d.cgroups.memory(e.id)
+	e.freezer, err = d.cgroups.freezer(e.id, pid)
 	return err
 }
 
@@ -268,7 +273,10 @@ func (e *enclosure) Close() error {
 			e.Stop(0)
 			_ = e.Output().Close()
 		}
-		e.err = e.driver.dropEnclosed(context.Background(), e.id, e.address, e.driver.cgroups.folders(e.id))
+		if e.freezer != nil {
+			e.freezer.close()
+		}
+		e.err = e.driver.dropEnclosed(context.Background(), e.id, e.address, e.driver.cgroups.enclosed(e.id))
 		e.driver.unclaim(e.id)
 		e.driver.mu.Lock()
 		delete(e.driver.enclosed, e.id)
@@ -300,7 +308,7 @@ func (d *Driver) sweepEnclosed(ctx context.Context) (removed []string, err error
 	var errs []error
 	for _, entry := range entries {
 		id := entry.Name()
-		groups := d.cgroups.folders(id)
+		groups := d.cgroups.enclosed(id)
 		if b, err := os.ReadFile(d.Path(enclosures, id, "groups")); err == nil && len(b) > 0 {
 			groups = append(groups, strings.Split(string(b), "\n")...)
 		}

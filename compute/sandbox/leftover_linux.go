@@ -125,7 +125,10 @@ func parentGroupsOf(tag string) ([]string, error) {
 		return nil, err
 	}
 	var out []string
-	for _, at := range c.parents {
+	for _, at := range append(slices.Collect(maps.Values(c.parents)), c.unified) {
+		if at == "" {
+			continue
+		}
 		for range groupDepth {
 			groups, err := filepath.Glob(filepath.Join(at, groupPrefix+tag))
 			if err != nil {

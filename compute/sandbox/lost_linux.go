@@ -59,7 +59,9 @@ func (l *Leftover) remove(ctx context.Context) (removed []string, err error) {
 	parents, err := parentGroupsOf(l.Tag)
 	errs = append(errs, err)
 	for _, parent := range parents {
-		groups, _ := filepath.Glob(filepath.Join(parent, "*", "cgroup.procs"))
+		groups, _ := filepath.Glob(filepath.Join(parent, "*", "*", "cgroup.procs")) // of enclosures' programs
+		more, _ := filepath.Glob(filepath.Join(parent, "*", "cgroup.procs"))
+		groups = append(groups, more...)
 		for i := range groups {
 			groups[i] = filepath.Dir(groups[i])
 		}

@@ -140,6 +140,9 @@ func tryCgroups() error {
 	for _, dir := range c.parents {
 		dirs = append(dirs, dir)
 	}
+	if !c.v2 && c.unified != "" {
+		dirs = append(dirs, c.unified)
+	}
 	return removeGroups(dirs)
 }
 

@@ -160,6 +160,9 @@ func (d *Driver) Clean(ctx context.Context) ([]string, error) {
 // Slipway stood when it started them.
 func (d *Driver) parentGroups() []string {
 	parents := slices.Collect(maps.Values(d.cgroups.parents))
+	if d.cgroups.unified != "" {
+		parents = append(parents, d.cgroups.unified)
+	}
 	for _, in := range d.All() {
 		for _, group := range in.Record().Groups {
 			parents = append(parents, filepath.Dir(group))

@@ -125,6 +125,24 @@ func (w *recordedWorld) extensions(t *testing.T) {
 	})
 }
 
+// modules plays the case of a module.
+func (w *recordedWorld) modules(t *testing.T) {
+	w.play(t, "api/test_extensions_modules", "TestExtensionsModules::test_module_usage", func(p *play) {
+		const name = "LocalStack::Testing::TestModule::MODULE"
+		w.upload(t, "replayed-packages", "module", archive(t, map[string]string{
+			".rpdk-config": `{"artifact_type": "MODULE", "typeName": "` + name + `"}`,
+			"schema.json":  `{"typeName": "` + name + `", "description": "A bucket.", "additionalProperties": true, "properties": {"Parameters": {"type": "object"}, "Resources": {"type": "object"}}}`,
+			"fragments/template.json": `{"Parameters": {"BucketName": {"Type": "String"}}, "Resources": {"S3Bucket": {"Type": "AWS::S3::Bucket",
+				"Properties": {"BucketName": {"Fn::Sub": "${BucketName}hello"}}}}}`,
+		}))
+		id, _ := p.register("", &cloudformation.RegisterTypeInput{Type: "MODULE", TypeName: name, SchemaHandlerPackage: "s3://replayed-packages/module"})
+		p.deploy(`{"Parameters": {"BucketName": {"Type": "String"}}, "Resources": {"BucketModule": {"Type": "`+name+`", "Properties": {"BucketName": {"Ref": "BucketName"}}}}}`, "BucketName", "bucket-name-")
+		out := replay.As[cloudformation.DescribeStackResourcesOutput](p.Call("", w.ctx, &cloudformation.DescribeStackResourcesInput{StackName: p.stack}))
+		p.Hold("resource_description", replay.Tree(cloudformation.Describe(), "DescribeStackResources", out)["StackResources"].([]any)[0])
+		p.Call("", w.ctx, &cloudformation.DeregisterTypeInput{Arn: id})
+	})
+}
+
 // role is one that a service and Lambda may assume.
 func (w *recordedWorld) role(t testing.TB, service string) string {
 	t.Helper()

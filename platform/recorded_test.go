@@ -40,6 +40,7 @@ func TestRecorded(t *testing.T) {
 	t.Run("transforms", w.transforms)
 	t.Run("functions", w.functions)
 	t.Run("extensions", w.extensions)
+	t.Run("modules", w.modules)
 	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		return // not all are played
 	}

@@ -88,6 +88,15 @@ type Version struct {
 	Imports      []string // names of exports that the version uses
 	Rollback     Rollback `json:",omitzero"`
 	TemplateURL  string   `json:",omitempty"` // that the template came from, of nested stacks
+	// Modules tells of the resources that modules have brought, by logical id.
+	Modules map[string]Module `json:",omitempty"`
+}
+
+// Module is the module that a resource comes from, and those around that, the
+// innermost first.
+type Module struct {
+	Types string // names, with "/" between
+	IDs   string // logical ids, likewise
 }
 
 // Stack is the record of a stack. A deleted stack's record stays, found by its

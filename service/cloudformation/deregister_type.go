@@ -88,6 +88,9 @@ func (s *Service) DeregisterType(ctx context.Context, in *api.DeregisterTypeInpu
 			return nil
 		}
 		v.Deprecated = true
+		if v.Function == "" { // of a module
+			return extensionVersions.Put(l.Tx, e.key()+"/"+v.Version, v)
+		}
 		p := unmaking{apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, c.Scope, v.Function}
 		return errors.Join(extensionVersions.Put(l.Tx, e.key()+"/"+v.Version, v),
 			s.cfg.Workflows.Begin(l.Tx, unmakingWorkflow, unmakingWorkflow+"/"+e.key()+"/"+v.Version+"/"+v.Created.UTC().Format(time.RFC3339Nano), p))

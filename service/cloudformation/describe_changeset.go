@@ -48,7 +48,9 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 			out.NextToken = makeToken(cs.ID, fmt.Sprint(to))
 		}
 		for _, ch := range changes[from:to] {
-			out.Changes = append(out.Changes, describeChange(ch))
+			change := describeChange(ch)
+			change.ResourceChange.ModuleInfo = moduleInfo(ch.LogicalResourceID, &cs.Version, &st.Version)
+			out.Changes = append(out.Changes, change)
 		}
 		return nil
 	})

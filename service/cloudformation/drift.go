@@ -192,6 +192,7 @@ func showDrift(st *apply.Stack, d *apply.ResourceDrift) cloudformation.StackReso
 	out := cloudformation.StackResourceDrift{
 		StackId: st.ID, LogicalResourceId: d.LogicalID, PhysicalResourceId: d.PhysicalID, ResourceType: d.Type,
 		StackResourceDriftStatus: d.Status, DriftStatusReason: d.Reason, Timestamp: &d.Time,
+		ModuleInfo: moduleInfo(d.LogicalID, &st.Version, st.Before),
 	}
 	if d.Expected != nil {
 		out.PropertyDifferences = []cloudformation.PropertyDifference{}

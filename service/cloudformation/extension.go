@@ -17,9 +17,10 @@ import (
 const (
 	resourceKind = api.RegistryTypeResource
 	hookKind     = api.RegistryTypeHook
+	moduleKind   = api.RegistryTypeModule
 )
 
-// extension is a resource type or hook that an account has registered in a region,
+// extension is a resource type, hook or module that an account has registered in a region,
 // or activated.
 type extension struct {
 	Kind       string
@@ -44,7 +45,8 @@ type extensionVersion struct {
 	Schema       string // JSON
 	Provisioning string
 	Source, Docs string // URLs
-	Function     string // ARN of the Lambda function that is the handler
+	Function     string // ARN of the Lambda function that is the handler; "" : of a module
+	Fragment     string `json:",omitempty"` // of a module: what stands in its place
 	Role         string // ExecutionRoleArn
 	LogRole      string
 	LogGroup     string

@@ -22,6 +22,7 @@ type extensionPackage struct {
 	Source, Docs string
 	Runtime      string
 	Entrypoint   string
+	Fragment     string `json:",omitempty"` // of a module
 }
 
 // maxSchema bounds a schema, in bytes, as DescribeType's answer does.

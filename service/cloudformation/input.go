@@ -17,6 +17,7 @@ import (
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
 	"github.com/slipway/slipway/cfn/template"
+	"github.com/slipway/slipway/cfn/transform"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/cloudformation/stackset"
 	"github.com/slipway/slipway/store"
@@ -284,14 +285,14 @@ func (s *Service) checked(tmpl *template.Template, problems template.Problems) (
 }
 
 // check reads a template and checks what can be said of it by itself. Of one that
-// has transforms that is what it declares.
+// has transforms or modules that is what it declares.
 func (s *Service) check(body string) (*template.Template, error) {
 	root, problems := template.Read([]byte(body))
 	if root == nil {
 		return nil, problems.Err()
 	}
 	names := template.Transforms(root)
-	if len(names) == 0 {
+	if len(names) == 0 && !transform.HasModules(root) {
 		return s.checked(template.Interpret(root, problems))
 	}
 	_, more := template.Declared(root)

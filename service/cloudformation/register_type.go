@@ -16,6 +16,7 @@ import (
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
+	"github.com/slipway/slipway/cfn/transform"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
@@ -73,16 +74,14 @@ func (s *Service) RegisterType(ctx context.Context, in *api.RegisterTypeInput) (
 	}
 	organization, _, _ := strings.Cut(in.TypeName, "::")
 	switch {
-	case kind != resourceKind && kind != hookKind:
-		return nil, fault.New(fault.NotImplemented, "RegisterType of %s is not implemented: resource types and hooks are", kind)
 	case slices.Contains(reservedNames, strings.ToLower(organization)):
 		return nil, fault.New(fault.CFNRegistry, "The organization %s is reserved and cannot be used in extension names.", organization)
-	case strings.HasSuffix(in.TypeName, "::MODULE"):
-		return nil, fault.New(fault.CFNRegistry, "%s is the name of a module, and Type is %s.", in.TypeName, kind)
-	case s.cfg.Lambda == nil || s.cfg.S3 == nil || s.cfg.Ring == nil:
+	case transform.IsModule(in.TypeName) != (kind == moduleKind):
+		return nil, fault.New(fault.CFNRegistry, "Type is %s, and the names of modules, and no others, end in ::MODULE: %s.", kind, in.TypeName)
+	case s.cfg.S3 == nil || kind != moduleKind && (s.cfg.Lambda == nil || s.cfg.Ring == nil):
 		return nil, fault.New(fault.NotImplemented, "RegisterType is not implemented: this Slipway has no Lambda")
 	}
-	if in.ExecutionRoleArn != "" {
+	if in.ExecutionRoleArn != "" && kind != moduleKind {
 		service := handlersService
 		if kind == hookKind {
 			service = hooksService
@@ -144,7 +143,7 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 	if interrupted(f, stepErr) {
 		return stepErr
 	}
-	if stepErr != nil { // it may have come as far as the function
+	if stepErr != nil && r.Kind != moduleKind { // it may have come as far as the function
 		if err := s.unmake(f, r.Caller, r.Scope, r.function()); err != nil {
 			return err
 		}
@@ -166,7 +165,7 @@ func (s *Service) runRegistration(f *workflow.Flow, p registrationParams) error 
 		k := out.Package
 		e, err := addVersion(tx, extension{Kind: now.Kind, Name: now.Name, Scope: now.Scope}, extensionVersion{
 			Description: k.Description, Schema: k.Schema, Provisioning: k.Provisioning, Source: k.Source, Docs: k.Docs,
-			Function: out.Function, Role: now.Role, LogRole: now.LogRole, LogGroup: now.LogGroup,
+			Function: out.Function, Fragment: k.Fragment, Role: now.Role, LogRole: now.LogRole, LogGroup: now.LogGroup,
 		}, s.cfg.Now())
 		if err != nil {
 			return false, err
@@ -183,31 +182,44 @@ func (r *registration) function() string {
 	return "cfn-" + strings.ToLower(r.Kind) + "-" + cut(strings.ReplaceAll(r.Name, "::", "-"), 34) + "-" + arn.SuffixFrom(r.Token, 12)
 }
 
-// makeHandler reads a package and makes its function. The same step finds the
-// function that it made before.
-func (s *Service) makeHandler(ctx context.Context, r *registration) (out madeHandler, err error) {
+// packageOf reads the package of a registration.
+func (s *Service) packageOf(ctx context.Context, r *registration) ([]byte, error) {
 	bucket, key, version, err := bucketOf(r.Package, r.Caller.Endpoint)
 	if rest, ok := strings.CutPrefix(r.Package, "s3://"); ok {
 		err = nil
 		bucket, key, _ = strings.Cut(rest, "/")
 	}
 	if err != nil || bucket == "" || key == "" {
-		return out, fault.New(fault.CFNRegistry, "SchemaHandlerPackage %s is not the URL of an object in S3", r.Package)
+		return nil, fault.New(fault.CFNRegistry, "SchemaHandlerPackage %s is not the URL of an object in S3", r.Package)
 	}
 	got, err := s.cfg.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})
 	if err != nil {
 		if e, ok := fault.As(err); ok {
 			err = fault.New(fault.CFNRegistry, "SchemaHandlerPackage cannot be read: S3 error: %s (%s)", e.Message, e.Code)
 		}
-		return out, err
+		return nil, err
 	}
 	defer got.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(got.Body, maxPackage+1))
 	if err != nil {
-		return out, fmt.Errorf("read %s: %w", r.Package, err)
+		return nil, fmt.Errorf("read %s: %w", r.Package, err)
 	}
 	if len(body) > maxPackage {
-		return out, fault.New(fault.CFNRegistry, "SchemaHandlerPackage has more than %d bytes", maxPackage)
+		return nil, fault.New(fault.CFNRegistry, "SchemaHandlerPackage has more than %d bytes", maxPackage)
+	}
+	return body, nil
+}
+
+// makeHandler reads a package and makes its function, which modules have not. The
+// same step finds the function that it made before.
+func (s *Service) makeHandler(ctx context.Context, r *registration) (out madeHandler, err error) {
+	body, err := s.packageOf(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	if r.Kind == moduleKind {
+		out.Package, err = readModule(body, r.Name)
+		return out, err
 	}
 	k, code, err := readPackage(body, r.Kind, r.Name)
 	if err != nil {

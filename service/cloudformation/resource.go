@@ -77,7 +77,7 @@ func (s *Service) DescribeStackResource(ctx context.Context, in *cloudformation.
 	return &cloudformation.DescribeStackResourceOutput{StackResourceDetail: &cloudformation.StackResourceDetail{
 		StackName: st.Name, StackId: st.ID, LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r),
 		ResourceType: r.Type, LastUpdatedTimestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
-		Metadata: metadata, DriftInformation: drift,
+		Metadata: metadata, DriftInformation: drift, ModuleInfo: moduleInfo(r.LogicalID, &st.Version, st.Before),
 	}}, nil
 }
 
@@ -126,7 +126,7 @@ func (s *Service) DescribeStackResources(ctx context.Context, in *cloudformation
 			out.StackResources = append(out.StackResources, cloudformation.StackResource{
 				StackName: st.Name, StackId: st.ID, LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r),
 				ResourceType: r.Type, Timestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
-				DriftInformation: drift,
+				DriftInformation: drift, ModuleInfo: moduleInfo(r.LogicalID, &st.Version, st.Before),
 			})
 		}
 		if in.LogicalResourceId != "" && len(out.StackResources) == 0 {
@@ -166,6 +166,7 @@ func (s *Service) ListStackResources(ctx context.Context, in *cloudformation.Lis
 				LogicalResourceId: r.LogicalID, PhysicalResourceId: physicalID(r), ResourceType: r.Type,
 				LastUpdatedTimestamp: &r.Time, ResourceStatus: r.Status, ResourceStatusReason: r.Reason,
 				DriftInformation: (*cloudformation.StackResourceDriftInformationSummary)(drift),
+				ModuleInfo:       moduleInfo(r.LogicalID, &st.Version, st.Before),
 			})
 		}
 		out.NextToken = next

@@ -22,14 +22,13 @@ func (s *Service) understand(ctx context.Context, st *apply.Stack, r request, bo
 	if root == nil {
 		return nil, problems.Err()
 	}
+	modules, err := s.expand(ctx, root)
+	if err != nil {
+		return nil, err
+	}
 	names := template.Transforms(root)
 	if len(names) == 0 {
-		tmpl, err := s.checked(template.Interpret(root, problems))
-		if err != nil {
-			return nil, err
-		}
-		w := &wanted{body: body, tmpl: tmpl}
-		return w, s.settle(ctx, w, r, given(r.Parameters), values)
+		return s.final(ctx, r, body, root, problems, modules, values)
 	}
 	declared, more := template.Declared(root)
 	if err := append(problems, more...).Err(); err != nil {
@@ -50,7 +49,32 @@ func (s *Service) understand(ctx context.Context, st *apply.Stack, r request, bo
 	if w.pending = !transform.Hosted(names) && r.requestID == ""; w.pending {
 		return w, nil
 	}
-	return s.process(ctx, st, w, r, resolved, values)
+	if w, err = s.process(ctx, st, w, r, resolved, values); err == nil {
+		w.version.Modules = modules
+	}
+	return w, err
+}
+
+// final is the template of a request that has no transforms, with what modules
+// have brought.
+func (s *Service) final(ctx context.Context, r request, body string, root *template.Node, problems template.Problems, modules map[string]apply.Module, values template.Values) (*wanted, error) {
+	w := &wanted{body: body}
+	var err error
+	if len(modules) > 0 {
+		w.original, w.body = body, string(root.JSON())
+		tmpl, more := template.FromTree(root)
+		w.tmpl, err = s.checked(tmpl, append(problems, more...))
+	} else {
+		w.tmpl, err = s.checked(template.Interpret(root, problems))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.settle(ctx, w, r, given(r.Parameters), values); err != nil {
+		return nil, err
+	}
+	w.version.Modules = modules
+	return w, nil
 }
 
 // process runs the transforms of a request's template.

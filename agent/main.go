@@ -30,8 +30,9 @@ func Main(args []string) int {
 	return 2
 }
 
-// Tool runs the cfn helper that the binary was called as, by the last element of
-// argv[0]; ok is false where the name is none of theirs.
+// Tool runs the cfn helper, or the runtime of local handlers, that the binary was
+// called as, by the last element of argv[0]; ok is false where the name is none of
+// theirs.
 func Tool(argv []string) (status int, ok bool) {
 	if len(argv) == 0 {
 		return 0, false
@@ -45,6 +46,8 @@ func Tool(argv []string) (status int, ok bool) {
 		return CfnGetMetadata(argv[1:], os.Stdout, os.Stderr), true
 	case "cfn-hup", "cfn-hup.exe":
 		return CfnHup(argv[1:], os.Stderr), true
+	case "bootstrap": // of a local handler's environment
+		return Handler(os.Stderr), true
 	}
 	return 0, false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	lambdaapi "github.com/slipway/slipway/api/lambda"
@@ -25,7 +26,9 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 	s.functions, err = function.New(function.Config{
 		Driver: p.driver, Dir: filepath.Join(dir, "host"), Logger: p.cfg.Logger, DNS: resolvers(resolverFiles),
 		Log: func(spec function.Spec, stream string, at time.Time, line []byte) {
-			s.lambda.Line(spec, stream, at, line)
+			if !strings.HasPrefix(spec.Key, localKey) { // local handlers have no log
+				s.lambda.Line(spec, stream, at, line)
+			}
 		},
 	})
 	if errors.Is(err, compute.ErrUnsupported) {
@@ -43,6 +46,14 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 		s.apis.lambda = lambdaapi.Intercept(s.lambda, s.guard())
 	}
 	return err
+}
+
+// localHandlers runs the handlers of registered types that are no functions.
+func (p *Platform) localHandlers(s *services) *localHandlers {
+	return &localHandlers{
+		host: s.functions, dir: filepath.Join(p.cfg.Dir, functionsDir, "local"), binary: p.cfg.Binary,
+		endpoint: p.instanceEndpoint, folders: map[string]string{},
+	}
 }
 
 // answerMacro has a function answer for a macro, as the caller.

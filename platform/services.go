@@ -201,6 +201,7 @@ func (p *Platform) wireStacks(s *services) {
 		Invoke:        s.answerMacro,
 		AssumeAs:      s.insiders.assumeAs,
 		Lambda:        s.apis.lambda,
+		Local:         p.localHandlers(s),
 		InstanceStack: s.insiders.instanceStack,
 		SignalURL:     func(context.Context) string { return p.instanceEndpoint() },
 		StackSets: stackset.Config{

@@ -3,6 +3,7 @@ package cloudformation
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
@@ -116,6 +117,9 @@ func (s *Service) runUnmaking(f *workflow.Flow, p unmaking) error {
 // deleted stays, and the log says so.
 func (s *Service) unmake(f *workflow.Flow, caller apply.Caller, scope arn.Scope, function string) error {
 	_, err := workflow.Step(f, "unmake", func(ctx context.Context, token string) (bool, error) {
+		if key, ok := strings.CutPrefix(function, localPrefix); ok {
+			return true, s.unmakeLocal(ctx, key)
+		}
 		_, err := s.cfg.Lambda.DeleteFunction(contextOf(ctx, s, caller, scope, "DeregisterType", token), &lambda.DeleteFunctionInput{FunctionName: function})
 		if fault.Is(err, fault.ResourceNotFoundException) {
 			return false, nil

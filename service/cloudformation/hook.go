@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway/slipway/api/lambda"
@@ -272,6 +273,9 @@ func cut(text string, most int) string {
 
 // handler has a function answer a request with JSON.
 func (s *Service) handler(ctx context.Context, function string, request, answer any) error {
+	if key, ok := strings.CutPrefix(function, localPrefix); ok {
+		return s.askLocal(ctx, key, request, answer)
+	}
 	if s.cfg.Lambda == nil {
 		return fault.New(fault.NotImplemented, "handlers in Lambda are not implemented: this Slipway has no Lambda")
 	}

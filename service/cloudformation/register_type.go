@@ -210,8 +210,8 @@ func (s *Service) packageOf(ctx context.Context, r *registration) ([]byte, error
 	return body, nil
 }
 
-// makeHandler reads a package and makes its function, which modules have not. The
-// same step finds the function that it made before.
+// makeHandler reads a package and makes its handler, which modules have not. The same
+// step finds what it made before.
 func (s *Service) makeHandler(ctx context.Context, r *registration) (out madeHandler, err error) {
 	body, err := s.packageOf(ctx, r)
 	if err != nil {
@@ -225,6 +225,14 @@ func (s *Service) makeHandler(ctx context.Context, r *registration) (out madeHan
 	if err != nil {
 		return out, err
 	}
+	if k.Runtime == localRuntime {
+		return s.makeLocal(ctx, r, k, code)
+	}
+	return s.makeFunction(ctx, r, k, code)
+}
+
+// makeFunction makes the function of a handler, and waits until it can be called.
+func (s *Service) makeFunction(ctx context.Context, r *registration, k extensionPackage, code []byte) (out madeHandler, err error) {
 	role := r.Role
 	if role == "" {
 		role = r.Scope.Global("iam", "role/aws-service-role/"+handlersService+"/AWSServiceRoleForCloudFormationHandlers").String()

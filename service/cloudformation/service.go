@@ -71,6 +71,8 @@ type Config struct {
 	Publish func(ctx context.Context, topicARN, subject, message string) error
 	// Lambda runs the handlers of hooks and of registered types; nil: there are none.
 	Lambda lambda.Service
+	// Local runs those that need no function; nil: there are none.
+	Local LocalHandlers
 	// AssumeAs is the principal of an execution role, checked to exist and to trust a
 	// service ("hooks.cloudformation.amazonaws.com"). nil: there are no such roles.
 	AssumeAs func(ctx context.Context, roleARN, service string) (auth.Principal, error)

@@ -41,6 +41,7 @@ func TestRecorded(t *testing.T) {
 	t.Run("functions", w.functions)
 	t.Run("extensions", w.extensions)
 	t.Run("modules", w.modules)
+	t.Run("services", w.services)
 	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		return // not all are played
 	}

@@ -3,6 +3,8 @@ package cloudwatch
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	api "github.com/slipway/slipway/api/cloudwatch"
@@ -108,11 +110,18 @@ func (s *Service) judge(tx store.Tx, p place, now time.Time, child string, seen 
 	if state == a.State {
 		return nil
 	}
-	reason, data := p.arn()+" was created and its alarm rule evaluates to "+state, ""
+	reason, of := p.arn()+" was created and its alarm rule evaluates to "+state, slices.Sorted(maps.Keys(states))
 	if c := states[child]; c != nil {
-		from := place{p.Scope, child}
-		reason = from.arn() + " transitioned to " + c.State + " at " + now.Format("Monday 02 January, 2006 15:04:05 MST")
-		b, err := json.Marshal(map[string]any{"triggeringAlarms": []triggering{{from.arn(), triggered{c.State, wireTime(c.Turned)}}}})
+		reason = place{p.Scope, child}.arn() + " transitioned to " + c.State + " at " + now.Format("Monday 02 January, 2006 15:04:05 MST")
+		of = []string{child}
+	}
+	data := ""
+	if len(of) > 0 {
+		var by []triggering
+		for _, name := range of {
+			by = append(by, triggering{place{p.Scope, name}.arn(), triggered{states[name].State, wireTime(states[name].Turned)}})
+		}
+		b, err := json.Marshal(map[string]any{"triggeringAlarms": by})
 		if err != nil {
 			return err
 		}

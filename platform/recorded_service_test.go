@@ -94,6 +94,21 @@ func (w *recordedWorld) services(t *testing.T) {
 		_, err = of.ec2.DescribeKeyPairs(w.ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{name}})
 		p.Hold("key_pair_deleted", refusal(err, 400, nil))
 	})
+	w.play(t, "resources/test_ec2", "test_keypair_create_import", func(p *play) {
+		// The public key is that of the record, which has its fingerprint.
+		p.deploy(`{"Resources": {"Made": {"Type": "AWS::EC2::KeyPair", "Properties": {"KeyName": "replayed-made", "KeyType": "rsa"}}, "Imported": {"Type": "AWS::EC2::KeyPair",
+			"Properties": {"KeyName": "replayed-imported", "PublicKeyMaterial": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILR+zNQbYY5ORuhYXGMTSnjRLzS9C5dUdWRKdlqi20q2"}}},
+			"Outputs": {"GeneratedKeyPairName": {"Value": {"Ref": "Made"}}, "GeneratedKeyPairFingerprint": {"Value": {"Fn::GetAtt": ["Made", "KeyFingerprint"]}},
+			"ImportedKeyPairName": {"Value": {"Ref": "Imported"}}, "ImportedKeyPairFingerprint": {"Value": {"Fn::GetAtt": ["Imported", "KeyFingerprint"]}}}}`)
+		out, err := of.ec2.DescribeKeyPairs(w.ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{"replayed-made"}})
+		if err != nil {
+			p.Fatal(err)
+		}
+		for placeholder, text := range map[string]string{"<fingerprint>": out.KeyPairs[0].KeyFingerprint, "<generated-key-name>": "replayed-made", "<imported-key-name>": "replayed-imported"} {
+			p.Bind(placeholder, text)
+		}
+		p.Hold("outputs", p.outputs())
+	})
 	w.play(t, "resources/test_cloudformation", "test_waitcondition", w.waitCondition)
 	w.play(t, "resources/test_s3", "test_cfn_handle_s3_notification_configuration", func(p *play) {
 		p.deploy(`{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}, "Policy": {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": "Queue"}], "PolicyDocument": {"Version": "2012-10-17",

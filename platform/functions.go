@@ -41,6 +41,9 @@ func (p *Platform) wireFunctions(s *services) (err error) {
 		Store: p.store, Ring: p.ring, Dir: dir, Runner: s.functions, S3: s.apis.s3, Credentials: s.insiders.executionCredentials,
 		SQS: s.apis.sqs, SNS: s.apis.sns, Logs: s.apis.logs, Self: func() lambdaapi.Service { return s.apis.lambda }, Assume: s.insiders.executionRole, WaitScale: p.cfg.WaitScale, Public: p.public, Authorizer: s.authorizer,
 		Endpoint: p.instanceEndpoint, Now: p.cfg.Now, Logger: p.cfg.Logger,
+		Answered: func(ctx context.Context, payload []byte) (bool, error) {
+			return s.cloudformation.Answered(ctx, payload)
+		},
 	})
 	if err == nil {
 		s.apis.lambda = lambdaapi.Intercept(s.lambda, s.guard())

@@ -148,15 +148,52 @@ func (s *Service) AnswerHandler() http.Handler {
 
 var errNoRequest = fault.New(fault.AccessDenied, "The URL is that of no request that waits for an answer")
 
-// takeAnswer keeps an answer. One that is no good is an answer, too: its provider
-// will give no other. The first one counts.
-func (s *Service) takeAnswer(ctx context.Context, path string, body []byte) error {
+// readAnswerPath reads the path to which an answer is put.
+func readAnswerPath(path string) (stackKey, id, secret string, ok bool) {
 	rest, ok := strings.CutPrefix(path, AnswerPath)
 	parts := strings.Split(rest, "/")
 	if !ok || len(parts) != 5 || strings.Contains(rest, "//") || len(rest) > 512 {
+		return "", "", "", false
+	}
+	return strings.Join(parts[:3], "/"), parts[3], parts[4], true
+}
+
+// Answered reports whether a request to a custom resource's provider needs no answer
+// any more: it has come, or the operation waits for it no longer.
+func (s *Service) Answered(ctx context.Context, request []byte) (over bool, err error) {
+	var r struct{ ResponseURL string }
+	if err := json.Unmarshal(request, &r); err != nil {
+		return false, nil // it is another's
+	}
+	u, err := url.Parse(r.ResponseURL)
+	if err != nil {
+		return false, nil // likewise
+	}
+	stackKey, id, secret, ok := readAnswerPath(u.Path)
+	if !ok {
+		return false, nil
+	}
+	err = s.view(ctx, func(tx store.Tx) error {
+		a, err := apply.Answers.Get(tx, apply.AnswerKey(stackKey, id))
+		if errors.Is(err, store.ErrNotFound) {
+			over = true
+			return nil
+		}
+		if err == nil {
+			over = a.Come && knows(secret, a.Secret)
+		}
+		return err
+	})
+	return over, err
+}
+
+// takeAnswer keeps an answer. One that is no good is an answer, too: its provider
+// will give no other. The first one counts.
+func (s *Service) takeAnswer(ctx context.Context, path string, body []byte) error {
+	stackKey, id, secret, ok := readAnswerPath(path)
+	if !ok {
 		return errNoRequest
 	}
-	stackKey, id := strings.Join(parts[:3], "/"), parts[3]
 	var problem error
 	err := s.update(ctx, func(l *apply.Ledger) error {
 		a, err := apply.Answers.Get(l.Tx, apply.AnswerKey(stackKey, id))
@@ -166,7 +203,7 @@ func (s *Service) takeAnswer(ctx context.Context, path string, body []byte) erro
 		if err != nil {
 			return err
 		}
-		if !knows(parts[4], a.Secret) {
+		if !knows(secret, a.Secret) {
 			return errNoRequest
 		}
 		switch {

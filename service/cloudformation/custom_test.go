@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,42 +183,6 @@ func TestCustomResourceIsReplaced(t *testing.T) {
 	if !strings.Contains(strings.Join(w.events("s"), "\n"), strings.Join(wantEvents, "\n")) {
 		t.Errorf("events:\n%s", strings.Join(w.events("s"), "\n"))
 	}
-}
-
-// An update that is undone by yet another physical resource leaves two of one to the
-// clean-up, which waits for both answers: each ends its own wait.
-func TestCustomResourceLeavesTwo(t *testing.T) {
-	const resources = 6
-	var n atomic.Int32
-	held := make(chan types.CustomRequest, 2*resources)
-	w, p := newCustom(t, func(r types.CustomRequest) map[string]any {
-		if r.RequestType == "Delete" {
-			held <- r
-			return nil
-		}
-		return map[string]any{"PhysicalResourceId": fmt.Sprint("thing-", n.Add(1))}
-	})
-	version := func(n, fail string) string {
-		t, all := "Resources:\n", ""
-		for i := range resources {
-			all += fmt.Sprintf("C%d,", i)
-			t += fmt.Sprintf("  C%d: {Type: 'Custom::Thing', Properties: {ServiceToken: '%s', N: '%s'}}\n", i, functionARN, n)
-		}
-		return t + "  Z: {Type: 'AWS::Test::Thing', DependsOn: [" + strings.TrimSuffix(all, ",") + "], Properties: {Value: '" + n + "', Fail: '" + fail + "'}}\n"
-	}
-	w.create("s", version("1", ""))
-	w.settle("s", "CREATE_COMPLETE")
-	w.updateTo("s", version("2", "update"))
-	var deletions []types.CustomRequest
-	for range 2 * resources {
-		deletions = append(deletions, <-held)
-	}
-	for _, r := range deletions {
-		if code := p.put(r, map[string]any{}); code != http.StatusOK {
-			t.Errorf("the answer to %s is refused: %d", r.PhysicalResourceId, code)
-		}
-	}
-	w.settle("s", "UPDATE_ROLLBACK_COMPLETE")
 }
 
 func TestCustomResourceFails(t *testing.T) {

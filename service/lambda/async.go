@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway/slipway/arn"
+	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/compute/function"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -31,6 +32,7 @@ type event struct {
 	Queued          time.Time
 	Attempts        int      `json:",omitempty"` // that reached the function
 	Throttled       int      `json:",omitempty"` // that did not
+	Step            string   `json:",omitempty"` // of which durable step it is, and what is asked there
 	Outcome         *outcome `json:",omitempty"` // what is left is to tell it
 }
 
@@ -50,7 +52,12 @@ type letter struct {
 }
 
 // events holds them by the time at which they are due.
-var events = store.NewCollection[event](store.BulkPrefix + "lambda/event")
+var events = store.NewCollection(store.BulkPrefix+"lambda/event", store.Index[event]{Name: "step", Keys: func(_ string, e *event) []string {
+	if e.Step == "" {
+		return nil
+	}
+	return []string{e.Step}
+}})
 
 func eventKey(due time.Time) string { return fmt.Sprintf("%020d/%s", due.UnixNano(), arn.NewUUID()) }
 
@@ -81,14 +88,25 @@ type queue struct {
 	timer   *time.Timer
 }
 
-// enqueue keeps an event for later.
+// enqueue keeps an event for later. A durable step that is repeated while its event
+// stands there adds none.
 func (s *Service) enqueue(ctx context.Context, t *target, payload []byte, client string) error {
 	now := s.now().UTC()
 	e := &event{
 		Account: t.Account, Region: t.Region, Function: t.name, ID: t.function.ID, Qualifier: t.qualifier, Request: arn.NewUUID(),
 		Payload: payloadOf(payload), Client: client, Queued: now,
 	}
-	err := s.store.Update(ctx, func(tx store.Tx) error { return events.Put(tx, eventKey(now), e) })
+	if token := auth.From(ctx).Token; token != "" {
+		e.Step = arn.Hash(strings.Join([]string{token, t.invoked, string(e.Payload)}, "\n"))
+	}
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		if e.Step != "" {
+			for _, err := range events.ByIndex(tx, "step", e.Step) {
+				return err
+			}
+		}
+		return events.Put(tx, eventKey(now), e)
+	})
 	if err == nil {
 		s.queueLoop.Wake()
 	}
@@ -228,6 +246,11 @@ func (s *Service) handle(ctx context.Context, key string) error {
 	if e.Outcome != nil {
 		return s.post(ctx, key, e)
 	}
+	if over, err := s.answered(ctx, e); err != nil {
+		return err
+	} else if over {
+		return s.forget(ctx, key)
+	}
 	t := target{looked: looked{place: e.place(), qualifier: e.Qualifier}}
 	how := &invokeConfig{}
 	err = s.store.View(ctx, func(tx store.Tx) (err error) {
@@ -262,6 +285,16 @@ func (s *Service) handle(ctx context.Context, key string) error {
 	}
 	e.Attempts++
 	return s.judge(ctx, key, e, &t, how, &res)
+}
+
+// answered reports whether nobody waits for what an event asks any more: its function
+// has answered, and Slipway was killed before it knew that it was through. Asked again
+// it might make anew what has been deleted since.
+func (s *Service) answered(ctx context.Context, e *event) (bool, error) {
+	if e.Step == "" || e.Attempts > 0 || s.cfg.Answered == nil {
+		return false, nil
+	}
+	return s.cfg.Answered(ctx, e.Payload)
 }
 
 // judge decides what becomes of an event that a function has been given.

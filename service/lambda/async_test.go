@@ -137,6 +137,40 @@ func TestEventsAndTheirDestinations(t *testing.T) {
 	}
 }
 
+// A durable step that is repeated while its event stands there adds none; an event of
+// a step whose request has its answer is not handled any more.
+func TestEventsOfSteps(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Answered = func(_ context.Context, payload []byte) (bool, error) { return string(payload) == `"answered"`, nil }
+	})
+	w.make("f")
+	release := make(chan struct{})
+	w.runner.mu.Lock()
+	w.runner.handle = func(function.Spec, function.Invocation) (function.Result, error) {
+		<-release
+		return function.Result{}, nil
+	}
+	w.runner.mu.Unlock()
+	outside := w.ctx
+	step := func(token string) { w.ctx = auth.WithToken(outside, token) }
+	step("one")
+	w.event("f", `"asked"`)
+	w.event("f", `"asked"`)
+	if n := w.left(); n != 1 {
+		t.Errorf("a repeated step has left %d events", n)
+	}
+	step("two")
+	w.event("f", `"asked"`)
+	w.event("f", `"answered"`)
+	w.ctx = outside
+	w.event("f", `"answered"`)
+	close(release)
+	until(t, "nothing is left", func() bool { return w.left() == 0 })
+	if n := w.runner.count(); n != 3 {
+		t.Errorf("it ran %d times, want 3", n)
+	}
+}
+
 func TestRetriesAndAges(t *testing.T) {
 	for name, c := range map[string]struct {
 		retries, age *int32

@@ -56,6 +56,9 @@ type Config struct {
 	Public func() (scheme, port string)
 	// Authorizer decides who may use a URL that asks; the default is everyone, for tests.
 	Authorizer auth.Authorizer
+	// Answered reports whether the request in an event that a durable step has left has
+	// its answer already, or needs none any more; nil is never.
+	Answered func(ctx context.Context, payload []byte) (bool, error)
 	// WaitScale shortens deliberate waits; 0 is 1.
 	WaitScale float64
 	// Credentials are those of an execution role, which must trust Lambda.

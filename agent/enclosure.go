@@ -94,7 +94,7 @@ func (e *enclosed) serve(programs <-chan boot.Program, gone <-chan struct{}, sig
 
 // start runs the program as a session of its own.
 func (e *enclosed) start(p boot.Program) error {
-	if err := e.limit(p); err != nil {
+	if err := limit(); err != nil {
 		return err
 	}
 	null, err := os.Open(os.DevNull)
@@ -107,8 +107,12 @@ func (e *enclosed) start(p boot.Program) error {
 	if e.cfg.Kind == boot.Sandbox {
 		sys.Credential = &syscall.Credential{Uid: boot.User, Gid: boot.User}
 	}
-	child, err := os.StartProcess(p.Args[0], p.Args, &os.ProcAttr{
-		Dir: p.Dir, Env: p.Environment, Files: []*os.File{null, output, output}, Sys: sys,
+	var child *os.Process
+	err = withLittleMemory(p.Memory, func() (err error) {
+		child, err = os.StartProcess(p.Args[0], p.Args, &os.ProcAttr{
+			Dir: p.Dir, Env: p.Environment, Files: []*os.File{null, output, output}, Sys: sys,
+		})
+		return err
 	})
 	if err != nil {
 		return err
@@ -118,7 +122,7 @@ func (e *enclosed) start(p boot.Program) error {
 }
 
 // limit sets what the program inherits.
-func (e *enclosed) limit(p boot.Program) error {
+func limit() error {
 	files := unix.Rlimit{Cur: 1024, Max: 1024} // "Lambda quotas": file descriptors
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return fmt.Errorf("limit files: %w", err)
@@ -126,7 +130,7 @@ func (e *enclosed) limit(p boot.Program) error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("no core files: %w", err)
 	}
-	return limitMemory(p.Memory)
+	return nil
 }
 
 // collect reaps, and tells of the program's end.

@@ -53,6 +53,24 @@ func limitMemory(bytes int64) error {
 	return nil
 }
 
+// withLittleMemory starts a process whose data is bounded, and that of all that it
+// starts. This process is bounded only meanwhile: it would end where a thread of its
+// own gets no memory.
+func withLittleMemory(bytes int64, start func() error) error {
+	if bytes <= 0 {
+		return start()
+	}
+	var own unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_DATA, &own)
+	if err == nil {
+		err = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: min(uint64(bytes), own.Max), Max: own.Max})
+	}
+	if err != nil {
+		return fmt.Errorf("limit memory: %w", err)
+	}
+	return errors.Join(start(), unix.Setrlimit(unix.RLIMIT_DATA, &own))
+}
+
 // names gives the instance its host name and resolver.
 func (p *firstProcess) names() error {
 	if err := unix.Sethostname([]byte(p.cfg.Hostname)); err != nil {

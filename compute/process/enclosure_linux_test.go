@@ -7,6 +7,10 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway/slipway/compute"
+	"github.com/slipway/slipway/compute/computetest"
 	"github.com/slipway/slipway/compute/proc"
 )
 
@@ -47,4 +51,29 @@ func TestTheProcessesBelow(t *testing.T) {
 		t.Error("they have no memory")
 	}
 	kill(got)
+}
+
+// The program's memory is bounded, and what it starts; not the first process's, which
+// would end where a thread of its own gets none.
+func TestTheFirstProcessIsNotBounded(t *testing.T) {
+	const limit = 512 << 20
+	w := computetest.New(t, harness)
+	made, err := w.Driver.(*Driver).Enclose(t.Context(), compute.EnclosureSpec{ID: "fn-bounded"})
+	w.Do(err)
+	e := made.(*enclosure)
+	defer e.Close()
+	of := func(pid int) uint64 {
+		var l unix.Rlimit
+		w.Do(unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &l))
+		return l.Cur
+	}
+	before := of(e.PID())
+	w.Do(e.Run(t.Context(), compute.Program{Args: []string{"/bin/sh", "-c", "/bin/sleep 60 & wait"}, Dir: "/", Limits: compute.Limits{Memory: limit}}))
+	w.Until("the program runs, bounded, and the first process is as it was", func() bool {
+		all := below(e.PID())
+		return len(all) == 2 && !slices.ContainsFunc(all, func(pid int) bool { return of(pid) != limit }) && of(e.PID()) == before
+	})
+	if before == limit {
+		t.Error("this host bounds all processes so")
+	}
 }

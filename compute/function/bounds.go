@@ -24,6 +24,7 @@ const (
 	defaultAtOnce   = 250
 	defaultReady    = 2
 	freezeAfter     = 10 * time.Millisecond // without an invocation
+	measureAgain    = 10 * time.Millisecond // the memory of an environment: that takes longer than many a function
 	startsAtOnce    = 8
 	startPatience   = 60 * time.Second // for the host itself to make an environment
 	memoryIfUnknown = 4 << 30

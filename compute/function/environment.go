@@ -28,6 +28,8 @@ type environment struct {
 	peak int64         // of memory, at the ends of invocations
 	init time.Duration // of the init phase
 
+	measured time.Time // when its memory was
+
 	frost  sync.Mutex // held while it is frozen, thawed or ended
 	frozen bool
 

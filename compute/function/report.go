@@ -16,8 +16,8 @@ func (e *environment) report(c *call, o outcome, cold bool) Result {
 		r.Init = e.init
 	}
 	r.Billed = (r.Duration + r.Init + time.Millisecond - 1).Truncate(time.Millisecond)
-	if e.enc != nil {
-		e.peak = max(e.peak, e.enc.Memory())
+	if now := time.Now(); e.enc != nil && now.Sub(e.measured) >= measureAgain {
+		e.peak, e.measured = max(e.peak, e.enc.Memory()), now
 	}
 	r.MaxMemory = e.peak
 	lines := []string{}

@@ -213,7 +213,7 @@ func (p *Platform) wireStacks(s *services) {
 	s.apis.stacks, s.apis.cfn = s.cloudformation, cloudformationapi.Intercept(s.cloudformation, s.guard())
 	s.cloudcontrol = cloudcontrol.New(cloudcontrol.Config{
 		Store: p.store, Workflows: p.engine, Ring: p.ring, Logger: p.cfg.Logger, Now: p.cfg.Now,
-		Types: s.cloudformation.TypesIn, Known: s.cloudformation.Known, AssumeRole: s.insiders.assumeRole,
+		Types: s.cloudformation.TypesIn, Known: s.cloudformation.Known, AssumeRole: s.insiders.assumeRole, Hooks: s.cloudformation,
 	})
 }
 

@@ -41,7 +41,7 @@ type Hook struct {
 
 // HookTarget is what a hook is asked about.
 type HookTarget struct {
-	Operation  string // hook.Resource or hook.Stack
+	Operation  string // hook.Resource, hook.Stack ...
 	Action     string
 	Stack      Stack
 	Type       string
@@ -49,6 +49,7 @@ type HookTarget struct {
 	PhysicalID string // of what is to be deleted: a clean-up may delete several of a resource
 	Properties cfn.Properties
 	Prior      cfn.Properties
+	Proposal   string // of a change set: the key of what it would change
 }
 
 // filter is the target as filters see it.
@@ -86,12 +87,13 @@ type HookResult struct {
 	ARN, Version, Config, Original string
 	Operation, Action              string
 	StackID, TypeName, LogicalID   string
+	Target                         string           `json:",omitempty"` // of a change set or of Cloud Control
 	Annotations                    []HookAnnotation `json:",omitempty"`
 	Time                           time.Time
 }
 
-// HookResults are keyed by the stack's key and a number that falls, and found by
-// their ids.
+// HookResults are keyed by the scope, the UUID of the target (of its stack, where it has
+// one) and a number that falls, and found by their ids.
 var HookResults = store.NewCollection("cloudformation/hookresult", store.Index[HookResult]{
 	Name: "id", Keys: func(_ string, r *HookResult) []string { return []string{r.ID} },
 })
@@ -165,15 +167,25 @@ func (o *operation) ask(f *workflow.Flow, t *HookTarget, hooks []Hook) (string, 
 // callHook has a hook answer, as a durable step. One that cannot be called is a
 // failure of its own.
 func (o *operation) callHook(f *workflow.Flow, name string, t *HookTarget, h Hook) (HookAnswer, error) {
+	return AskHook(f, name, func(ctx context.Context, token string) (HookAnswer, error) {
+		return o.r.cfg.CallHook(o.callContext(ctx, &t.Stack, token), h, *t, token)
+	}, func(err error) {
+		o.r.cfg.Logger.Error("hook failed", "stack", t.Stack.ID, "hook", h.Type, "resource", t.LogicalID, "error", err)
+	})
+}
+
+// AskHook has a hook answer, as a durable step of a workflow. failed is told of an error
+// without a code that stays.
+func AskHook(f *workflow.Flow, name string, call func(ctx context.Context, token string) (HookAnswer, error), failed func(err error)) (HookAnswer, error) {
 	out, err := workflow.Step(f, name, func(ctx context.Context, token string) (HookAnswer, error) {
-		answer, err := o.r.cfg.CallHook(o.callContext(ctx, &t.Stack, token), h, *t, token)
+		answer, err := call(ctx, token)
 		if e, classified := fault.As(err); classified {
 			return HookAnswer{Status: HookFailed, Reason: fmt.Sprintf("Hook failed with message: %s (%s)", e.Message, e.Code)}, nil
 		}
 		return answer, err
 	}, workflow.Attempts(hookTries))
 	if final := new(workflow.Error); errors.As(err, &final) {
-		o.r.cfg.Logger.Error("hook failed", "stack", t.Stack.ID, "hook", h.Type, "resource", t.LogicalID, "error", err)
+		failed(err)
 		return HookAnswer{Status: HookFailed, Reason: "Hook failed with message: an internal error; Slipway's log has its text"}, nil
 	}
 	return out, err
@@ -203,14 +215,20 @@ func (o *operation) tellHook(l *Ledger, s *Stack, t *HookTarget, h Hook, e HookE
 		HookEvent: e, ARN: h.ARN, Version: h.Version, Config: h.Config, Original: h.Original, Operation: t.Operation, Action: t.Action,
 		StackID: s.ID, TypeName: t.Type, LogicalID: t.LogicalID, Annotations: notes, Time: l.Now,
 	}
-	for old, err := range HookResults.ByIndex(l.Tx, "id", e.ID) {
+	return KeepHookResult(l.Tx, s.Key(), l.n, result)
+}
+
+// KeepHookResult writes what a hook has said so far of a target, whose key of scope and
+// UUID is given. n counts those of one transaction.
+func KeepHookResult(tx store.Tx, target string, n int, r *HookResult) error {
+	for old, err := range HookResults.ByIndex(tx, "id", r.ID) {
 		if err != nil {
 			return err
 		}
-		result.Time = old.Value.Time
-		return HookResults.Put(l.Tx, old.Key, result)
+		r.Time = old.Value.Time
+		return HookResults.Put(tx, old.Key, r)
 	}
-	return HookResults.Put(l.Tx, fmt.Sprintf("%s/%016x%04x", s.Key(), math.MaxInt64-l.Tx.Revision(), math.MaxUint16-l.n), result)
+	return HookResults.Put(tx, fmt.Sprintf("%s/%016x%04x", target, math.MaxInt64-tx.Revision(), math.MaxUint16-n), r)
 }
 
 // gate asks the hooks of the stack as a whole. One that fails stops the operation

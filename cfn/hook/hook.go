@@ -18,8 +18,10 @@ import (
 
 // What hooks are asked about ("TargetOperations").
 const (
-	Resource = "RESOURCE"
-	Stack    = "STACK"
+	Resource     = "RESOURCE"
+	Stack        = "STACK"
+	ChangeSet    = "CHANGE_SET"
+	CloudControl = "CLOUD_CONTROL" // a resource of the Cloud Control API
 )
 
 // Actions of targets.
@@ -70,7 +72,7 @@ type Filter struct{ Include, Exclude []string }
 
 // Target is what a hook may be asked about.
 type Target struct {
-	Operation string // RESOURCE or STACK
+	Operation string
 	Name      string // the resource's type
 	Action    string
 	Stack     string // name
@@ -124,9 +126,7 @@ func (c *Config) check() error {
 	}
 	for _, o := range c.TargetOperations {
 		switch o {
-		case Resource, Stack:
-		case "CHANGE_SET", "CLOUD_CONTROL":
-			return fault.New(fault.NotImplemented, "hooks of the target operation %s are not built in Slipway yet", o)
+		case Resource, Stack, ChangeSet, CloudControl:
 		default:
 			return invalid("%s is not a valid value of TargetOperations", o)
 		}
@@ -145,14 +145,18 @@ func (c *Config) Enabled() bool {
 	return c.HookInvocationStatus == "ENABLED" || c.HookInvocationStatus == "" && c.TargetStacks == "ALL"
 }
 
-// Meets reports whether the hook is asked about a target.
+// Meets reports whether the hook is asked about a target. Filters of stacks say
+// nothing of what has none.
 func (c *Config) Meets(t Target) bool {
 	operations := c.TargetOperations
 	if len(operations) == 0 {
 		operations = []string{Resource}
 	}
-	return c.Enabled() && slices.Contains(operations, t.Operation) && c.TargetFilters.meets(t) && c.StackFilters.meets(t)
+	return c.Enabled() && slices.Contains(operations, t.Operation) && c.TargetFilters.meets(t) && (t.Operation == CloudControl || c.StackFilters.meets(t))
 }
+
+// ofType reports whether a target is a resource, which has a type.
+func (t *Target) ofType() bool { return t.Operation == Resource || t.Operation == CloudControl }
 
 func (f *TargetFilters) meets(t Target) bool {
 	if f == nil {
@@ -160,7 +164,7 @@ func (f *TargetFilters) meets(t Target) bool {
 	}
 	if len(f.Targets) > 0 {
 		for _, x := range f.Targets {
-			if (t.Operation != Resource || Match(x.TargetName, t.Name)) && (x.Action == "" || x.Action == t.Action) && (x.InvocationPoint == "" || x.InvocationPoint == PreProvision) {
+			if (!t.ofType() || Match(x.TargetName, t.Name)) && (x.Action == "" || x.Action == t.Action) && (x.InvocationPoint == "" || x.InvocationPoint == PreProvision) {
 				return true
 			}
 		}
@@ -168,7 +172,7 @@ func (f *TargetFilters) meets(t Target) bool {
 	}
 	return (len(f.Actions) == 0 || slices.Contains(f.Actions, t.Action)) &&
 		(len(f.InvocationPoints) == 0 || slices.Contains(f.InvocationPoints, PreProvision)) &&
-		(len(f.TargetNames) == 0 || t.Operation != Resource || anyMatch(f.TargetNames, t.Name))
+		(len(f.TargetNames) == 0 || !t.ofType() || anyMatch(f.TargetNames, t.Name))
 }
 
 func (f *StackFilters) meets(t Target) bool {

@@ -52,7 +52,7 @@ func TestParseRefuses(t *testing.T) {
 		{config(`{"FailureMode":"FAIL"}`), fault.CFNRegistry, "required key [HookInvocationStatus] not found"},
 		{config(`{"HookInvocationStatus":"ENABLED"}`), fault.CFNRegistry, "FailureMode: it must be one of [FAIL, WARN]"},
 		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","Colour":1}`), fault.CFNRegistry, "Colour"},
-		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","TargetOperations":["CHANGE_SET"]}`), fault.NotImplemented, "CHANGE_SET"},
+		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","TargetOperations":["MODULE"]}`), fault.CFNRegistry, "MODULE"},
 		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","TargetOperations":["MOON"]}`), fault.CFNRegistry, "MOON"},
 		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","StackFilters":{}}`), fault.CFNRegistry, "FilteringCriteria"},
 		{config(`{"HookInvocationStatus":"ENABLED","FailureMode":"FAIL","TargetFilters":{"Actions":["CREATE"],"Targets":[{"TargetName":"x"}]}}`), fault.CFNRegistry, "either Targets or"},

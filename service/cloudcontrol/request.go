@@ -53,6 +53,8 @@ type request struct {
 	// known of the resource; both are sealed.
 	Desired string `json:",omitempty"`
 	Model   string `json:",omitempty"`
+	// Hooks is the token under which hooks were asked; "" : none were.
+	Hooks   string `json:",omitempty"`
 	Started time.Time
 	Ended   time.Time
 }
@@ -197,7 +199,7 @@ func (s *Service) open(sealed string, v any) error {
 func (s *Service) event(r *request, model bool) (*api.ProgressEvent, error) {
 	e := &api.ProgressEvent{
 		TypeName: r.Type, Identifier: r.Identifier, RequestToken: r.Token, Operation: r.Operation, OperationStatus: r.Status,
-		EventTime: &r.Started, StatusMessage: cut(r.Message), ErrorCode: r.Code,
+		EventTime: &r.Started, StatusMessage: cut(r.Message), ErrorCode: r.Code, HooksRequestToken: r.Hooks,
 	}
 	if !r.Ended.IsZero() {
 		e.EventTime = &r.Ended

@@ -58,6 +58,10 @@ func (s *Service) fulfil(f *workflow.Flow, p params) error {
 	if err != nil || looked.Failure != nil {
 		return s.finish(f, p, looked, err)
 	}
+	refused, err := s.askHooks(f, p, r, looked)
+	if err != nil || refused != nil {
+		return s.finish(f, p, outcome{PhysicalID: r.PhysicalID, Failure: refused}, err)
+	}
 	goes, err := workflow.Tx(f, "begin", func(tx store.Tx) (bool, error) { return s.goes(tx, p) })
 	if err != nil || !goes {
 		return err

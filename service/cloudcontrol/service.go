@@ -22,8 +22,8 @@ import (
 	"github.com/slipway/slipway/workflow"
 )
 
-// Config is what the service works with. All but Logger, Now, Parallel and
-// AssumeRole is needed.
+// Config is what the service works with. All but Logger, Now, Parallel, AssumeRole and
+// Hooks is needed.
 type Config struct {
 	Store     store.Store
 	Workflows *workflow.Engine
@@ -39,6 +39,8 @@ type Config struct {
 	// AssumeRole is the principal of a request's role, checked to exist and to trust
 	// CloudFormation. nil: RoleArn is refused as not implemented.
 	AssumeRole func(ctx context.Context, roleARN string) (auth.Principal, error)
+	// Hooks are asked before requests act; nil: there are none.
+	Hooks Hooks
 }
 
 // Service implements the Cloud Control API.

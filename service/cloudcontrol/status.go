@@ -19,7 +19,10 @@ func (s *Service) GetResourceRequestStatus(ctx context.Context, in *api.GetResou
 		if err != nil {
 			return err
 		}
-		out.ProgressEvent, err = s.event(r, true)
+		if out.ProgressEvent, err = s.event(r, true); err != nil {
+			return err
+		}
+		out.HooksProgressEvent, err = s.hooksProgress(tx, r)
 		return err
 	})
 	return out, err

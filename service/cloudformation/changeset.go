@@ -298,7 +298,7 @@ func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudfor
 		if d.w.pending {
 			return s.awaitMacros(l, d, in, r)
 		}
-		return d.keep(l, apply.UserInitiated)
+		return s.keepAsked(l, d, apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, apply.UserInitiated)
 	})
 	if err != nil {
 		return nil, err

@@ -30,9 +30,14 @@ func (s *Service) guardDocument(ctx context.Context, h apply.Hook, t *apply.Hook
 		"HookTypeVersion": h.Version, "InvocationPoint": t.Action + "_" + hook.PreProvision, "TargetName": t.Type, "TargetType": t.Operation,
 		"TargetLogicalId": t.LogicalID, "ChangeSetId": t.Stack.ChangeSetID,
 	}
-	if t.Operation == hook.Stack {
+	switch t.Operation {
+	case hook.Stack:
 		hookOf["TargetName"] = t.Stack.Name
 		delete(hookOf, "TargetLogicalId")
+	case hook.ChangeSet:
+		hookOf["TargetName"] = t.Stack.Name
+	case hook.CloudControl:
+		hookOf["TargetType"] = hook.Resource
 	}
 	document["HookContext"] = hookOf
 	for _, p := range m.Options.InputParams {
@@ -61,7 +66,7 @@ func (s *Service) guardDocument(ctx context.Context, h apply.Hook, t *apply.Hook
 // guardTarget is the document of a target, without its context. Of a stack that is
 // deleted there is nothing else.
 func (s *Service) guardTarget(ctx context.Context, t *apply.HookTarget) (map[string]any, error) {
-	if t.Operation != hook.Stack {
+	if t.Operation == hook.Resource || t.Operation == hook.CloudControl {
 		now, before := t.Properties, t.Prior
 		if t.Action == hook.Delete {
 			now, before = nil, nil
@@ -75,7 +80,28 @@ func (s *Service) guardTarget(ctx context.Context, t *apply.HookTarget) (map[str
 	if t.Action == hook.Delete {
 		return map[string]any{}, nil
 	}
-	return s.guardTemplates(ctx, t.Stack.Version.TemplateKey, priorTemplate(t))
+	document, err := s.guardTemplates(ctx, t.Stack.Version.TemplateKey, priorTemplate(t))
+	if err == nil && t.Proposal != "" {
+		document["Changes"], err = s.guardChanges(ctx, t)
+	}
+	return document, err
+}
+
+// guardChanges are what a change set would change.
+func (s *Service) guardChanges(ctx context.Context, t *apply.HookTarget) (any, error) {
+	var changes []changedResource
+	err := s.view(ctx, func(tx store.Tx) error {
+		template, err := apply.Templates.Get(tx, t.Stack.Version.TemplateKey)
+		if err == nil {
+			changes, err = changedResources(tx, t.Proposal, template.Body)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	document, err := plainly(map[string]any{"Changes": changes})
+	return document["Changes"], err
 }
 
 func guardResource(t *apply.HookTarget, p cfn.Properties) map[string]any {

@@ -72,8 +72,8 @@ func (v *extensionVersion) handles(t hook.Target) bool {
 		Handlers map[string]struct{ TargetNames []string }
 	}
 	name := t.Name
-	if t.Operation == hook.Stack {
-		name = hook.Stack
+	if t.Operation == hook.Stack || t.Operation == hook.ChangeSet {
+		name = t.Operation
 	}
 	handler := map[string]string{hook.Create: "preCreate", hook.Update: "preUpdate", hook.Delete: "preDelete"}[t.Action]
 	return json.Unmarshal([]byte(v.Schema), &d) == nil &&
@@ -179,8 +179,8 @@ func (s *Service) callHook(ctx context.Context, h apply.Hook, t apply.HookTarget
 	if t.Stack.ChangeSetID != "" {
 		req.ChangeSetID = &t.Stack.ChangeSetID
 	}
-	if t.Operation == hook.Stack {
-		req.RequestData.TargetName, req.RequestData.TargetType = hook.Stack, hook.Stack
+	if t.Operation == hook.Stack || t.Operation == hook.ChangeSet {
+		req.RequestData.TargetName, req.RequestData.TargetType = t.Operation, t.Operation
 		closePayload, err := s.openPayload(ctx, &req, &t)
 		if err != nil {
 			return none, err

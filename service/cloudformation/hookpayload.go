@@ -26,6 +26,7 @@ type hookPayload struct {
 	StackKey string
 	Before   string `json:",omitempty"` // keys of templates
 	After    string `json:",omitempty"`
+	Proposal string `json:",omitempty"` // key, of a change set
 }
 
 // hookPayloads are keyed by scope and the request's token.
@@ -37,7 +38,7 @@ func (s *Service) openPayload(ctx context.Context, req *hookRequest, t *apply.Ho
 	var secret [32]byte
 	_, _ = rand.Read(secret[:])
 	p := &hookPayload{Secret: hex.EncodeToString(secret[:]), StackKey: t.Stack.Key(), After: t.Stack.Version.TemplateKey}
-	if t.Stack.Before != nil {
+	if p.Proposal = t.Proposal; p.Proposal == "" && t.Stack.Before != nil {
 		p.Before = t.Stack.Before.TemplateKey
 	}
 	key := t.Stack.Scope.Key() + "/" + req.ClientRequestToken
@@ -69,6 +70,8 @@ func (s *Service) servePayload(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Template         string `json:"template,omitempty"`
 		PreviousTemplate string `json:"previousTemplate,omitempty"`
+		// ChangedResources are a change set's.
+		ChangedResources []changedResource `json:"changedResources,omitempty"`
 	}
 	err := s.view(r.Context(), func(tx store.Tx) error {
 		p, err := hookPayloads.Get(tx, rest[:cutAt])
@@ -88,7 +91,10 @@ func (s *Service) servePayload(w http.ResponseWriter, r *http.Request) {
 			}
 			*to = t.Body
 		}
-		return nil
+		if p.Proposal != "" {
+			body.ChangedResources, err = changedResources(tx, p.Proposal, body.Template)
+		}
+		return err
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid):

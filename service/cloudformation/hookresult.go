@@ -20,26 +20,18 @@ func (s *Service) ListHookResults(ctx context.Context, in *api.ListHookResultsIn
 	if err != nil {
 		return nil, err
 	}
-	switch in.TargetType {
-	case "", api.ListHookResultsTargetTypeStack, api.ListHookResultsTargetTypeResource:
-	default:
-		return nil, fault.New(fault.NotImplemented, "hooks of the target %s are not built in Slipway yet", in.TargetType)
-	}
 	out := &api.ListHookResultsOutput{TargetType: in.TargetType, TargetId: in.TargetId, HookResults: []api.HookResultSummary{}}
 	err = s.view(ctx, func(tx store.Tx) error {
 		prefix := c.Scope.Key() + "/"
 		if in.TargetId != "" {
-			st, err := find(tx, c.Scope, in.TargetId)
+			target, err := hookTargetKey(tx, c.Scope, in.TargetType, in.TargetId)
 			if err != nil {
 				return err
 			}
-			if st == nil {
-				return fault.New(fault.HookResultNotFound, "No hook results were found for %s", in.TargetId)
-			}
-			prefix = st.Key() + "/"
+			prefix = target + "/"
 		}
 		items, next, err := apply.HookResults.Page(tx, prefix, in.NextToken, pageSize, func(r *apply.HookResult) bool {
-			return (in.TargetType != api.ListHookResultsTargetTypeResource || r.Operation == hook.Resource) &&
+			return ofTargetType(r, in.TargetType) &&
 				(in.TypeArn == "" || r.ARN == in.TypeArn) && (in.Status == "" || r.Status == in.Status)
 		})
 		for _, it := range items {
@@ -51,12 +43,62 @@ func (s *Service) ListHookResults(ctx context.Context, in *api.ListHookResultsIn
 	return out, err
 }
 
+// hookTargetKey is the key under which what was said of a target stands.
+func hookTargetKey(tx store.Tx, scope arn.Scope, kind, id string) (string, error) {
+	missing := fault.New(fault.HookResultNotFound, "No hook results were found for %s", id)
+	if kind == hook.ChangeSet || kind == hook.CloudControl {
+		for e, err := range apply.HookResults.Scan(tx, scope.Key()+"/"+apply.UUID(id)+"/") {
+			if err == nil && (e.Value.Operation != kind || targetOf(e.Value) != id) {
+				err = missing
+			}
+			return scope.Key() + "/" + apply.UUID(id), err
+		}
+		return "", missing
+	}
+	st, err := find(tx, scope, id)
+	if err != nil {
+		return "", err
+	}
+	if st == nil {
+		return "", missing
+	}
+	return st.Key(), nil
+}
+
+// ofTargetType reports whether a result is of a target of a type. Stacks have those of
+// their resources.
+func ofTargetType(r *apply.HookResult, kind string) bool {
+	switch kind {
+	case "":
+		return true
+	case api.ListHookResultsTargetTypeStack:
+		return r.Operation == hook.Stack || r.Operation == hook.Resource
+	}
+	return r.Operation == kind
+}
+
+// targetOf is the id of what a hook was asked about: a change set's, the token of a
+// request of Cloud Control, or a stack's.
+func targetOf(r *apply.HookResult) string {
+	if r.Target != "" {
+		return r.Target
+	}
+	return r.StackID
+}
+
 func summarizeHook(r *apply.HookResult) api.HookResultSummary {
-	return api.HookResultSummary{
+	s := api.HookResultSummary{
 		HookResultId: r.ID, InvocationPoint: hook.PreProvision, FailureMode: r.Mode, TypeName: r.Type, TypeVersionId: r.Version,
 		TypeConfigurationVersionId: r.Config, Status: r.Status, HookStatusReason: r.Reason, InvokedAt: &r.Time, TypeArn: r.ARN,
-		TargetType: api.ListHookResultsTargetTypeStack, TargetId: r.StackID, HookExecutionTarget: r.LogicalID,
+		TargetType: api.ListHookResultsTargetTypeStack, TargetId: targetOf(r), HookExecutionTarget: r.LogicalID,
 	}
+	switch r.Operation {
+	case hook.ChangeSet:
+		s.TargetType, s.HookExecutionTarget = r.Operation, r.StackID
+	case hook.CloudControl:
+		s.TargetType, s.HookExecutionTarget = r.Operation, r.Target
+	}
+	return s
 }
 
 // GetHookResult tells what a hook has said.

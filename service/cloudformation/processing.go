@@ -226,7 +226,7 @@ func (s *Service) decideLater(f *workflow.Flow, id string, p *processing, m made
 				}
 				return false, err
 			}
-			return true, errors.Join(processings.Delete(tx, id), d.keep(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, ""))
+			return true, errors.Join(processings.Delete(tx, id), s.keepAsked(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, d, p.Caller, ""))
 		})
 		if kept || err != nil {
 			return err

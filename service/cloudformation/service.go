@@ -123,6 +123,7 @@ func New(cfg Config) *Service {
 		Seal: s.seal(), Open: s.open, Hooks: s.hooks, CallHook: s.callHook,
 	})
 	workflow.Register(cfg.Workflows, processingWorkflow, s.runMacros)
+	workflow.Register(cfg.Workflows, hookReviewWorkflow, s.reviewHooks)
 	workflow.Register(cfg.Workflows, registrationWorkflow, s.runRegistration)
 	workflow.Register(cfg.Workflows, unmakingWorkflow, s.runUnmaking)
 	s.notify = reconcile.New("cloudformation notices", s.publishNotices, reconcile.Options{

@@ -95,7 +95,7 @@ type readDeadline struct {
 
 // lookoutTime is how long the server's look-out for a client that goes away, or
 // sends on, leaves the connection alone.
-const lookoutTime = 20 * time.Millisecond
+const lookoutTime = 100 * time.Millisecond
 
 // apply is called with the lock. A deadline that is a little earlier than it is to
 // be will do: setting one costs more than most reads do, and a client that sends

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 )
 
 // Collection is the typed view of the documents under one prefix, with
@@ -23,7 +24,7 @@ type Coder interface {
 	Decoder
 }
 
-// Decoder reads what a Coder wrote. What it keeps of doc is its own.
+// Decoder reads what a Coder wrote. It may keep parts of doc, and changes none.
 type Decoder interface{ DecodeDoc(doc []byte) error }
 
 // Index finds documents by what is in them. Keys gives the values under which
@@ -68,7 +69,7 @@ func (c *Collection[T]) Get(tx Tx, key string) (*T, error) {
 
 // Entry is Get with the revision, for PutAt.
 func (c *Collection[T]) Entry(tx Tx, key string) (Entry[T], error) {
-	doc, err := tx.Get(c.docKey(key))
+	doc, err := tx.Look(c.docKey(key))
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = fmt.Errorf("%w: %s", ErrNotFound, c.docKey(key))
@@ -218,14 +219,35 @@ func (c *Collection[T]) write(tx Tx, key string, old, v *T) error {
 	if key == "" {
 		return fmt.Errorf("%w: empty key in %s", ErrInvalid, c.prefix)
 	}
-	value, err := encode(v)
-	if err != nil {
-		return fmt.Errorf("store: encode %s: %w", c.docKey(key), err)
-	}
 	if err := c.writeIndexes(tx, key, old, v); err != nil {
 		return err
 	}
-	return tx.Put(c.docKey(key), value)
+	docKey := c.docKey(key)
+	if coder, ok := any(v).(Coder); ok {
+		return putCoded(tx, docKey, coder)
+	}
+	value, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("store: encode %s: %w", docKey, err)
+	}
+	return tx.Put(docKey, value)
+}
+
+// drafts are where documents of Coders are written at first: Put takes a copy.
+var drafts = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
+
+const maxDraft = 16 << 10 // bytes that are kept
+
+func putCoded(tx Tx, key string, v Coder) error {
+	draft := drafts.Get().(*[]byte)
+	b := v.AppendDoc(append((*draft)[:0], Binary))
+	err := tx.Put(key, b)
+	if cap(b) <= maxDraft {
+		clear(b) // it may be a secret, as the keys of objects are
+		*draft = b
+		drafts.Put(draft)
+	}
+	return err
 }
 
 var indexValue = []byte("null")
@@ -253,13 +275,6 @@ func (c *Collection[T]) writeIndexes(tx Tx, key string, old, v *T) error {
 		}
 	}
 	return nil
-}
-
-func encode(v any) ([]byte, error) {
-	if c, ok := v.(Coder); ok {
-		return c.AppendDoc([]byte{Binary}), nil
-	}
-	return json.Marshal(v)
 }
 
 // Decode reads a document into v, which points to a type of a Collection.

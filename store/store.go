@@ -86,6 +86,8 @@ type Doc struct {
 type Tx interface {
 	// Get returns ErrNotFound where there is no such key.
 	Get(key string) (Doc, error)
+	// Look is Get for those who do not change the value: others have it, too.
+	Look(key string) (Doc, error)
 	// Scan yields, in key order, the documents with from <= key < to; an empty
 	// to means no upper end. Reverse order is ScanReverse. The loop may write:
 	// what it deletes is not yielded later, what it changes is yielded changed,

@@ -36,7 +36,7 @@ func getBucket(tx store.Tx, name string) (*bucket, error) {
 
 // sharedBucket is getBucket for those who only look.
 func sharedBucket(tx store.Tx, name string) (*bucket, error) {
-	doc, err := tx.Get(buckets.Prefix() + name)
+	doc, err := tx.Look(buckets.Prefix() + name)
 	if err != nil {
 		return nil, err
 	}

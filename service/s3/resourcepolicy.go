@@ -24,18 +24,24 @@ func (s *Service) ResourcePolicy(ctx context.Context, resource string) (auth.Res
 		return auth.ResourcePolicy{}, nil
 	}
 	name, _, _ = strings.Cut(name, "/")
+	out, err := s.policies.Get(name, func() (auth.ResourcePolicy, error) { return s.policyOf(ctx, name) })
+	if errors.Is(err, store.ErrNotFound) {
+		return auth.ResourcePolicy{}, nil
+	}
+	return out, err
+}
+
+// policyOf reads whose a bucket is, and its policy.
+func (s *Service) policyOf(ctx context.Context, bucket string) (auth.ResourcePolicy, error) {
 	out := auth.ResourcePolicy{Decides: true}
 	text := ""
 	err := s.store.View(ctx, func(tx store.Tx) error {
-		b, err := sharedBucket(tx, name)
+		b, err := sharedBucket(tx, bucket)
 		if err == nil {
 			out.Owner, text = b.Account, b.Policy
 		}
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return auth.ResourcePolicy{}, nil
-	}
 	if err == nil && text != "" {
 		out.Document, err = parsedPolicies.Parse(text, policy.Resource)
 	}

@@ -53,9 +53,10 @@ type Service struct {
 
 	authorizer   auth.Authorizer
 	destinations map[string]Destination
-	deliveries   *reconcile.Loop // of events
-	expiries     *reconcile.Loop // by lifecycle rules
-	sequence     sequence        // of events
+	deliveries   *reconcile.Loop                         // of events
+	expiries     *reconcile.Loop                         // by lifecycle rules
+	sequence     sequence                                // of events
+	policies     *auth.Memo[string, auth.ResourcePolicy] // of buckets: every call asks for one
 }
 
 var _ api.Service = (*Service)(nil)
@@ -76,6 +77,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
 	s := &Service{store: cfg.Store, kms: cfg.KMS, blobs: blobs, now: cfg.Clock, log: cfg.Logger, authorizer: cfg.Authorizer, destinations: cfg.Destinations}
+	s.policies = auth.NewMemo[string, auth.ResourcePolicy](cfg.Store, buckets.Prefix())
 	s.sweeps = reconcile.New("s3 files", s.sweep, reconcile.Options{Logger: cfg.Logger, Resync: -1})
 	s.deliveries = reconcile.New("s3 events", s.deliver, reconcile.Options{Logger: cfg.Logger, Resync: deliveryResync})
 	s.expiries = reconcile.New("s3 lifecycle", s.expire, reconcile.Options{Logger: cfg.Logger, Resync: expiryResync})
@@ -96,6 +98,7 @@ func (s *Service) Stop() {
 	s.expiries.Stop()
 	s.deliveries.Stop()
 	s.sweeps.Stop()
+	s.policies.Close()
 }
 
 // sweep removes the files that no record names.

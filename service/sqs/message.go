@@ -53,7 +53,7 @@ func (st *state) content(tx store.Tx, data, id string) (kept, error) {
 		return *st.Content, nil
 	}
 	var k kept
-	doc, err := tx.Get(contentKey(data, id))
+	doc, err := tx.Look(contentKey(data, id))
 	if err != nil {
 		return k, err
 	}

@@ -37,7 +37,7 @@ func (c *parsed) get(tx store.Tx, p place) (*queue, error) {
 	if key == "" {
 		key = queues.Prefix() + p.key()
 	}
-	doc, err := tx.Get(key)
+	doc, err := tx.Look(key)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ type record interface {
 }
 
 func getRecord(tx store.Tx, key string, rec record) (found bool, err error) {
-	doc, err := tx.Get(key)
+	doc, err := tx.Look(key)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}

@@ -106,11 +106,12 @@ func (k *known) put(key string, w written) {
 	k.bytes += size
 }
 
-// get reads a document as the updates before this one left it.
-func (s *Store) get(key string) (store.Doc, bool, error) {
+// look reads a document as the updates before this one left it. Its value is not
+// the caller's alone.
+func (s *Store) look(key string) (store.Doc, bool, error) {
 	if isBrief(key) {
 		if n := s.journal.held.get(key); n != nil {
-			return n.doc(), !n.deleted, nil
+			return n.look(), !n.deleted, nil
 		}
 		if !s.journal.held.sunk {
 			return store.Doc{}, false, nil
@@ -121,11 +122,11 @@ func (s *Store) get(key string) (store.Doc, bool, error) {
 		w, ok = s.known.docs[key]
 	}
 	if ok {
-		return store.Doc{Key: key, Value: append([]byte(nil), w.value...), Revision: w.revision}, !w.deleted, nil
+		return store.Doc{Key: key, Value: w.value, Revision: w.revision}, !w.deleted, nil
 	}
 	doc, found, err := s.writer.get(key)
 	if err == nil && found {
-		s.known.put(key, written{change{value: append([]byte(nil), doc.Value...)}, doc.Revision})
+		s.known.put(key, written{change{value: doc.Value}, doc.Revision})
 	}
 	return doc, found, err
 }

@@ -54,7 +54,6 @@ func (k *kept) put(doc store.Doc, size int) {
 	if k.docs == nil || k.bytes+size > maxRecent {
 		k.docs, k.bytes = map[string]store.Doc{}, 0
 	}
-	doc.Value = append([]byte(nil), doc.Value...)
 	k.docs[doc.Key] = doc
 	k.bytes += size
 }
@@ -66,7 +65,8 @@ func (k *kept) drop(key string) {
 	}
 }
 
-// get serves a view that has no snapshot, and lists it.
+// get serves a view that has no snapshot, and lists it. The document's value is not
+// the caller's alone.
 func (r *recent) get(t *readTx, key string) (store.Doc, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +83,6 @@ func (r *recent) get(t *readTx, key string) (store.Doc, bool) {
 		r.views = map[*readTx]struct{}{}
 	}
 	r.views[t] = struct{}{}
-	doc.Value = append([]byte(nil), doc.Value...) // the caller's own, as from SQLite
 	return doc, true
 }
 

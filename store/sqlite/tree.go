@@ -31,9 +31,15 @@ type node struct {
 // nodeOverhead is about what a node takes beside its key and value, in bytes.
 const nodeOverhead = 160
 
+// look is the document.
+func (n *node) look() store.Doc {
+	return store.Doc{Key: n.key, Value: n.value, Revision: n.revision}
+}
+
 // doc is the document, with a value of the caller's own.
 func (n *node) doc() store.Doc {
-	return store.Doc{Key: n.key, Value: append([]byte(nil), n.value...), Revision: n.revision}
+	doc, _ := owned(n.look(), nil)
+	return doc
 }
 
 func (n *node) size() int { return len(n.key) + len(n.value) + nodeOverhead }

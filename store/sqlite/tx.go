@@ -40,7 +40,15 @@ type writeTx struct {
 
 func (t *writeTx) Revision() int64 { return t.revision }
 
-func (t *writeTx) Get(key string) (store.Doc, error) {
+func (t *writeTx) Get(key string) (store.Doc, error) { return owned(t.Look(key)) }
+
+// owned is a document with a value of the caller's own.
+func owned(doc store.Doc, err error) (store.Doc, error) {
+	doc.Value = append([]byte(nil), doc.Value...)
+	return doc, err
+}
+
+func (t *writeTx) Look(key string) (store.Doc, error) {
 	if t.over {
 		return store.Doc{}, store.ErrTxDone
 	}
@@ -48,9 +56,9 @@ func (t *writeTx) Get(key string) (store.Doc, error) {
 		if ch.deleted {
 			return store.Doc{}, store.ErrNotFound
 		}
-		return t.doc(key, ch), nil
+		return store.Doc{Key: key, Value: ch.value, Revision: t.revision}, nil
 	}
-	doc, found, err := t.s.get(key)
+	doc, found, err := t.s.look(key)
 	if err != nil {
 		return store.Doc{}, t.s.fail(err)
 	}

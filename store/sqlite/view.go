@@ -52,7 +52,9 @@ type readTx struct {
 	epoch  int64 // of the snapshot; -1 where its documents are not to be kept
 }
 
-func (t *readTx) Get(key string) (store.Doc, error) {
+func (t *readTx) Get(key string) (store.Doc, error) { return owned(t.Look(key)) }
+
+func (t *readTx) Look(key string) (store.Doc, error) {
 	if t.over {
 		return store.Doc{}, store.ErrTxDone
 	}
@@ -109,7 +111,7 @@ func (t *readTx) read(key string) (store.Doc, bool, error) {
 	}
 	if isBrief(key) {
 		if n := t.held.get(key); n != nil {
-			return n.doc(), !n.deleted, nil
+			return n.look(), !n.deleted, nil
 		}
 		if !t.held.sunk {
 			return store.Doc{}, false, nil

@@ -27,6 +27,7 @@ func Run(t *testing.T, place func(t testing.TB) Open) {
 		fn   func(t *testing.T, open Open)
 	}{
 		{"documents", documents},
+		{"looks", looks},
 		{"scans", scans},
 		{"scans of own changes", scansOfOwnChanges},
 		{"long scans", longScans},

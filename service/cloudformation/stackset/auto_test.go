@@ -83,6 +83,10 @@ func TestServiceManaged(t *testing.T) {
 		t.Errorf("the targets are %+v", targets)
 	}
 
+	if _, err := w.ListStackSetAutoDeploymentTargets(admin, &api.ListStackSetAutoDeploymentTargetsInput{StackSetName: "s", NextToken: "x"}); !fault.Is(err, fault.ValidationError) {
+		t.Errorf("a token that is none: %v", err)
+	}
+
 	// A delegated administrator works on the management account's sets.
 	w.tree.delegated = first
 	set := must[*api.DescribeStackSetOutput](t)(w.DescribeStackSet(as(first), &api.DescribeStackSetInput{StackSetName: "s", CallAs: "DELEGATED_ADMIN"})).StackSet

@@ -145,8 +145,30 @@ func TestImportIntoServiceManaged(t *testing.T) {
 	if i.StackId != id || i.Status != "CURRENT" || i.OrganizationalUnitId != "ou-b" {
 		t.Errorf("the instance is %+v", i)
 	}
+	up := must[*api.UpdateStackSetOutput](t)(w.UpdateStackSet(admin, &api.UpdateStackSetInput{
+		StackSetName: "s", UsePreviousTemplate: new(true), AutoDeployment: &api.AutoDeployment{Enabled: new(true), RetainStacksOnAccountRemoval: new(true)},
+	}))
+	w.ended(up.OperationId, "SUCCEEDED")
+	w.ended(w.deploy("", "us-east-1", func(in *api.CreateStackInstancesInput) {
+		in.Accounts, in.DeploymentTargets = nil, &api.DeploymentTargets{OrganizationalUnitIds: []string{"ou-a"}}
+	}), "SUCCEEDED")
+	page := &api.ListStackSetAutoDeploymentTargetsInput{StackSetName: "s", MaxResults: new(int32(1))}
+	var units []string
+	for {
+		out := must[*api.ListStackSetAutoDeploymentTargetsOutput](t)(w.ListStackSetAutoDeploymentTargets(admin, page))
+		if len(out.Summaries) != 1 {
+			t.Fatalf("a page of one has %d", len(out.Summaries))
+		}
+		units = append(units, out.Summaries[0].OrganizationalUnitId)
+		if page.NextToken = out.NextToken; page.NextToken == "" {
+			break
+		}
+	}
+	if !slices.Equal(units, []string{"ou-b", "ou-a"}) {
+		t.Errorf("the units are %v", units)
+	}
 	set := must[*api.DescribeStackSetOutput](t)(w.DescribeStackSet(admin, &api.DescribeStackSetInput{StackSetName: "s"})).StackSet
-	if !slices.Equal(set.OrganizationalUnitIds, []string{"ou-b"}) {
+	if !slices.Equal(set.OrganizationalUnitIds, units) {
 		t.Errorf("the set's units are %v", set.OrganizationalUnitIds)
 	}
 }

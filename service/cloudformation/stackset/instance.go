@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	api "github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
@@ -310,8 +311,15 @@ func (s *Service) ListStackSetAutoDeploymentTargets(ctx context.Context, in *api
 	if err != nil {
 		return nil, err
 	}
+	first := 0
 	if in.NextToken != "" {
-		return nil, invalid("Invalid value for parameter NextToken")
+		if first, err = strconv.Atoi(in.NextToken); err != nil || first <= 0 {
+			return nil, invalid("Invalid value for parameter NextToken")
+		}
+	}
+	limit := maxPage
+	if in.MaxResults != nil {
+		limit = min(int(*in.MaxResults), maxPage)
 	}
 	out := &api.ListStackSetAutoDeploymentTargetsOutput{Summaries: []api.StackSetAutoDeploymentTargetSummary{}}
 	err = s.cfg.Store.View(ctx, func(tx store.Tx) error {
@@ -322,7 +330,11 @@ func (s *Service) ListStackSetAutoDeploymentTargets(ctx context.Context, in *api
 		if v.Auto == nil || !v.Auto.Enabled {
 			return nil
 		}
-		for _, t := range v.Units {
+		last := min(first+limit, len(v.Units))
+		if last < len(v.Units) {
+			out.NextToken = strconv.Itoa(last)
+		}
+		for _, t := range v.Units[min(first, last):last] {
 			out.Summaries = append(out.Summaries, api.StackSetAutoDeploymentTargetSummary{OrganizationalUnitId: t.Unit, Regions: t.Regions})
 		}
 		return nil

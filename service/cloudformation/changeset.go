@@ -128,11 +128,20 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 // makeChangeSet makes a change set of the stack as it is, errStale where it has
 // become another meanwhile.
 func (s *Service) makeChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, kind string) (*changeSet, error) {
-	st, err := s.reviewable(ctx, c.Scope, in, kind)
+	d, r, err := s.draftChangeSet(ctx, c, in, kind)
 	if err != nil {
 		return nil, err
 	}
-	r := request{
+	return s.createChangeSet(ctx, c, in, d, r)
+}
+
+// draftChangeSet decides a change set, or leaves it to a workflow.
+func (s *Service) draftChangeSet(ctx context.Context, c auth.Call, in *cloudformation.CreateChangeSetInput, kind string) (d *draft, r request, err error) {
+	st, err := s.reviewable(ctx, c.Scope, in, kind)
+	if err != nil {
+		return nil, r, err
+	}
+	r = request{
 		source:     source{Body: in.TemplateBody, URL: in.TemplateURL, UsePrevious: isTrue(in.UsePreviousTemplate)},
 		Parameters: in.Parameters, Capabilities: in.Capabilities, ResourceTypes: in.ResourceTypes,
 		RoleARN: in.RoleARN, Tags: in.Tags, Notify: in.NotificationARNs, Rollback: in.RollbackConfiguration,
@@ -142,7 +151,7 @@ func (s *Service) makeChangeSet(ctx context.Context, c auth.Call, in *cloudforma
 	if kind == changeSetCreate {
 		previous = nil
 	}
-	d := &draft{stack: st, cs: newChangeSet(c.Scope, in.ChangeSetName)}
+	d = &draft{stack: st, cs: newChangeSet(c.Scope, in.ChangeSetName)}
 	if st == nil {
 		d.stack, d.new = newStack(c, in.StackName, s.cfg.Now()), true
 	}
@@ -150,26 +159,21 @@ func (s *Service) makeChangeSet(ctx context.Context, c auth.Call, in *cloudforma
 	d.cs.Nested = isTrue(in.IncludeNestedStacks)
 	d.cs.of(d.stack)
 	if d.w, err = s.want(ctx, previous, r); err != nil {
-		return nil, err
+		return nil, r, err
 	}
-	if d.cs.Mode = in.DeploymentMode; d.w.pending || d.cs.Mode != "" {
+	d.existing, d.later = isTrue(in.ImportExistingResources), d.w.pending
+	if d.cs.Mode = in.DeploymentMode; d.w.pending || d.cs.Nested || d.cs.Mode != "" {
 		if d.caller, err = s.principal(ctx, d.w.version.RoleARN); err != nil {
-			return nil, err
+			return nil, r, err
 		}
 	}
-	if err := s.lookAt(ctx, d, d.cs.Mode); err != nil {
-		return nil, err
+	if err = s.lookAt(ctx, d, d.cs.Mode); err == nil {
+		err = s.nestedIn(ctx, d)
 	}
-	if d.nested, err = s.nestedIn(ctx, d, in); err != nil {
-		return nil, err
-	}
-	if !d.w.pending {
+	if err == nil && !d.later {
 		err = s.prepareDraft(ctx, previous, d, in)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return s.createChangeSet(ctx, c, in, d, r)
+	return d, r, err
 }
 
 // prepareDraft decides a change set whose template is there.
@@ -219,6 +223,8 @@ func checkChangeSet(in *cloudformation.CreateChangeSetInput) (kind string, err e
 		err = fault.New(fault.ValidationError, "ResourcesToImport must be specified for change sets of type IMPORT.")
 	case !imports && len(in.ResourcesToImport) > 0:
 		err = fault.New(fault.ValidationError, "ResourcesToImport can be specified for change sets of type IMPORT only.")
+	case imports && isTrue(in.IncludeNestedStacks):
+		err = fault.New(fault.ValidationError, "IncludeNestedStacks is not supported for changeSet type: IMPORT.")
 	case imports && isTrue(in.ImportExistingResources):
 		err = fault.New(fault.ValidationError, "ImportExistingResources cannot be specified for change sets of type IMPORT.")
 	case imports && in.OnStackFailure != "":
@@ -295,7 +301,7 @@ func (s *Service) createChangeSet(ctx context.Context, c auth.Call, in *cloudfor
 			}
 		}
 		cs = d.cs
-		if d.w.pending {
+		if d.later {
 			return s.awaitMacros(l, d, in, r)
 		}
 		return s.keepAsked(l, d, apply.Caller{Principal: c.Principal, Endpoint: c.Endpoint, RequestID: c.RequestID}, apply.UserInitiated)

@@ -31,6 +31,9 @@ type draft struct {
 	failure   string // why there is no w: a nested stack's template cannot be made
 	nested    []*draft
 	caller    apply.Caller // who looks at what there is, for drift-aware ones
+	existing  bool         // ImportExistingResources
+	requestID string       // of the macros, which a workflow runs; "" outside of one
+	later     bool         // a workflow decides
 	cs        *changeSet   // nil: nothing of the nested stack changes
 }
 

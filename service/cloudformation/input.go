@@ -201,6 +201,10 @@ type request struct {
 	stackName string
 	direct    bool   // no change set is reviewed first
 	requestID string // of macros, which run at once where it is given
+	// processed is what the macros made when the template was reviewed with the
+	// parameters reviewed: with the same ones it is what is deployed.
+	processed string
+	reviewed  template.Values
 }
 
 // want checks a request as far as that needs no look at the stack's resources.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "github.com/slipway/slipway/api/cloudformation"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/store"
@@ -134,4 +135,13 @@ func (s *Service) BeginExecution(ctx context.Context, stack, name string) Beginn
 		err = s.execute(ledger(tx), st, cs, &api.ExecuteChangeSetInput{}, w, apply.Caller{Principal: auth.From(ctx).Principal})
 		return st.Operation, err
 	}
+}
+
+// BeginChangeSet begins the workflow that decides a change set with macros.
+func (s *Service) BeginChangeSet(ctx context.Context, in *api.CreateChangeSetInput) (Beginning, error) {
+	d, r, err := s.draftChangeSet(ctx, auth.From(ctx), in, in.ChangeSetType)
+	return func(tx store.Tx) (string, error) {
+		d.cs.ID = "changeSet/" + d.cs.Name + "/" + arn.UUIDFrom(d.cs.Name) // the workflow goes by it
+		return processingWorkflow + "/" + d.cs.key(d.stack), s.awaitMacros(ledger(tx), d, in, r)
+	}, err
 }

@@ -1,7 +1,6 @@
 package cloudformation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,8 +191,15 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		if err = n.set.load(tx, reviewedFor); err != nil {
 			return err
 		}
-		t, err := apply.Templates.Get(tx, cmp.Or(n.set.Version.OriginalKey, n.set.Version.TemplateKey))
-		if err == nil {
+		t, err := apply.Templates.Get(tx, n.set.Version.TemplateKey)
+		if err != nil || n.set.Version.OriginalKey == "" {
+			if err == nil {
+				reviewed = t.Body
+			}
+			return err
+		}
+		n.request.processed, n.request.reviewed = t.Body, n.set.Version.Values()
+		if t, err = apply.Templates.Get(tx, n.set.Version.OriginalKey); err == nil {
 			reviewed = t.Body
 		}
 		return err
@@ -202,7 +208,9 @@ func (s *Service) nesting(ctx context.Context, r cfn.Request) (*nesting, error) 
 		return nil, err
 	}
 	n.url, _ = r.Properties["TemplateURL"].(string)
-	n.request = request{source: source{URL: n.url, text: reviewed}, stackName: r.Name, direct: true, requestID: arn.UUIDFrom(r.Token), Capabilities: n.parent.Version.Capabilities, RoleARN: n.parent.Version.RoleARN}
+	n.request.source, n.request.stackName = source{URL: n.url, text: reviewed}, r.Name
+	n.request.direct, n.request.requestID = true, arn.UUIDFrom(r.Token)
+	n.request.Capabilities, n.request.RoleARN = n.parent.Version.Capabilities, n.parent.Version.RoleARN
 	if n.request.Parameters, err = nestedParameters(r.Properties["Parameters"]); err != nil {
 		return nil, err
 	}
@@ -280,8 +288,8 @@ func (s *Service) wantNested(ctx context.Context, st *apply.Stack, n *nesting, s
 		return nil, err
 	}
 	w.version.TemplateURL, w.version.RoleARN, w.step = n.url, n.parent.Version.RoleARN, step
-	if n.set != nil && st != nil {
-		w.live = n.set.Live
+	if n.set != nil {
+		w.imports, w.live = n.set.Import, n.set.Live
 	}
 	return w, s.refuseCycle(ctx, n.parent, w)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway/slipway/api/cloudformation"
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/cfn/apply"
@@ -45,7 +44,10 @@ func (s *Service) nestedDrafts(ctx context.Context, d *draft, depth int) ([]*dra
 		if ch.ResourceType != apply.StackType || ch.Action != "Add" && ch.Action != "Modify" {
 			continue
 		}
-		n := &draft{logicalID: ch.LogicalResourceID}
+		n := &draft{logicalID: ch.LogicalResourceID, caller: d.caller, existing: d.existing}
+		if d.requestID != "" {
+			n.requestID = arn.UUIDFrom(d.requestID + "/" + n.logicalID)
+		}
 		err := s.readNested(ctx, n, d, ch, depth)
 		if f, ok := fault.As(err); ok {
 			n.failure = f.Message
@@ -76,13 +78,20 @@ func (s *Service) readNested(ctx context.Context, n, parent *draft, ch plan.Chan
 	n.w, err = s.want(ctx, st, request{
 		source: source{URL: url}, Parameters: params, Capabilities: version.Capabilities, RoleARN: version.RoleARN,
 		Tags: nestedTags(version.Tags, ch.After["Tags"]), Notify: nestedTopics(ch.After["NotificationARNs"]),
-		stackName: n.stack.Name, direct: true, requestID: arn.NewUUID(),
+		stackName: n.stack.Name, direct: true, requestID: n.requestID,
 	})
 	if err != nil {
 		return err
 	}
+	if n.w.pending {
+		return errMacros
+	}
 	n.w.version.TemplateURL = url
-	n.caller = parent.caller
+	if n.existing {
+		if _, err := s.look(ctx, st, n.stack.Name, n.w); err != nil {
+			return err
+		}
+	}
 	if parent.w.live != nil {
 		if err := s.lookAt(ctx, n, revertDrift); err != nil {
 			return err
@@ -270,19 +279,15 @@ func nestedTopics(v any) []string {
 	return out
 }
 
-// nestedIn reads what is nested in a change set that asks for it. What is not built
-// is refused.
-func (s *Service) nestedIn(ctx context.Context, d *draft, in *cloudformation.CreateChangeSetInput) ([]*draft, error) {
-	switch {
-	case !d.cs.Nested:
-		return nil, nil
-	case d.cs.Type == changeSetImport || isTrue(in.ImportExistingResources):
-		return nil, fault.New(fault.ValidationError, "IncludeNestedStacks is not supported for change sets that import resources.")
-	case d.w.pending:
-		names := strings.Join(d.w.tmpl.Transform, ", ")
-		return nil, fault.New(fault.NotImplemented, "IncludeNestedStacks of a template with macros (%s) is not implemented", names)
-	case d.w.failure != "":
-		return nil, nil
+// nestedIn reads what is nested in a change set that asks for it. Where macros have
+// to run first, a workflow does.
+func (s *Service) nestedIn(ctx context.Context, d *draft) (err error) {
+	if !d.cs.Nested || d.later || d.w.failure != "" {
+		return nil
 	}
-	return s.nestedDrafts(ctx, d, 1)
+	d.nested, err = s.nestedDrafts(ctx, d, 1)
+	if errors.Is(err, errMacros) {
+		d.nested, d.later, err = nil, true, nil
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/cfn/apply"
 	"github.com/slipway/slipway/cfn/plan"
-	"github.com/slipway/slipway/cfn/template"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
 	"github.com/slipway/slipway/workflow"
@@ -47,6 +47,7 @@ type processing struct {
 	Imports       []cloudformation.ResourceToImport
 	Existing      bool   // ImportExistingResources
 	Mode          string `json:",omitempty"` // DeploymentMode
+	Nested        bool   `json:",omitempty"` // IncludeNestedStacks
 }
 
 // processings are keyed by the id of their workflow. They go when it ends.
@@ -59,7 +60,7 @@ type processingParams struct{ ID string }
 
 // beginProcessing begins the workflow of that id for a request.
 func (s *Service) beginProcessing(l *apply.Ledger, id string, p *processing, r request, w *wanted) error {
-	p.Original, p.StackName, p.Parameters, p.Capabilities = w.original, r.stackName, r.Parameters, r.Capabilities
+	p.Original, p.StackName, p.Parameters, p.Capabilities = cmp.Or(w.original, w.body), r.stackName, r.Parameters, r.Capabilities
 	p.ResourceTypes, p.RoleARN, p.Tags, p.Notify, p.Rollback = r.ResourceTypes, r.RoleARN, r.Tags, r.Notify, r.Rollback
 	return errors.Join(
 		processings.Put(l.Tx, id, p),
@@ -80,11 +81,22 @@ func (s *Service) prepare(l *apply.Ledger, st *apply.Stack, p *processing, r req
 
 // made is what the macros have made of a request.
 type made struct {
-	Body    string
-	Version apply.Version
-	Imports map[string]plan.Existing
-	Missing string // what an import did not find
-	Problem string
+	Body     string
+	Original string `json:",omitempty"` // "" : there were none
+	Version  apply.Version
+	Imports  map[string]plan.Existing
+	Missing  string // what an import did not find
+	Problem  string
+
+	// Of a change set, the stack as it was then, what was found of its resources, and
+	// what is nested in it.
+	LogicalID string                `json:",omitempty"`
+	StackID   string                `json:",omitempty"` // "" : it comes with the change set
+	Name      string                `json:",omitempty"` // of the stack
+	Count     int                   `json:",omitempty"`
+	Live      map[string]plan.Found `json:",omitempty"`
+	Failure   string                `json:",omitempty"` // why there is no template
+	Nested    []made                `json:",omitempty"`
 }
 
 // runMacros is the workflow.
@@ -100,21 +112,12 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 	if err != nil || p == nil {
 		return err
 	}
-	m, err := workflow.Step(f, "process", func(ctx context.Context, token string) (made, error) {
-		return s.processLater(contextOf(ctx, s, p.Caller, p.Scope, p.For, token), p, arn.UUIDFrom(in.ID))
-	})
-	if interrupted(f, err) {
-		return err
+	if p.For == forChangeSet {
+		return s.decideLater(f, in.ID, p)
 	}
+	m, err := s.processStep(f, in.ID, p, 1)
 	if err != nil {
-		m.Problem = "Transforms failed: " + s.said("transform", in.ID, err)
-	}
-	if m.Problem == "" && p.For == forChangeSet {
-		err := s.decideLater(f, in.ID, p, m)
-		if err == nil || interrupted(f, err) {
-			return err
-		}
-		m.Problem = firstLine(err)
+		return err
 	}
 	if m.Problem == "" {
 		_, err := workflow.Tx(f, "begin", func(tx store.Tx) (bool, error) {
@@ -125,8 +128,31 @@ func (s *Service) runMacros(f *workflow.Flow, in processingParams) error {
 		}
 		m.Problem = s.said("transform", in.ID, err)
 	}
-	_, err = workflow.Tx(f, "give up", func(tx store.Tx) (bool, error) {
-		return true, s.giveUp(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, in.ID, p, m.Problem)
+	return s.giveUpStep(f, in.ID, p, m.Problem)
+}
+
+// processStep runs the macros, once more each time that what they have made is of a
+// stack that has become another.
+func (s *Service) processStep(f *workflow.Flow, id string, p *processing, try int) (made, error) {
+	name, request := "process", id
+	if try > 1 {
+		name, request = fmt.Sprintf("process %d", try), fmt.Sprintf("%s/%d", id, try)
+	}
+	m, err := workflow.Step(f, name, func(ctx context.Context, token string) (made, error) {
+		return s.processLater(contextOf(ctx, s, p.Caller, p.Scope, p.For, token), p, arn.UUIDFrom(request))
+	})
+	if interrupted(f, err) {
+		return m, err
+	}
+	if err != nil {
+		m.Problem = "Transforms failed: " + s.said("transform", id, err)
+	}
+	return m, nil
+}
+
+func (s *Service) giveUpStep(f *workflow.Flow, id string, p *processing, problem string) error {
+	_, err := workflow.Tx(f, "give up", func(tx store.Tx) (bool, error) {
+		return true, s.giveUp(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, id, p, problem)
 	})
 	return err
 }
@@ -166,7 +192,22 @@ func (s *Service) processLater(ctx context.Context, p *processing, requestID str
 	if err != nil {
 		return m, err
 	}
-	return made{Body: w.body, Version: w.version, Imports: w.imports, Missing: missing}, nil
+	if p.For != forChangeSet {
+		return made{Body: w.body, Original: w.original, Version: w.version, Imports: w.imports}, nil
+	}
+	d := &draft{stack: st, w: w, caller: p.Caller, existing: p.Existing, requestID: requestID}
+	if err = s.lookAt(ctx, d, p.Mode); err == nil && p.Nested {
+		d.nested, err = s.nestedDrafts(ctx, d, 1)
+	}
+	if _, ok := fault.As(err); ok {
+		return made{Problem: firstLine(err)}, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	m = d.made()
+	m.Missing = missing
+	return m, nil
 }
 
 // goOn begins what the request asked for.
@@ -178,7 +219,7 @@ func (s *Service) goOn(l *apply.Ledger, id string, p *processing, m made) error 
 	if err != nil || st == nil {
 		return err
 	}
-	w, err := m.wanted(p.Original)
+	w, err := m.wanted()
 	if err != nil {
 		return err
 	}
@@ -193,66 +234,6 @@ func (s *Service) goOn(l *apply.Ledger, id string, p *processing, m made) error 
 		return s.runner.Unchanged(l, st, firstLine(err))
 	}
 	return err
-}
-
-// wanted is what the macros have made, to be decided about.
-func (m *made) wanted(original string) (*wanted, error) {
-	tmpl, problems := template.ParseProcessed([]byte(m.Body))
-	return &wanted{body: m.Body, original: original, tmpl: tmpl, version: m.Version, imports: m.Imports}, problems.Err()
-}
-
-// decideLater decides a change set whose macros have run, until the stack stays
-// what it is meanwhile.
-func (s *Service) decideLater(f *workflow.Flow, id string, p *processing, m made) error {
-	for try := 1; ; try++ {
-		d, err := s.draftLater(f.Context(), id, p, m)
-		if errors.Is(err, errStale) {
-			d, err = nil, nil
-		}
-		if err != nil {
-			return err
-		}
-		kept, err := workflow.Tx(f, fmt.Sprintf("decide %d", try), func(tx store.Tx) (bool, error) {
-			st, cs, err := s.waiting(tx, id, p)
-			if err != nil || st == nil || cs == nil {
-				return true, errors.Join(err, processings.Delete(tx, id))
-			}
-			if d == nil {
-				return false, nil
-			}
-			if err := unchanged(tx, p.Scope, d); err != nil {
-				if errors.Is(err, errStale) {
-					err = nil
-				}
-				return false, err
-			}
-			return true, errors.Join(processings.Delete(tx, id), s.keepAsked(&apply.Ledger{Tx: tx, Now: s.cfg.Now()}, d, p.Caller, ""))
-		})
-		if kept || err != nil {
-			return err
-		}
-	}
-}
-
-// draftLater decides a change set over a snapshot; nil: it is gone.
-func (s *Service) draftLater(ctx context.Context, id string, p *processing, m made) (*draft, error) {
-	w, err := m.wanted(p.Original)
-	if err != nil {
-		return nil, err
-	}
-	d := &draft{w: w, caller: p.Caller}
-	err = s.view(ctx, func(tx store.Tx) (err error) {
-		d.stack, d.cs, err = s.waiting(tx, id, p)
-		return err
-	})
-	if err != nil || d.stack == nil || d.cs == nil {
-		return nil, err
-	}
-	if err := s.lookAt(ctx, d, p.Mode); err != nil {
-		return nil, err
-	}
-	d.cs.Reason = m.Missing
-	return d, s.view(ctx, func(tx store.Tx) error { return s.decideTree(tx, d) })
 }
 
 // giveUp ends what the request asked for, since its template cannot be made.
@@ -286,17 +267,4 @@ func (s *Service) waiting(tx store.Tx, id string, p *processing) (*apply.Stack, 
 		return nil, nil, nil
 	}
 	return st, cs, err
-}
-
-// awaitMacros keeps a change set that is decided once its macros have run.
-func (s *Service) awaitMacros(l *apply.Ledger, d *draft, in *cloudformation.CreateChangeSetInput, r request) error {
-	d.cs.Status, d.cs.Execution, d.cs.Reason = statusInProgress, executionUnavailable, ""
-	if err := d.keep(l, apply.UserInitiated); err != nil {
-		return err
-	}
-	p := &processing{
-		For: forChangeSet, Scope: d.stack.Scope, Stack: d.stack.Key(), ChangeSet: d.cs.key(d.stack), Caller: d.caller,
-		Imports: in.ResourcesToImport, Existing: isTrue(in.ImportExistingResources), Mode: in.DeploymentMode,
-	}
-	return s.beginProcessing(l, processingWorkflow+"/"+d.cs.key(d.stack), p, r, d.w)
 }

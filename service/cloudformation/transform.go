@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 
 	"github.com/slipway/slipway/api/s3"
@@ -49,10 +50,24 @@ func (s *Service) understand(ctx context.Context, st *apply.Stack, r request, bo
 	if w.pending = !transform.Hosted(names) && r.requestID == ""; w.pending {
 		return w, nil
 	}
-	if w, err = s.process(ctx, st, w, r, resolved, values); err == nil {
+	if r.processed != "" && maps.Equal(resolved, r.reviewed) {
+		err = s.asReviewed(ctx, w, r, values)
+	} else {
+		w, err = s.process(ctx, st, w, r, resolved, values)
+	}
+	if err == nil {
 		w.version.Modules = modules
 	}
 	return w, err
+}
+
+// asReviewed takes what the macros made when the template was reviewed.
+func (s *Service) asReviewed(ctx context.Context, w *wanted, r request, values template.Values) error {
+	tmpl, problems := template.ParseProcessed([]byte(r.processed))
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	return s.transformed(ctx, w, r, tmpl, values)
 }
 
 // final is the template of a request that has no transforms, with what modules
@@ -105,6 +120,11 @@ func (s *Service) process(ctx context.Context, st *apply.Stack, w *wanted, r req
 	if tmpl, err = s.checked(tmpl, nil); err != nil {
 		return nil, err
 	}
+	return w, s.transformed(ctx, w, r, tmpl, previous)
+}
+
+// transformed holds what the transforms have made against the request.
+func (s *Service) transformed(ctx context.Context, w *wanted, r request, tmpl *template.Template, previous template.Values) error {
 	w.body, w.tmpl = string(tmpl.Root.JSON()), tmpl
 	var still []template.Given // a transform may have taken parameters away
 	for _, g := range given(r.Parameters) {
@@ -112,7 +132,7 @@ func (s *Service) process(ctx context.Context, st *apply.Stack, w *wanted, r req
 			still = append(still, g)
 		}
 	}
-	return w, s.settle(ctx, w, r, still, previous)
+	return s.settle(ctx, w, r, still, previous)
 }
 
 // settle holds a template that is to be deployed against the request.

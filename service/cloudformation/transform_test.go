@@ -169,6 +169,7 @@ func macroWorld(t *testing.T) (w *world, letGo func()) {
 		"text": func(transform.Request) (any, error) { return "text", nil },
 	}
 	w = newWorld(t, func(c *cloudformation.Config) { c.Invoke = f.invoke })
+	w.functions = f
 	t.Cleanup(letGo)
 	for name, function := range map[string]string{"Double": "double", "Broken": "broken", "Slow": "slow", "Text": "text", "Down": "down"} {
 		if err := w.CreateMacro(w.ctx, cfn.Macro{Name: name, FunctionName: function}); err != nil {

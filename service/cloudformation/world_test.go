@@ -239,6 +239,8 @@ type world struct {
 	store  store.Store
 	engine *workflow.Engine
 	ctx    context.Context
+
+	functions *functions // of a macroWorld
 }
 
 var scope = arn.Scope{Account: "111111111111", Region: "us-east-1"}

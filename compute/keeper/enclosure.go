@@ -25,6 +25,7 @@ type Enclosed struct {
 
 	id      proc.Identity
 	exited  chan struct{} // the first process has ended
+	exit    proc.Exit     // how; valid once exited is closed
 	done    chan struct{} // the program has, or the first process
 	reading sync.WaitGroup
 
@@ -61,7 +62,8 @@ func (k *Keeper) Enclosed(e *Enclosed, pid int) error {
 	id, err := proc.Of(pid)
 	if err == nil {
 		e.id = id
-		err = k.watcher.Watch(id, func(proc.Exit) {
+		err = k.watcher.Watch(id, func(exit proc.Exit) {
+			e.exit = exit
 			e.end(compute.Ended{Lost: true})
 			close(e.exited)
 		})
@@ -134,7 +136,8 @@ func (e *Enclosed) Output() *os.File { return e.output }
 func (e *Enclosed) PID() int { return e.id.PID }
 
 // Stop has the first process end all others and itself, and waits for it. After the
-// grace it is killed, and clean is false: it may have left some.
+// grace it is killed. Where clean is false it may have left some: it was killed, ended
+// before it was told to, or says that it could not end them all.
 func (e *Enclosed) Stop(grace time.Duration) (clean bool) {
 	_ = e.Control.Close()
 	e.reading.Wait()
@@ -143,7 +146,7 @@ func (e *Enclosed) Stop(grace time.Duration) (clean bool) {
 		defer patience.Stop()
 		select {
 		case <-e.exited:
-			return true
+			return e.exit.Code() == 0
 		case <-patience.C:
 		}
 	}

@@ -7,7 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/slipway/slipway/compute"
 )
@@ -85,6 +88,46 @@ func TestALaunchThatFailsIsNoEvent(t *testing.T) {
 	}
 	if rec := in.Record(); rec.Exit != 137 {
 		t.Errorf("record %+v", rec)
+	}
+}
+
+// A first process that has not ended all others, or that ends in another way than it
+// was told to, leaves them to whoever stops it.
+func TestStopOfAnEnclosureIsClean(t *testing.T) {
+	k := open(t, t.TempDir())
+	const told = "until cat <&3; do sleep 0.01; done; " // the socket may be one that nobody waits at
+	for _, tt := range []struct {
+		script string
+		clean  bool
+	}{
+		{told, true},
+		{told + "exit 1", false},
+		{told + "kill -ABRT $$", false},
+		{"kill -KILL $$", false},
+		{told + "exec sleep 1000", false},
+	} {
+		e, err := OpenEnclosed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", tt.script}, &syscall.ProcAttr{Files: e.Files()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Enclosed(e, pid); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(tt.script, "kill") {
+			<-e.Done()
+		}
+		grace := time.Minute
+		if strings.HasSuffix(tt.script, "1000") {
+			grace = time.Millisecond
+		}
+		if clean := e.Stop(grace); clean != tt.clean {
+			t.Errorf("%q: clean %v", tt.script, clean)
+		}
+		_ = e.Output().Close()
 	}
 }
 

@@ -184,23 +184,12 @@ func (e *enclosure) Close() error {
 		if e.listener != nil {
 			_ = e.listener.Close()
 		}
-		lost := e.isLost()
-		if clean := e.Stop(enclosureGrace); lost || !clean {
+		if clean := e.Stop(enclosureGrace); !clean {
 			sweepEnclosures(enclosureMark + e.dir)
 		}
 		e.err = errors.Join(e.Output().Close(), os.RemoveAll(e.dir))
 	})
 	return e.err
-}
-
-// isLost says whether the first process ended before it was told to.
-func (e *enclosure) isLost() bool {
-	select {
-	case <-e.Done():
-		return e.Ended().Lost
-	default:
-		return false
-	}
 }
 
 // sweepEnclosures kills what has a variable that begins so.

@@ -157,22 +157,27 @@ func (p *Platform) port() uint16 {
 	return uint16(n)
 }
 
-// serveInstances opens the doors that instances use: the API on the gateway's
-// address, where signatures always count, and the metadata service.
-func (p *Platform) serveInstances() error {
+// openToInstances listens where instances and functions call the API, on the gateway's
+// address, and lets them through to it. Who calls before serveInstances waits.
+func (p *Platform) openToInstances(ctx context.Context) (err error) {
 	if url := p.instanceEndpoint(); url != p.endpoint {
 		if host, _, _ := net.SplitHostPort(p.listener.Addr().String()); !net.ParseIP(host).IsUnspecified() {
-			l, err := p.listen(listenInstances, url[len("http://"):])
-			if err != nil {
+			if p.gateway, err = p.listen(listenInstances, url[len("http://"):]); err != nil {
 				return err
 			}
-			p.serve("API for instances", newFair(l, maxPerInstance), p.handler(true))
 		}
 	}
 	if g, ok := p.driver.(compute.HostGuard); ok {
-		if err := g.AdmitToHost(context.Background(), p.port()); err != nil {
-			return err
-		}
+		return g.AdmitToHost(ctx, p.port())
+	}
+	return nil
+}
+
+// serveInstances serves the API on the gateway's address, where signatures always
+// count, and the metadata service.
+func (p *Platform) serveInstances() error {
+	if p.gateway != nil {
+		p.serve("API for instances", newFair(p.gateway, maxPerInstance), p.handler(true))
 	}
 	m, ok := p.driver.(compute.MetadataListener)
 	if !ok {

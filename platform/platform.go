@@ -41,6 +41,7 @@ type Platform struct {
 	services *services
 	rootKey  *RootKey
 	listener *door                   // of the API
+	gateway  *door                   // of the API, for instances; nil where theirs is the listener
 	doors    map[string]*door        // all that a restart in place hands over, by name
 	kept     map[string]net.Listener // handed over to us, not yet in use
 	handed   []*os.File
@@ -147,6 +148,10 @@ func (p *Platform) Start(ctx context.Context) error {
 		if unshown {
 			p.rootKey = &RootKey{arn.DefaultAccount, root.AccessKeyID, root.SecretAccessKey}
 		}
+	}
+	// A function that a workflow asks as it goes on may answer at once.
+	if err := p.openToInstances(ctx); err != nil {
+		return err
 	}
 	if err := p.engine.Start(ctx); err != nil {
 		return err

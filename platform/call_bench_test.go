@@ -12,9 +12,9 @@ import (
 	"github.com/slipway/slipway/auth"
 )
 
-// benchCall measures a call from its parsed head to its written answer, with
-// its signature verified. tests/load has the rates over HTTP.
-func benchCall(b *testing.B, service string, header http.Header, body string, before ...string) {
+// startClosed starts a platform on which signatures and policies count, and tells its
+// root key.
+func startClosed(b *testing.B) (*Platform, auth.Credentials) {
 	p, err := New(b.Context(), Config{Dir: b.TempDir(), Listen: "127.0.0.1:0", Compute: "process", Auth: true})
 	if err != nil {
 		b.Fatal(err)
@@ -23,7 +23,13 @@ func benchCall(b *testing.B, service string, header http.Header, body string, be
 	if err := p.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	keys := auth.Credentials{AccessKeyID: p.rootKey.AccessKeyID, SecretAccessKey: p.rootKey.SecretAccessKey}
+	return p, auth.Credentials{AccessKeyID: p.rootKey.AccessKeyID, SecretAccessKey: p.rootKey.SecretAccessKey}
+}
+
+// benchCall measures a call from its parsed head to its written answer, with
+// its signature verified. tests/load has the rates over HTTP.
+func benchCall(b *testing.B, service string, header http.Header, body string, before ...string) {
+	p, keys := startClosed(b)
 	h := p.handler(true)
 	request := func(header http.Header, body string) *http.Request {
 		r := httptest.NewRequest(http.MethodPost, p.Endpoint()+"/", nil)

@@ -18,15 +18,7 @@ import (
 // parsed head to its written answer. The processor's time is told beside the time
 // that passes, of which the disk has a part.
 func BenchmarkMessage(b *testing.B) {
-	p, err := New(b.Context(), Config{Dir: b.TempDir(), Listen: "127.0.0.1:0", Compute: "process", Auth: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = p.Stop(b.Context()) })
-	if err := p.Start(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	keys := auth.Credentials{AccessKeyID: p.rootKey.AccessKeyID, SecretAccessKey: p.rootKey.SecretAccessKey}
+	p, keys := startClosed(b)
 	h := p.handler(true)
 	sign := func(operation string, in any) *http.Request {
 		body, err := json.Marshal(in)

@@ -16,15 +16,7 @@ import (
 // benchObjects measures a call on objects of 1 KB, by 64 callers at once who
 // share the durable commits.
 func benchObjects(b *testing.B, method string) {
-	p, err := New(b.Context(), Config{Dir: b.TempDir(), Listen: "127.0.0.1:0", Compute: "process", Auth: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = p.Stop(b.Context()) })
-	if err := p.Start(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	keys := auth.Credentials{AccessKeyID: p.rootKey.AccessKeyID, SecretAccessKey: p.rootKey.SecretAccessKey}
+	p, keys := startClosed(b)
 	h := p.handler(true)
 	request := func(method, path string, body []byte) *http.Request {
 		r := httptest.NewRequest(method, p.Endpoint()+path, nil)

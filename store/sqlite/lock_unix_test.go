@@ -42,10 +42,16 @@ func TestLockLeftBehind(t *testing.T) {
 			if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 				t.Fatal(err)
 			}
+			let := make(chan error, 1)
 			if tt.want == nil {
-				time.AfterFunc(20*time.Millisecond, func() { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) })
+				time.AfterFunc(20*time.Millisecond, func() { let <- unix.Flock(int(f.Fd()), unix.LOCK_UN) })
+			} else {
+				let <- nil
 			}
 			l, err := lockDir(dir)
+			if err := <-let; err != nil {
+				t.Error(err)
+			}
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("lockDir = %v, want %v", err, tt.want)
 			}

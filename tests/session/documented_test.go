@@ -20,6 +20,7 @@ var shownBy = map[string][2]string{
 	"make test":     {"", "it runs this test"},
 	"make generate": {"Makefile", "checkgenerate: generate"},
 	"make help":     {"Makefile", "help: ##"},
+	"make bench":    {"Makefile", "bench: build ##"},
 
 	"systemctl enable --now slipway":    {"", "the tests' hosts run no systemd"},
 	"slipway up":                        {"README.md", "bin/slipway up"},

@@ -165,7 +165,10 @@ func (p *Platform) wireObjects(s *services) (err error) {
 	s.s3, err = s3.New(s3.Config{
 		Store: p.store, Dir: filepath.Join(p.cfg.Dir, "objects"), Clock: p.cfg.Now, Logger: p.cfg.Logger,
 		KMS: s.apis.kms, Authorizer: s.authorizer,
-		Destinations: map[string]s3.Destination{"sqs": s3.Queues{SQS: s.apis.sqs}, "sns": s3.Topics{SNS: s.apis.sns}},
+		Destinations: map[string]s3.Destination{
+			"sqs": s3.Queues{SQS: s.apis.sqs}, "sns": s3.Topics{SNS: s.apis.sns},
+			"lambda": s3.Functions{Lambda: func() lambdaapi.Service { return s.apis.lambda }},
+		},
 	})
 	if err == nil {
 		s.apis.s3 = s3api.Intercept(s.s3.API(), s.guard())

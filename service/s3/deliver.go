@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	lambdaapi "github.com/slipway/slipway/api/lambda"
 	snsapi "github.com/slipway/slipway/api/sns"
 	sqsapi "github.com/slipway/slipway/api/sqs"
 	"github.com/slipway/slipway/arn"
@@ -19,6 +20,8 @@ import (
 // *fault.Error; its message is what PutBucketNotificationConfiguration answers.
 type Destination interface {
 	Send(ctx context.Context, to arn.ARN, body string) error
+	// Try finds out whether events could be sent; some get the test event for it.
+	Try(ctx context.Context, to arn.ARN, testEvent string) error
 }
 
 const servicePrincipal = "s3.amazonaws.com"
@@ -50,6 +53,11 @@ func (q Queues) Send(ctx context.Context, to arn.ARN, body string) error {
 	return err
 }
 
+// Try sends the test event.
+func (q Queues) Try(ctx context.Context, to arn.ARN, testEvent string) error {
+	return q.Send(ctx, to, testEvent)
+}
+
 // Topics are SNS topics as destinations.
 type Topics struct{ SNS snsapi.Service }
 
@@ -61,6 +69,42 @@ func (t Topics) Send(ctx context.Context, to arn.ARN, body string) error {
 		return fault.New(fault.InvalidArgument, "The destination topic does not exist").Because(err)
 	case fault.Is(err, fault.AuthorizationError):
 		return fault.New(fault.InvalidArgument, "Permissions on the destination topic do not allow S3 to publish notifications from this bucket").Because(err)
+	}
+	return err
+}
+
+// Try sends the test event.
+func (t Topics) Try(ctx context.Context, to arn.ARN, testEvent string) error {
+	return t.Send(ctx, to, testEvent)
+}
+
+// Functions are Lambda functions as destinations ("Process Amazon S3 event
+// notifications with Lambda", AWS Lambda Developer Guide).
+type Functions struct {
+	Lambda func() lambdaapi.Service // which is made later than S3
+}
+
+// Send has the function invoked later, by leave of its policy.
+func (f Functions) Send(ctx context.Context, to arn.ARN, body string) error {
+	return f.invoke(ctx, to, lambdaapi.InvocationTypeEvent, []byte(body))
+}
+
+// Try asks whether the function could be invoked. It gets no test event.
+func (f Functions) Try(ctx context.Context, to arn.ARN, _ string) error {
+	err := f.invoke(ctx, to, lambdaapi.InvocationTypeDryRun, nil)
+	if fault.Is(err, fault.ResourceConflictException) { // it is being made, and may be invoked
+		return nil
+	}
+	return err
+}
+
+func (f Functions) invoke(ctx context.Context, to arn.ARN, how string, payload []byte) error {
+	_, err := f.Lambda().Invoke(ctx, &lambdaapi.InvokeInput{FunctionName: to.String(), InvocationType: how, Payload: payload})
+	switch {
+	case fault.Is(err, fault.ResourceNotFoundException):
+		return fault.New(fault.InvalidArgument, "The destination Lambda does not exist").Because(err)
+	case fault.Is(err, fault.AccessDeniedException):
+		return fault.New(fault.InvalidArgument, "Not authorized to invoke function [%s]", to).Because(err)
 	}
 	return err
 }
@@ -80,15 +124,28 @@ func (s *Service) asS3(ctx context.Context, b *bucket, region string) context.Co
 
 // send brings an event to its destination.
 func (s *Service) send(ctx context.Context, b *bucket, destination, body string) error {
-	to, err := arn.Parse(destination)
+	to, d, err := s.destination(destination)
 	if err != nil {
 		return err
 	}
-	d := s.destinations[to.Service]
-	if d == nil {
-		return notBuilt("the notification destination " + to.Service)
-	}
 	return d.Send(s.asS3(ctx, b, to.Region), to, body)
+}
+
+// try asks a destination whether it takes the bucket's events.
+func (s *Service) try(ctx context.Context, b *bucket, destination string) error {
+	to, d, err := s.destination(destination)
+	if err != nil {
+		return err
+	}
+	return d.Try(s.asS3(ctx, b, to.Region), to, s.testEvent(ctx, b))
+}
+
+func (s *Service) destination(name string) (arn.ARN, Destination, error) {
+	to, err := arn.Parse(name)
+	if err == nil && s.destinations[to.Service] == nil {
+		err = notBuilt("the notification destination " + to.Service)
+	}
+	return to, s.destinations[to.Service], err
 }
 
 // testEvent is what a destination gets when it is configured.

@@ -212,7 +212,7 @@ func (n *notification) has(name string) bool {
 }
 
 // PutBucketNotificationConfiguration replaces the bucket's configuration. Each
-// destination must be there and let S3 in: it gets a test event.
+// destination must be there and let S3 in: queues and topics get a test event.
 func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *api.PutBucketNotificationConfigurationInput) (*api.PutBucketNotificationConfigurationOutput, error) {
 	b, err := s.bucket(ctx, in.Bucket, in.ExpectedBucketOwner)
 	if err != nil {
@@ -237,7 +237,7 @@ func (s *Service) PutBucketNotificationConfiguration(ctx context.Context, in *ap
 	return &api.PutBucketNotificationConfigurationOutput{}, err
 }
 
-// tryDestinations sends the test event, and tells of all that refuse it.
+// tryDestinations tells of all destinations that refuse events.
 func (s *Service) tryDestinations(ctx context.Context, b *bucket, cfg *notificationConfig) error {
 	refusal := fault.New(fault.InvalidArgument, "Unable to validate the following destination configurations")
 	tried := map[string]bool{}
@@ -247,7 +247,7 @@ func (s *Service) tryDestinations(ctx context.Context, b *bucket, cfg *notificat
 			continue
 		}
 		tried[n.Destination] = true
-		err := s.send(ctx, b, n.Destination, s.testEvent(ctx, b))
+		err := s.try(ctx, b, n.Destination)
 		why, refused := fault.As(err)
 		switch {
 		case refused:

@@ -185,6 +185,10 @@ func (noQueues) Send(context.Context, arn.ARN, string) error {
 	return fault.New(fault.InvalidArgument, "The destination queue does not exist")
 }
 
+func (q noQueues) Try(ctx context.Context, to arn.ARN, testEvent string) error {
+	return q.Send(ctx, to, testEvent)
+}
+
 func TestRecordedNotifications(t *testing.T) {
 	f, records := recording(t, "test_s3_notifications_sqs")
 	f.bucket("bkt")

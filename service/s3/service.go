@@ -1,9 +1,9 @@
 // Package s3 is Amazon S3's buckets and objects. Records are in the store; the
 // bytes of objects are in files (package blob) that are durable before the
 // record that names them is committed, so what was acknowledged is whole. It may
-// import api/s3, api/kms, api/sns, api/sqs, auth, arn, fault, store and reconcile. Its goroutines are
-// reconcile loops that Stop ends: one removes files that no record names, one
-// delivers events, one applies lifecycle rules.
+// import api/s3, api/kms, api/lambda, api/sns, api/sqs, auth, arn, fault, store and
+// reconcile. Its goroutines are reconcile loops that Stop ends: one removes files that
+// no record names, one delivers events, one applies lifecycle rules.
 //
 // Bucket names are global. A bucket answers in whatever region it is asked: one
 // server serves them all.

@@ -1,13 +1,10 @@
 package platform
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/compute/function"
+	"github.com/slipway/slipway/compute/function/archive"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/service/cloudformation"
 )
@@ -40,7 +38,6 @@ const localKey = "local "
 const (
 	localMemory  = 512 << 20 // bytes
 	localTimeout = time.Minute
-	localFiles   = 1000
 	localSize    = 32 << 20 // bytes, unpacked
 )
 
@@ -96,7 +93,7 @@ func (l *localHandlers) ready(ctx context.Context, h cloudformation.LocalHandler
 		return "", err
 	}
 	dir := filepath.Join(l.dir, "code", arn.Hash(h.Key))
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Dir(dir), 0o755)); err != nil {
 		return "", err
 	}
 	if err := unpackHandler(code, dir, localSize); err != nil {
@@ -127,56 +124,16 @@ func (l *localHandlers) bootstrap() error {
 	return nil
 }
 
-// unpackHandler unpacks an archive for everybody to read, into so many bytes at most.
-func unpackHandler(code []byte, dir string, left int64) error {
-	z, err := zip.NewReader(bytes.NewReader(code), int64(len(code)))
-	if err != nil || len(z.File) > localFiles {
-		return fault.New("InternalFailure", "the archive of the handler is no zip of at most %d files", localFiles)
+// unpackHandler unpacks an archive into a new folder, into so many bytes at most.
+func unpackHandler(code []byte, dir string, most int64) error {
+	a, err := archive.Check(bytes.NewReader(code), int64(len(code)), most)
+	if err == nil {
+		err = a.Extract(dir)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, f := range z.File {
-		if !filepath.IsLocal(f.Name) || f.Mode().Type() != 0 && !f.Mode().IsDir() {
-			return fault.New("InternalFailure", "the archive of the handler has %q, which is no file within it", f.Name)
-		}
-		if f.Mode().IsDir() {
-			if err := root.MkdirAll(filepath.Clean(f.Name), 0o755); err != nil {
-				return err
-			}
-			continue
-		}
-		if left, err = unpackFile(root, f, left); err != nil {
-			return err
+	for _, bad := range []error{archive.ErrBad, archive.ErrTooMany, archive.ErrTooLarge} {
+		if errors.Is(err, bad) {
+			return fault.New("InternalFailure", "the archive of the handler cannot be used: %s", bad)
 		}
 	}
-	return nil
-}
-
-func unpackFile(root *os.Root, f *zip.File, left int64) (int64, error) {
-	from, err := f.Open()
-	if err != nil {
-		return left, fault.New("InternalFailure", "the archive of the handler is broken at %s", f.Name)
-	}
-	defer from.Close()
-	mode := os.FileMode(0o644)
-	if f.Mode()&0o111 != 0 {
-		mode = 0o755
-	}
-	if err := root.MkdirAll(filepath.Dir(filepath.Clean(f.Name)), 0o755); err != nil {
-		return left, err
-	}
-	to, err := root.OpenFile(filepath.Clean(f.Name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
-	if err != nil {
-		return left, err
-	}
-	n, err := io.Copy(to, io.LimitReader(from, left+1))
-	if n > left {
-		err = fault.New("InternalFailure", "the archive of the handler unpacks to more than it may")
-	} else if err != nil {
-		err = fmt.Errorf("unpack %s: %w", f.Name, err)
-	}
-	return left - n, errors.Join(err, to.Chmod(mode), to.Close()) // whatever the mask is
+	return err
 }

@@ -27,7 +27,7 @@ const hookSchema = `{"typeName": "LocalStack::Testing::DeployableHook", "descrip
 	"typeConfiguration": {"properties": {}, "additionalProperties": false}, "handlers": {"preCreate": {"targetNames": ["AWS::S3::Bucket"], "permissions": []}}}`
 
 // archive is a zip of files.
-func archive(t testing.TB, files map[string]string) string {
+func packaged(t testing.TB, files map[string]string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -49,8 +49,8 @@ func archive(t testing.TB, files map[string]string) string {
 // extension uploads the package of an extension.
 func (w *recordedWorld) extension(t testing.TB, name, schema, entrypoint string) (url string) {
 	t.Helper()
-	w.upload(t, "replayed-packages", entrypoint, archive(t, map[string]string{
-		"schema.json": schema, "ResourceProvider.zip": archive(t, map[string]string{"handler.py": extensionCode}),
+	w.upload(t, "replayed-packages", entrypoint, packaged(t, map[string]string{
+		"schema.json": schema, "ResourceProvider.zip": packaged(t, map[string]string{"handler.py": extensionCode}),
 		".rpdk-config": `{"typeName": "` + name + `", "runtime": "python3.12", "entrypoint": "handler.` + entrypoint + `"}`,
 	}))
 	return "s3://replayed-packages/" + entrypoint
@@ -129,7 +129,7 @@ func (w *recordedWorld) extensions(t *testing.T) {
 func (w *recordedWorld) modules(t *testing.T) {
 	w.play(t, "api/test_extensions_modules", "TestExtensionsModules::test_module_usage", func(p *play) {
 		const name = "LocalStack::Testing::TestModule::MODULE"
-		w.upload(t, "replayed-packages", "module", archive(t, map[string]string{
+		w.upload(t, "replayed-packages", "module", packaged(t, map[string]string{
 			".rpdk-config": `{"artifact_type": "MODULE", "typeName": "` + name + `"}`,
 			"schema.json":  `{"typeName": "` + name + `", "description": "A bucket.", "additionalProperties": true, "properties": {"Parameters": {"type": "object"}, "Resources": {"type": "object"}}}`,
 			"fragments/template.json": `{"Parameters": {"BucketName": {"Type": "String"}}, "Resources": {"S3Bucket": {"Type": "AWS::S3::Bucket",

@@ -104,7 +104,7 @@ func (c *codeStore) keep(r io.Reader, most int64) (file codeFile, release func()
 	if err != nil {
 		return file, nil, err
 	}
-	file = codeFile{ID: hex.EncodeToString(h.Sum(nil)), Size: n, Unzipped: a.size}
+	file = codeFile{ID: hex.EncodeToString(h.Sum(nil)), Size: n, Unzipped: a.Size}
 	release = c.hold(file.ID)
 	if err := c.settle(f, file.ID); err != nil {
 		release()
@@ -176,8 +176,8 @@ func (c *codeStore) unpackNow(file codeFile) (err error) {
 	if err := removeAll(part); err != nil {
 		return err
 	}
-	if err := a.extract(part); err != nil {
-		return errors.Join(err, removeAll(part))
+	if err := a.Extract(part); err != nil {
+		return errors.Join(badArchive(err), removeAll(part))
 	}
 	return os.Rename(part, c.folder(file.ID))
 }

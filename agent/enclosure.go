@@ -107,18 +107,17 @@ func (e *enclosed) start(p boot.Program) error {
 	if e.cfg.Kind == boot.Sandbox {
 		sys.Credential = &syscall.Credential{Uid: boot.User, Gid: boot.User}
 	}
-	var child *os.Process
-	err = withLittleMemory(p.Memory, func() (err error) {
-		child, err = os.StartProcess(p.Args[0], p.Args, &os.ProcAttr{
+	e.main, err = withLittleMemory(p.Memory, func() (int, error) {
+		child, err := os.StartProcess(p.Args[0], p.Args, &os.ProcAttr{
 			Dir: p.Dir, Env: p.Environment, Files: []*os.File{null, output, output}, Sys: sys,
 		})
-		return err
+		if err != nil {
+			return 0, err
+		}
+		pid := child.Pid
+		return pid, child.Release() // collect reaps it
 	})
-	if err != nil {
-		return err
-	}
-	e.main = child.Pid
-	return child.Release()
+	return err
 }
 
 // limit sets what the program inherits.

@@ -15,4 +15,4 @@ func holdDescendants() error {
 func limitMemory(int64) error { return nil }
 
 // withLittleMemory does not bound it, likewise.
-func withLittleMemory(_ int64, start func() error) error { return start() }
+func withLittleMemory(_ int64, start func() (int, error)) (int, error) { return start() }

@@ -54,21 +54,32 @@ func limitMemory(bytes int64) error {
 }
 
 // withLittleMemory starts a process whose data is bounded, and that of all that it
-// starts. This process is bounded only meanwhile: it would end where a thread of its
-// own gets no memory.
-func withLittleMemory(bytes int64, start func() error) error {
+// starts. This process is bounded only meanwhile, and softly: it would end where a
+// thread of its own gets no memory. The program gets a bound that it cannot lift.
+func withLittleMemory(bytes int64, start func() (pid int, err error)) (int, error) {
 	if bytes <= 0 {
 		return start()
 	}
 	var own unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_DATA, &own)
+	most := min(uint64(bytes), own.Max)
 	if err == nil {
-		err = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: min(uint64(bytes), own.Max), Max: own.Max})
+		err = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: most, Max: own.Max})
 	}
 	if err != nil {
-		return fmt.Errorf("limit memory: %w", err)
+		return 0, fmt.Errorf("limit memory: %w", err)
 	}
-	return errors.Join(start(), unix.Setrlimit(unix.RLIMIT_DATA, &own))
+	pid, err := start()
+	if err == nil {
+		err = unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: most, Max: most}, nil)
+		if errors.Is(err, unix.ESRCH) {
+			err = nil // it has ended
+		}
+		if err != nil {
+			err = errors.Join(fmt.Errorf("limit memory: %w", err), unix.Kill(pid, unix.SIGKILL))
+		}
+	}
+	return pid, errors.Join(err, unix.Setrlimit(unix.RLIMIT_DATA, &own))
 }
 
 // names gives the instance its host name and resolver.

@@ -27,8 +27,13 @@ func FuzzParse(f *testing.F) {
 func TestUUIDs(t *testing.T) {
 	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	for _, id := range []string{NewUUID(), UUIDFrom("a token"), UUIDFrom("")} {
-		if !form.MatchString(id) {
+		if !form.MatchString(id) || !IsUUID(id) {
 			t.Errorf("%s is no version 4 UUID", id)
+		}
+		for _, other := range []string{"", id[1:], id + "0", "A" + id[1:], strings.ReplaceAll(id, "-", "0"), id[:35] + "g"} {
+			if IsUUID(other) {
+				t.Errorf("%q is taken for a UUID", other)
+			}
 		}
 	}
 	first, again, other := UUIDFrom("a"), UUIDFrom("a"), UUIDFrom("b")

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/slipway/slipway/api/kms"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/auth"
 	"github.com/slipway/slipway/fault"
 	"github.com/slipway/slipway/store"
@@ -44,9 +45,9 @@ func (b blob) of(account string) bool {
 
 func parseBlob(b []byte, region string) (blob, bool) {
 	switch {
-	case len(b) >= oldBlobHeader && b[0] == oldBlobVersion && keyID.Match(b[1:oldBlobHeader]):
+	case len(b) >= oldBlobHeader && b[0] == oldBlobVersion && arn.IsUUID(string(b[1:oldBlobHeader])):
 		return blob{string(b[1:oldBlobHeader]), 0, b[oldBlobHeader:]}, true
-	case len(b) >= blobHeader && b[0] == blobVersion && (keyID.Match(b[13:49]) || multiRegionID.Match(b[13:49])):
+	case len(b) >= blobHeader && b[0] == blobVersion && (arn.IsUUID(string(b[13:49])) || multiRegionID.Match(b[13:49])):
 		return blob{"arn:aws:kms:" + region + ":" + string(b[1:13]) + ":key/" + string(b[13:49]), int(binary.BigEndian.Uint16(b[49:51])), b[blobHeader:]}, true
 	}
 	return blob{}, false

@@ -16,11 +16,8 @@ import (
 
 const materialSize = 32 // AES-256
 
-var (
-	keyID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	// multiRegionID is the form of the ids of multi-Region keys.
-	multiRegionID = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
-)
+// multiRegionID is the form of the ids of multi-Region keys. Others are UUIDs.
+var multiRegionID = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
 
 // key is a KMS key.
 type key struct {

@@ -135,7 +135,7 @@ func (s *Service) resolve(ctx context.Context, tx store.Tx, name string) (*key, 
 		}
 		id = a.KeyID
 	}
-	if !keyID.MatchString(id) && !multiRegionID.MatchString(id) {
+	if !arn.IsUUID(id) && !multiRegionID.MatchString(id) {
 		return nil, fault.New(fault.NotFoundException, "Invalid keyId '%s'", id)
 	}
 	k, err := s.load(tx, scope.Key()+"/"+id)

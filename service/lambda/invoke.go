@@ -107,7 +107,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 		return &api.InvokeOutput{StatusCode: new(int32(202))}, nil
 	}
 	id := call.RequestID
-	if !isUUID(id) || call.Token != "" {
+	if !arn.IsUUID(id) || call.Token != "" {
 		id = arn.NewUUID()
 	}
 	res, err := s.run(ctx, t.place, t.function, t.version, function.Invocation{
@@ -163,24 +163,6 @@ func parseTrouble(payload []byte) string {
 		return err.Error()
 	}
 	return "not JSON"
-}
-
-// isUUID reports whether a text has the form of a UUID.
-func isUUID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' {
-				return false
-			}
-		} else if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 // InvokeAsync is Invoke later, as clients of long ago call it.

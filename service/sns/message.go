@@ -57,12 +57,8 @@ const (
 	maxSubject     = 100
 )
 
-// idForm is that of the UUIDs that messages and subscriptions have.
-var idForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-})
-
-func isID(text string) bool { return idForm().MatchString(text) }
+// isID reports whether a text may be the id of a message or subscription.
+func isID(text string) bool { return arn.IsUUID(text) }
 
 // outgoing is a checked message, before it is known who gets it.
 type outgoing struct {

@@ -3,13 +3,13 @@ package ssm
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/slipway/slipway/api/secretsmanager"
 	api "github.com/slipway/slipway/api/ssm"
+	"github.com/slipway/slipway/arn"
 	"github.com/slipway/slipway/fault"
 )
 
@@ -19,8 +19,6 @@ import (
 const secretPrefix = "/aws/reference/secretsmanager/"
 
 func isSecret(name string) bool { return strings.HasPrefix(name, secretPrefix) }
-
-var versionForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // secret reads the secret that a name stands for, as the caller.
 func (s *Service) secret(ctx context.Context, name string, decrypt bool) (out api.Parameter, err error) {
@@ -35,7 +33,7 @@ func (s *Service) secret(ctx context.Context, name string, decrypt bool) (out ap
 	switch {
 	case id == "", selected && selector == "":
 		return out, fault.New(fault.ValidationException, "Invalid parameter name. Please use correct syntax for referencing a version/label <name>:<version/label>")
-	case versionForm.MatchString(selector):
+	case arn.IsUUID(selector):
 		in.VersionId = selector
 	default:
 		in.VersionStage = selector

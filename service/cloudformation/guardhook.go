@@ -38,9 +38,9 @@ func (p *guardPlace) UnmarshalJSON(text []byte) error {
 			return errors.New("an S3 URI must stand there, alone or as uri beside a versionId")
 		}
 	}
-	rest, ok := strings.CutPrefix(full.URI, "s3://")
-	p.Bucket, p.Key, _ = strings.Cut(rest, "/")
-	if p.Version = full.VersionID; !ok || p.Bucket == "" || p.Key == "" || len(full.URI) > maxPlace {
+	var ok bool
+	p.Bucket, p.Key, ok = s3URI(full.URI)
+	if p.Version = full.VersionID; !ok || len(full.URI) > maxPlace {
 		return errors.New("an S3 URI must stand there: s3://bucket/key")
 	}
 	return nil

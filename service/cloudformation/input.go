@@ -75,6 +75,13 @@ func (s *Service) fetch(ctx context.Context, raw string) (string, error) {
 
 var errTooLong = errors.New("the object is too long")
 
+// s3URI takes the URI of an object in S3 apart: s3://bucket/key.
+func s3URI(text string) (bucket, key string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "s3://")
+	bucket, key, _ = strings.Cut(rest, "/")
+	return bucket, key, ok && bucket != "" && key != ""
+}
+
 // object reads an object of at most limit bytes, as the caller.
 func (s *Service) object(ctx context.Context, raw string, limit int64) (string, error) {
 	bucket, key, version, err := bucketOf(raw, auth.From(ctx).Endpoint)

@@ -184,12 +184,14 @@ func (r *registration) function() string {
 
 // packageOf reads the package of a registration.
 func (s *Service) packageOf(ctx context.Context, r *registration) ([]byte, error) {
-	bucket, key, version, err := bucketOf(r.Package, r.Caller.Endpoint)
-	if rest, ok := strings.CutPrefix(r.Package, "s3://"); ok {
-		err = nil
-		bucket, key, _ = strings.Cut(rest, "/")
+	bucket, key, ok := s3URI(r.Package)
+	version := ""
+	if !ok {
+		var err error
+		bucket, key, version, err = bucketOf(r.Package, r.Caller.Endpoint)
+		ok = err == nil && bucket != "" && key != ""
 	}
-	if err != nil || bucket == "" || key == "" {
+	if !ok {
 		return nil, fault.New(fault.CFNRegistry, "SchemaHandlerPackage %s is not the URL of an object in S3", r.Package)
 	}
 	got, err := s.cfg.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})

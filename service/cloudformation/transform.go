@@ -175,7 +175,7 @@ func (s *Service) included(ctx context.Context, location string) ([]byte, error)
 	if s.cfg.S3 == nil {
 		return nil, fault.New(fault.NotImplemented, "this Slipway has no S3")
 	}
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(location, "s3://"), "/")
+	bucket, key, _ := s3URI(location) // it is one: see package transform
 	out, err := s.cfg.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key})
 	if err != nil {
 		return nil, err

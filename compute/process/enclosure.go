@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,15 +202,18 @@ func sweepEnclosures(mark string) {
 			return
 		}
 		for _, p := range table {
-			env, err := proc.Environ(p.PID)
-			if err != nil || p.Ended {
+			if p.Ended {
 				continue
 			}
-			for _, line := range env {
-				if strings.HasPrefix(line, mark) {
-					found = true
-					_ = unix.Kill(p.PID, unix.SIGKILL)
-				}
+			// The identity first: the number may be another's by the time of the signal.
+			id, err := proc.Of(p.PID)
+			if err != nil {
+				continue
+			}
+			env, err := proc.Environ(p.PID)
+			if err == nil && slices.ContainsFunc(env, func(line string) bool { return strings.HasPrefix(line, mark) }) {
+				found = true
+				_ = id.Signal(unix.SIGKILL)
 			}
 		}
 		if !found {
